@@ -1,0 +1,58 @@
+# Everything here sets itself up: Python 3.11 (with venv) and make are enough.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+SHELL := /bin/bash
+
+.PHONY: demo test check units laws bench pins schemas clean
+
+demo: $(VENV)/.runtime
+	@$(BIN)/python -m reconciler demo
+
+test: check units laws
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+# Coverage is counted over units and stories alone: chance never decides a build.
+units: $(VENV)/.dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --ignore=tests/laws
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+laws: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/laws
+
+bench: $(VENV)/.dev
+	$(BIN)/python bench/run.py
+
+# Pins are for Python 3.11; they carry hashes and no index address.
+pins: $(VENV)/.dev
+	$(BIN)/uv pip compile -q --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile -q --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --group dev -o requirements/dev.txt
+
+schemas: $(VENV)/.dev
+	@for name in desired policy; do $(BIN)/reconciler schema $$name > config/schema/$$name.schema.json; done
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is needed; name another with make PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.txt | $(VENV)/bin/python
+	@echo "setting up $(VENV) (once)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
+	@echo "setting up $(VENV) for the checks (once)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.runtime
+
+clean:
+	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
