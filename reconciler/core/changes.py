@@ -1,0 +1,270 @@
+"""One change to one key: what it does to access, how it stands, and in which order changes may be made."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from reconciler.core.keys import AccountRef, RemoteKey, Source
+from reconciler.core.networks import AllowList
+from reconciler.core.scopes import EVERYTHING, Scope, ScopeSet
+
+
+class Action(StrEnum):
+    """What a change does to a key."""
+
+    UPDATE = "update"
+    CREATE = "create"
+    DELETE = "delete"
+    QUARANTINE = "quarantine"
+    RESTORE = "restore"
+
+
+class Outcome(StrEnum):
+    """How a change stands, or how it ended."""
+
+    PLANNED = "planned"
+    APPLIED = "applied"
+    FAILED = "failed"
+    STALE = "stale"
+    DENIED = "denied"
+    REFUSED = "refused"
+    SKIPPED = "skipped"
+    PAUSED = "paused"
+
+    @property
+    def held_back(self) -> bool:
+        """Whether a person must act: a retry does not help."""
+        return self in (Outcome.DENIED, Outcome.REFUSED, Outcome.SKIPPED)
+
+    @property
+    def may_be_retried(self) -> bool:
+        """Whether the next pass may succeed by itself."""
+        return self in (Outcome.FAILED, Outcome.STALE)
+
+
+class Direction(StrEnum):
+    """Whether a change gives access, takes access, both, or neither."""
+
+    WIDEN = "widen"
+    NARROW = "narrow"
+    MIXED = "mixed"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What is granted and what is revoked, as canonical texts."""
+
+    granted: tuple[str, ...] = ()
+    revoked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AccessChange:
+    """What a change grants and revokes, in scopes and in networks (``anywhere`` for an empty list)."""
+
+    direction: Direction = Direction.NONE
+    scopes: Delta = Delta()
+    networks: Delta = Delta()
+
+
+@dataclass(frozen=True, slots=True)
+class TextDiff:
+    """One text before and after; ``before`` is None where the key does not exist yet."""
+
+    before: str | None
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListDiff:
+    """One list before and after, in canonical form; ``before`` is None where the key does not exist yet."""
+
+    before: tuple[str, ...] | None
+    after: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The fields that differ, and only those: exactly what a PUT carries. The others are None."""
+
+    label: TextDiff | None = None
+    scopes: ListDiff | None = None
+    ip_allow_list: ListDiff | None = None
+
+    def __bool__(self) -> bool:
+        return self != Fields()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of the plan and how it stands.
+
+    ``before`` is the key as it was listed, ``after`` the key as it would be; both are None where no key was matched.
+    ``name`` is None for an unmanaged key. ``meant_to_grant`` holds what a change whose key could not be told would have
+    granted: revocations elsewhere wait for that too.
+    """
+
+    account: AccountRef
+    action: Action
+    name: str | None
+    key_id: str | None
+    label: str
+    source: Source | None
+    fields: Fields = Fields()
+    access: AccessChange = AccessChange()
+    before: RemoteKey | None = None
+    after: RemoteKey | None = None
+    outcome: Outcome = Outcome.PLANNED
+    reason: str | None = None
+    meant_to_grant: tuple[str, ...] = ()
+
+    @property
+    def applicable(self) -> bool:
+        """Whether nothing speaks against making it."""
+        return self.outcome is Outcome.PLANNED
+
+    @property
+    def switches_off(self) -> bool:
+        """Whether the key is unusable afterwards."""
+        return self.action in (Action.QUARANTINE, Action.DELETE)
+
+    @property
+    def title(self) -> str:
+        """How to call it in a sentence."""
+        return self.name if self.name is not None else f"unmanaged key {self.key_id}"
+
+    def ended(self, outcome: Outcome, reason: str | None = None) -> "Change":
+        """Give the same change with another outcome."""
+        return replace(self, outcome=outcome, reason=reason)
+
+
+def access_change(
+    scopes: tuple[ScopeSet, ScopeSet],
+    lists: tuple[AllowList, AllowList] | None,
+) -> AccessChange:
+    """Tell what going from the first to the second of each pair grants and revokes.
+
+    The fence counts as reaching nobody. ``lists`` is None where there is no list to speak of.
+    """
+    had, has = scopes
+    delta = Delta(_texts(has.beyond(had)), _texts(had.beyond(has)))
+    networks = _network_delta(*lists) if lists else Delta()
+    grants = bool(delta.granted or networks.granted)
+    revokes = bool(delta.revoked or networks.revoked)
+    direction = {
+        (True, False): Direction.WIDEN,
+        (False, True): Direction.NARROW,
+        (True, True): Direction.MIXED,
+        (False, False): Direction.NONE,
+    }[grants, revokes]
+    return AccessChange(direction, delta, networks)
+
+
+def _texts(scopes: Iterable[Scope]) -> tuple[str, ...]:
+    return tuple(scope.text for scope in scopes)
+
+
+def _network_delta(before: AllowList, after: AllowList) -> Delta:
+    if before.equivalent(after):
+        return Delta()
+    granted = () if after.fenced else after.beyond(before)
+    revoked = () if before.fenced else before.beyond(after)
+    return Delta(granted, revoked)
+
+
+class Dependencies:
+    """Which changes of one account were to grant what another one revokes.
+
+    A right that moves from one key to another must arrive before it leaves. Granting something to a key that is being
+    switched off gives it to nobody, so such a change provides nothing.
+    """
+
+    def __init__(self, changes: Iterable[Change]) -> None:
+        self._by_family: dict[str, list[tuple[Scope, Change]]] = defaultdict(list)
+        self._all: list[tuple[Scope, Change]] = []
+        for change in changes:
+            if change.switches_off:
+                continue
+            for scope in ScopeSet.parse(change.access.scopes.granted + change.meant_to_grant):
+                self._by_family[scope.family].append((scope, change))
+                self._all.append((scope, change))
+
+    def of(self, change: Change) -> tuple[Change, ...]:
+        """Give the other changes that were to grant something which ``change`` revokes."""
+        found: dict[int, Change] = {}
+        for revoked in ScopeSet.parse(change.access.scopes.revoked):
+            for granted, provider in self._candidates(revoked):
+                if provider is not change and granted.overlaps(revoked):
+                    found[id(provider)] = provider
+        return tuple(found.values())
+
+    def _candidates(self, revoked: Scope) -> list[tuple[Scope, Change]]:
+        if revoked.family == EVERYTHING:
+            return self._all
+        return self._by_family.get(revoked.family, []) + self._by_family.get(EVERYTHING, [])
+
+
+def skip_reason(provider: Change) -> str:
+    """Say why a change that revokes something waits for ``provider``, which was to grant it."""
+    return (
+        f"it revokes what the change of {provider.title} was to grant, and that one is {provider.outcome}: "
+        "nobody would be left with it"
+    )
+
+
+def skip_dependents(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    """Mark as skipped every planned change that revokes what a change that will not be made was to grant.
+
+    A change that is skipped grants nothing either, so this is repeated until nothing more follows.
+    """
+    while True:
+        dependencies = Dependencies(change for change in changes if not change.applicable)
+        again = tuple(
+            change.ended(Outcome.SKIPPED, skip_reason(providers[0]))
+            if change.applicable and change.access.scopes.revoked and (providers := dependencies.of(change))
+            else change
+            for change in changes
+        )
+        if again == changes:
+            return changes
+        changes = again
+
+
+def waves(changes: Iterable[Change]) -> tuple[tuple[Change, ...], ...]:
+    """Divide changes into groups to be made one after the other; inside a group the order does not matter.
+
+    Grants go first, then neutral, mixed, narrowing and switching-off changes. Among mixed ones, what grants a scope
+    goes before what revokes it; where that runs in a circle, one of the circle goes first, in the plan's order.
+    """
+    ranked: dict[int, list[Change]] = defaultdict(list)
+    for change in changes:
+        ranked[_rank(change)].append(change)
+    mixed = _MIXED_RANK
+    return tuple(
+        wave
+        for rank in sorted(ranked)
+        for wave in (_mixed_waves(ranked[rank]) if rank == mixed else (tuple(ranked[rank]),))
+    )
+
+
+_RANKS = {Direction.WIDEN: 0, Direction.NONE: 1, Direction.MIXED: 2, Direction.NARROW: 3}
+_MIXED_RANK = _RANKS[Direction.MIXED]
+_SWITCHING_OFF_RANK = 4
+
+
+def _rank(change: Change) -> int:
+    return _SWITCHING_OFF_RANK if change.switches_off else _RANKS[change.access.direction]
+
+
+def _mixed_waves(changes: list[Change]) -> Iterable[tuple[Change, ...]]:
+    dependencies = Dependencies(changes)
+    awaited = {id(change): {id(provider) for provider in dependencies.of(change)} for change in changes}
+    left = changes
+    done: set[int] = set()
+    while left:
+        ready = [change for change in left if awaited[id(change)] <= done] or left[:1]
+        yield tuple(ready)
+        done |= {id(change) for change in ready}
+        left = [change for change in left if id(change) not in done]

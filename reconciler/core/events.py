@@ -1,0 +1,163 @@
+"""What happens during a pass, as frozen values given to one observer as they happen.
+
+Logs, metrics, progress and the trail consume them. ``ChangeStarted`` comes before each write, and an observer that
+raises then forbids the write.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from reconciler.core.changes import Change
+from reconciler.core.findings import Finding
+from reconciler.core.guardrails import Refusal
+from reconciler.core.keys import AccountRef
+from reconciler.core.report import Mode, Report
+from reconciler.errors import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class PassStarted:
+    """A pass begins; ``number`` counts the passes of this process from 1."""
+
+    run_id: str
+    mode: Mode
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountListed:
+    """All keys of an account were read, or could not be (``error``)."""
+
+    run_id: str
+    account: AccountRef
+    keys: int
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRaised:
+    """A rule is broken."""
+
+    run_id: str
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class PlanComputed:
+    """The plan stands, with the guardrails' verdicts."""
+
+    run_id: str
+    digest: str | None
+    changes: int
+    applicable: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRefused:
+    """A guardrail refused something."""
+
+    run_id: str
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeStarted:
+    """A write is about to be sent; raising here forbids it."""
+
+    run_id: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeApplied:
+    """The account was seen to be as the change wanted it."""
+
+    run_id: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFailed:
+    """A change failed or was stale; its reason says why."""
+
+    run_id: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSkipped:
+    """A change was held back or paused; its reason says why."""
+
+    run_id: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRetried:
+    """A request met a passing fault and is sent again in ``wait`` seconds; ``attempt`` counts from 1."""
+
+    account_id: str
+    method: str
+    error: str
+    attempt: int
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class PassFinished:
+    """A pass ended with this report."""
+
+    run_id: str
+    report: Report
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRejected:
+    """The files do not load; nothing is done until they do."""
+
+    problems: tuple[Problem, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigReloaded:
+    """Files that had been rejected, or had changed, load again."""
+
+    accounts: int
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonStarted:
+    """The daemon waits for its schedule."""
+
+    schedule: str
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonStopped:
+    """The daemon ends; ``passes`` it has made."""
+
+    reason: str
+    passes: int
+
+
+Event = (
+    PassStarted
+    | AccountListed
+    | FindingRaised
+    | PlanComputed
+    | PlanRefused
+    | ChangeStarted
+    | ChangeApplied
+    | ChangeFailed
+    | ChangeSkipped
+    | RequestRetried
+    | PassFinished
+    | ConfigRejected
+    | ConfigReloaded
+    | DaemonStarted
+    | DaemonStopped
+)
+Observer = Callable[[Event], None]

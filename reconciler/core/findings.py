@@ -1,0 +1,39 @@
+"""What a rule has to say about a key."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler.core.keys import AccountRef, Source
+
+
+class Severity(StrEnum):
+    """How serious a finding is; a ``deny`` holds back what grants."""
+
+    DENY = "deny"
+    WARN = "warn"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """Why a finding is accepted, by whom and until when (24:00 UTC of that date, ISO 8601)."""
+
+    until: str
+    owner: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule that something breaks: which, where, and what to do. ``key`` is a name in the files."""
+
+    rule: str
+    severity: Severity
+    message: str
+    hint: str = ""
+    account: AccountRef | None = None
+    key: str | None = None
+    key_id: str | None = None
+    label: str | None = None
+    source: Source | None = None
+    waived: Waiver | None = None

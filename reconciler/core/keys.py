@@ -1,0 +1,142 @@
+"""Keys as the files want them and as the account has them."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+
+from reconciler.core.networks import AllowList
+from reconciler.core.scopes import ScopeSet
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """The place in a file that asks for something: 1-based, columns in characters."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRef:
+    """An account, or a sub account of one, and the name of the credential that reads and writes its keys."""
+
+    account_id: str
+    sub_account_id: str | None = None
+    credential: str | None = None
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The account without its credential, to sort and look up by."""
+        return self.account_id, self.sub_account_id or ""
+
+    def __str__(self) -> str:
+        return f"{self.account_id}/{self.sub_account_id}" if self.sub_account_id else self.account_id
+
+
+class KeyState(StrEnum):
+    """Whether a desired key should be usable, switched off, or gone."""
+
+    PRESENT = "present"
+    QUARANTINED = "quarantined"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Why and until when (24:00 UTC of ``until``) a key is left as it is."""
+
+    reason: str
+    until: date
+
+    def holds(self, now: datetime) -> bool:
+        """Tell whether the pause is in force at ``now`` (a time with a zone)."""
+        return now < datetime.combine(self.until, time.min, UTC) + timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class KeySpec:
+    """One desired key. ``scopes`` and ``ip_allow_list`` are None where the file leaves them as they are."""
+
+    name: str
+    label: str
+    source: Source
+    scopes: ScopeSet | None
+    ip_allow_list: AllowList | None
+    id: str | None = None
+    was: tuple[str, ...] = ()
+    state: KeyState = KeyState.PRESENT
+    roles: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    owner: str = ""
+    description: str = ""
+    paused: Pause | None = None
+    annotations: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The label and every earlier one: what a remote key may be called."""
+        return (self.label, *self.was)
+
+
+class UnmanagedAction(StrEnum):
+    """What happens to actual keys that no file names."""
+
+    REPORT = "report"
+    IGNORE = "ignore"
+    QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class UnmanagedRule:
+    """What to do with unmanaged keys, and which to leave alone; ``source`` is None for the default."""
+
+    then: UnmanagedAction = UnmanagedAction.REPORT
+    min_age: timedelta = timedelta(hours=24)
+    exceptions: tuple[str, ...] = ()
+    include_senders: bool = False
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredAccount:
+    """Everything that the files say about one account, keys sorted by name."""
+
+    account: AccountRef
+    keys: tuple[KeySpec, ...]
+    unmanaged: UnmanagedRule = field(default_factory=UnmanagedRule)
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredState:
+    """What all files together say, accounts sorted by identity; each account once."""
+
+    accounts: tuple[DesiredAccount, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteKey:
+    """One actual key, as the account lists it; times have a zone."""
+
+    id: str
+    label: str
+    scopes: ScopeSet
+    ip_allow_list: AllowList
+    created_at: datetime
+    last_used_at: datetime | None = None
+
+    def same_access(self, other: "RemoteKey") -> bool:
+        """Tell whether label, scopes and list mean the same (``updated_at`` and the last use decide nothing)."""
+        return (
+            self.label == other.label
+            and self.scopes.equivalent(other.scopes)
+            and self.ip_allow_list.equivalent(other.ip_allow_list)
+        )
+
+    @property
+    def send_only(self) -> bool:
+        """Whether the key may do nothing but send: the kind the dashboard makes for applications."""
+        return bool(self.scopes.scopes) and all(scope.family == "messages:send" for scope in self.scopes)

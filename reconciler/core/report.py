@@ -1,0 +1,295 @@
+"""The report of one pass: the one value that every rendering shows, schema ``reconciler/report/v1``."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Literal
+
+from reconciler.core.changes import AccessChange, Action, Change, Fields, Outcome
+from reconciler.core.findings import Finding, Severity, Waiver
+from reconciler.core.guardrails import Refusal
+from reconciler.core.keys import AccountRef, RemoteKey, Source
+from reconciler.core.plan import AccountPlan, KeyCounts
+
+SCHEMA: Literal["reconciler/report/v1"] = "reconciler/report/v1"
+
+
+class Mode(StrEnum):
+    """What kind of pass it was; ``plan`` is any dry run."""
+
+    PLAN = "plan"
+    APPLY = "apply"
+    AUDIT = "audit"
+
+
+class AccountStatus(StrEnum):
+    """Whether the account could be read."""
+
+    OK = "ok"
+    SUSPENDED = "suspended"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedChange:
+    """One change and how it ended."""
+
+    action: Action
+    name: str | None
+    key_id: str | None
+    label: str
+    source: Source | None
+    fields: Fields
+    access: AccessChange
+    outcome: Outcome
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnmanagedKey:
+    """An actual key that no file names; times in RFC 3339."""
+
+    key_id: str
+    label: str
+    scopes: tuple[str, ...]
+    ip_allow_list: tuple[str, ...]
+    last_used_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedAccount:
+    """One account: whether it could be read, and what was to be done there."""
+
+    account_id: str
+    sub_account_id: str | None
+    status: AccountStatus
+    error: str | None
+    keys: KeyCounts
+    changes: tuple[ReportedChange, ...] = ()
+    unmanaged: tuple[UnmanagedKey, ...] = ()
+
+    @property
+    def unchanged(self) -> int:
+        """How many desired keys differ in nothing; 0 where the account could not be read."""
+        if self.status is not AccountStatus.OK:
+            return 0
+        return self.keys.desired - sum(change.name is not None for change in self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedFinding:
+    """One finding, with the account and the key that it is about, where there is one."""
+
+    rule: str
+    severity: Severity
+    account_id: str | None
+    sub_account_id: str | None
+    key: str | None
+    key_id: str | None
+    label: str | None
+    message: str
+    hint: str
+    source: Source | None
+    waived: Waiver | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedRefusal:
+    """One guardrail that refused something."""
+
+    guardrail: str
+    account_id: str | None
+    sub_account_id: str | None
+    key_id: str | None
+    message: str
+    limit: int | None
+    actual: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FindingCounts:
+    """Unwaived findings by severity."""
+
+    deny: int = 0
+    warn: int = 0
+    note: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Changes by action and by outcome, and what is left."""
+
+    update: int = 0
+    create: int = 0
+    delete: int = 0
+    quarantine: int = 0
+    restore: int = 0
+    unchanged: int = 0
+    unmanaged: int = 0
+    planned: int = 0
+    applied: int = 0
+    failed: int = 0
+    stale: int = 0
+    denied: int = 0
+    refused: int = 0
+    skipped: int = 0
+    paused: int = 0
+    findings: FindingCounts = field(default_factory=FindingCounts)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCounts:
+    """Requests sent to the API, by method, retries included."""
+
+    GET: int = 0
+    PUT: int = 0
+    POST: int = 0
+    DELETE: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One pass, whole; times in RFC 3339, ``digest`` None where an account failed, ``policy`` its digest or None."""
+
+    schema: Literal["reconciler/report/v1"]
+    version: str
+    mode: Mode
+    run_id: str
+    started_at: str
+    finished_at: str
+    digest: str | None
+    policy: str | None
+    accounts: tuple[ReportedAccount, ...]
+    findings: tuple[ReportedFinding, ...]
+    refusals: tuple[ReportedRefusal, ...]
+    summary: Summary
+    requests: RequestCounts
+
+    @property
+    def changes(self) -> tuple[ReportedChange, ...]:
+        """All changes of all accounts, in order."""
+        return tuple(change for account in self.accounts for change in account.changes)
+
+
+def rfc3339(moment: datetime) -> str:
+    """Write a time with a zone as RFC 3339, in UTC."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def report_account(plan: AccountPlan) -> ReportedAccount:
+    """Give the report of an account that was read."""
+    return ReportedAccount(
+        account_id=plan.account.account_id,
+        sub_account_id=plan.account.sub_account_id,
+        status=AccountStatus.OK,
+        error=None,
+        keys=plan.counts,
+        changes=tuple(map(_report_change, plan.changes)),
+        unmanaged=tuple(map(_report_unmanaged, plan.unmanaged)),
+    )
+
+
+def report_failed_account(account: AccountRef, desired: int, error: str) -> ReportedAccount:
+    """Give the report of an account that could not be read: no changes, and the error."""
+    return ReportedAccount(
+        account.account_id, account.sub_account_id, AccountStatus.FAILED, error, KeyCounts(desired=desired)
+    )
+
+
+def _report_change(change: Change) -> ReportedChange:
+    return ReportedChange(
+        change.action,
+        change.name,
+        change.key_id,
+        change.label,
+        change.source,
+        change.fields,
+        change.access,
+        change.outcome,
+        change.reason,
+    )
+
+
+def _report_unmanaged(key: RemoteKey) -> UnmanagedKey:
+    last_used = rfc3339(key.last_used_at) if key.last_used_at else None
+    return UnmanagedKey(key.id, key.label, key.scopes.texts, key.ip_allow_list.networks, last_used)
+
+
+def report_finding(finding: Finding) -> ReportedFinding:
+    """Give a finding as the report shows it."""
+    account = finding.account
+    return ReportedFinding(
+        rule=finding.rule,
+        severity=finding.severity,
+        account_id=account.account_id if account else None,
+        sub_account_id=account.sub_account_id if account else None,
+        key=finding.key,
+        key_id=finding.key_id,
+        label=finding.label,
+        message=finding.message,
+        hint=finding.hint,
+        source=finding.source,
+        waived=finding.waived,
+    )
+
+
+def report_refusal(refusal: Refusal) -> ReportedRefusal:
+    """Give a refusal as the report shows it."""
+    account = refusal.account
+    return ReportedRefusal(
+        refusal.guardrail,
+        account.account_id if account else None,
+        account.sub_account_id if account else None,
+        refusal.key_id,
+        refusal.message,
+        refusal.limit,
+        refusal.actual,
+    )
+
+
+def summarize(accounts: Iterable[ReportedAccount], findings: Iterable[ReportedFinding]) -> Summary:
+    """Count what a report holds; waived findings do not count."""
+    accounts = tuple(accounts)
+    changes = [change for account in accounts for change in account.changes]
+    actions = Counter(change.action for change in changes)
+    outcomes = Counter(change.outcome for change in changes)
+    severities = Counter(finding.severity for finding in findings if finding.waived is None)
+    return Summary(
+        update=actions[Action.UPDATE],
+        create=actions[Action.CREATE],
+        delete=actions[Action.DELETE],
+        quarantine=actions[Action.QUARANTINE],
+        restore=actions[Action.RESTORE],
+        unchanged=sum(account.unchanged for account in accounts),
+        unmanaged=sum(len(account.unmanaged) for account in accounts),
+        planned=outcomes[Outcome.PLANNED],
+        applied=outcomes[Outcome.APPLIED],
+        failed=outcomes[Outcome.FAILED],
+        stale=outcomes[Outcome.STALE],
+        denied=outcomes[Outcome.DENIED],
+        refused=outcomes[Outcome.REFUSED],
+        skipped=outcomes[Outcome.SKIPPED],
+        paused=outcomes[Outcome.PAUSED],
+        findings=FindingCounts(severities[Severity.DENY], severities[Severity.WARN], severities[Severity.NOTE]),
+    )
+
+
+def exit_code(report: Report, *, tell_differences: bool = False, judge_held_back: bool = True) -> int:
+    """Give the exit code of a pass: the first that applies of 1, 4, 3, 2, 0.
+
+    Args:
+        report: The report of the pass.
+        tell_differences: Whether planned changes are worth a 2 (``plan --detailed-exitcode``).
+        judge_held_back: Whether what is held back is worth a 3 (always but for a plain ``plan``).
+    """
+    failed = [account.status is AccountStatus.FAILED for account in report.accounts]
+    outcomes = {change.outcome for change in report.changes}
+    if failed and all(failed):
+        return 1
+    if any(failed) or any(outcome.may_be_retried for outcome in outcomes):
+        return 4
+    if judge_held_back and any(outcome.held_back for outcome in outcomes):
+        return 3
+    return 2 if tell_differences and Outcome.PLANNED in outcomes else 0

@@ -1,0 +1,196 @@
+"""Scopes as values: their one spelling, who covers whom, when two sets are equal.
+
+The families, their spelling and the relation come from AhaSend's OpenAPI document ("Scopes") and its guide. A scope
+that is not listed here is kept as it is and compared by its exact text.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from itertools import pairwise
+
+EVERYTHING = "*"
+STATIC = frozenset(
+    f"{resource}:{action}"
+    for resource, actions in {
+        "accounts": ("read", "write", "billing"),
+        "accounts:members": ("read", "add", "update", "remove"),
+        "domains": ("read", "write"),
+        "suppressions": ("read", "write", "delete", "wipe"),
+        "api-keys": ("read", "write", "delete"),
+        "sub-accounts": ("read", "write", "delete", "suspend", "usage"),
+        "sub-account-api-keys": ("read", "write", "delete"),
+    }.items()
+    for action in actions
+)
+TARGETED = frozenset(
+    f"{resource}:{action}"
+    for resource, actions in {
+        "messages": ("send", "cancel", "read"),
+        "domains": ("delete",),
+        "webhooks": ("read", "write", "delete"),
+        "routes": ("read", "write", "delete"),
+        "smtp-credentials": ("read", "write", "delete"),
+        "statistics-transactional": ("read",),
+    }.items()
+    for action in actions
+)
+_KNOWN = sorted(STATIC | {f"{family}:all" for family in TARGETED} | {EVERYTHING})
+_DOMAIN = re.compile(r"[^\s{}:*]+")
+_TYPO_DISTANCE = 2
+
+
+class Reach(Enum):
+    """How far one scope reaches inside its family."""
+
+    EVERYTHING = "everything"
+    STATIC = "static"
+    ALL = "all"
+    DOMAIN = "domain"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One permission: its canonical ``text``, the ``family`` it belongs to (``messages:send``) and its reach."""
+
+    text: str
+    family: str
+    reach: Reach
+
+    def covers(self, other: "Scope") -> bool:
+        """Tell whether whoever holds this scope may do all that ``other`` allows."""
+        if self.text == other.text or self.reach is Reach.EVERYTHING:
+            return True
+        return self.reach is Reach.ALL and other.reach is Reach.DOMAIN and self.family == other.family
+
+    def overlaps(self, other: "Scope") -> bool:
+        """Tell whether one of the two covers the other, so that some permission belongs to both."""
+        return self.covers(other) or other.covers(self)
+
+
+@lru_cache(maxsize=65536)
+def parse_scope(text: str) -> Scope:
+    """Give the value of a scope in any spelling that the API or a file may use; never fails.
+
+    The domain of a target is lower-cased, trimmed and loses its trailing dot, as the API does; a target with a dot in
+    it may come without its braces.
+    """
+    if text == EVERYTHING:
+        return Scope(text, text, Reach.EVERYTHING)
+    if text in STATIC:
+        return Scope(text, text, Reach.STATIC)
+    family, _, target = text.rpartition(":")
+    if family in TARGETED:
+        if target == "all":
+            return Scope(text, family, Reach.ALL)
+        domain = _domain(target)
+        if domain:
+            return Scope(f"{family}:{{{domain}}}", family, Reach.DOMAIN)
+    return Scope(text, text, Reach.UNKNOWN)
+
+
+def _domain(target: str) -> str | None:
+    """Give the canonical domain that ``target`` names, with or without braces, or None."""
+    braced = target.startswith("{") and target.endswith("}")
+    domain = canonical_domain(target[1:-1] if braced else target)
+    if not _DOMAIN.fullmatch(domain) or not (braced or "." in domain):
+        return None
+    return domain
+
+
+def canonical_domain(text: str) -> str:
+    """Spell a domain name as the API stores it: lower case, trimmed, without the trailing dot."""
+    return text.strip().lower().removesuffix(".")
+
+
+def suggestion(text: str) -> str | None:
+    """Give the known scope that an unknown ``text`` was probably meant to be, or None.
+
+    That is one within two edits, ignoring case, or the whole form where a target is missing or malformed.
+    """
+    if parse_scope(text).reach is not Reach.UNKNOWN:
+        return None
+    lowered = text.strip().lower()
+    near = [(_edits(lowered, known), known) for known in _KNOWN if abs(len(known) - len(lowered)) <= _TYPO_DISTANCE]
+    best = min(near, default=(_TYPO_DISTANCE + 1, ""))
+    if best[0] <= _TYPO_DISTANCE:
+        return best[1]
+    return _with_target(lowered)
+
+
+def _with_target(text: str) -> str | None:
+    if text in TARGETED:
+        return f"{text}:all or {text}:{{example.com}}"
+    family, colon, target = text.rpartition(":")
+    if not colon:
+        return None
+    bare = target.strip("{} ")
+    if family in TARGETED:
+        return f"{family}:all" if "*" in bare else f"{family}:{{{bare or 'example.com'}}}"
+    if not target.startswith("{") and "." not in target:
+        return None
+    distance, known = min((_edits(family, known), known) for known in TARGETED)
+    return f"{known}:{{{bare}}}" if distance <= _TYPO_DISTANCE else None
+
+
+def _edits(left: str, right: str) -> int:
+    """Count the insertions, deletions and substitutions that turn one text into the other (Levenshtein)."""
+    row = list(range(len(right) + 1))
+    for i, letter in enumerate(left, 1):
+        diagonal_and_up = pairwise(row)
+        row = [i]
+        for (diagonal, up), other in zip(diagonal_and_up, right, strict=True):
+            row.append(min(up + 1, row[-1] + 1, diagonal + (letter != other)))
+    return row[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeSet:
+    """Scopes in canonical spelling, each once, sorted by text. Compare sets by :meth:`equivalent`, not by ``==``."""
+
+    scopes: tuple[Scope, ...]
+
+    @classmethod
+    def parse(cls, texts: Iterable[str]) -> "ScopeSet":
+        """Build a set from scopes in any spelling."""
+        return _scope_set(tuple(texts))
+
+    def __iter__(self) -> Iterator[Scope]:
+        return iter(self.scopes)
+
+    def __len__(self) -> int:
+        return len(self.scopes)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The canonical texts, sorted."""
+        return tuple(scope.text for scope in self.scopes)
+
+    def covers(self, wanted: Scope) -> bool:
+        """Tell whether some scope of the set covers ``wanted``."""
+        return any(scope.covers(wanted) for scope in self.scopes)
+
+    def beyond(self, other: "ScopeSet") -> tuple[Scope, ...]:
+        """Give the scopes of this set that ``other`` does not cover, without those another one of them covers."""
+        if self == other:
+            return ()
+        return tuple(scope for scope in self.reduced() if not other.covers(scope))
+
+    def equivalent(self, other: "ScopeSet") -> bool:
+        """Tell whether each set covers the other: the same permissions, however they are written."""
+        return self == other or not (self.beyond(other) or other.beyond(self))
+
+    def reduced(self) -> "ScopeSet":
+        """Give the shortest set with the same permissions: what another scope of the set covers is left out."""
+        if len(self.scopes) < 2:  # noqa: PLR2004 # one scope covers nothing else
+            return self
+        kept = tuple(scope for scope in self.scopes if not any(o is not scope and o.covers(scope) for o in self.scopes))
+        return self if len(kept) == len(self.scopes) else ScopeSet(kept)
+
+
+@lru_cache(maxsize=65536)
+def _scope_set(texts: tuple[str, ...]) -> ScopeSet:
+    return ScopeSet(tuple(sorted({parse_scope(text) for text in texts}, key=lambda scope: scope.text)))

@@ -1,0 +1,138 @@
+"""Every error that leaves a part of the reconciler, as one tree.
+
+.. code-block:: text
+
+    ReconcilerError              message, hint, exit code 1
+    ├── UsageError               wrong options or values of environment variables (64)
+    ├── FilesError               files that do not load, with every problem found in them
+    ├── SettingsError            a credential, an endpoint or a directory that is missing or wrong
+    ├── OutputError              a result could not be written where it was asked for
+    ├── Interrupted              a signal asked to stop before this was done (4)
+    └── RemoteError              something about the remote API (4)
+        ├── Unreachable          no answer: refused, TLS, time-out, connection lost
+        ├── BadAnswer            an answer that is not what the API promises
+        ├── Unauthorized         401: terminal for the account
+        ├── Forbidden            403: terminal for the operation
+        ├── NotFound             404
+        ├── Rejected             400, 409, 422 and other refusals of one request: terminal for that key
+        ├── RateLimited          429
+        ├── ServerFault          5xx
+        └── UnsoundListing       a list that repeats a cursor or shows a key twice
+"""
+
+import re
+from dataclasses import dataclass
+
+_SECRET = re.compile(r"aha-sk-[A-Za-z0-9_\-]+")
+
+
+def mask(text: str, *secrets: str) -> str:
+    """Return ``text`` with every AhaSend secret key, and each of ``secrets``, replaced by ``aha-sk-***``.
+
+    Source of the form of a secret: AhaSend's OpenAPI document, "Authentication".
+    """
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "aha-sk-***")
+    return _SECRET.sub("aha-sk-***", text)
+
+
+class ReconcilerError(Exception):
+    """Base of all errors: a message (what, where), a hint (what to do) and an exit code."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+class UsageError(ReconcilerError):
+    """An option or an environment variable has a value that cannot be used."""
+
+    exit_code = 64
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong in a file, at a 1-based place (columns in characters; line 0: the file as a whole)."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {mask(self.message)}"
+
+
+class FilesError(ReconcilerError):
+    """Files that do not load; ``problems`` holds everything found wrong in all of them."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class SettingsError(ReconcilerError):
+    """A credential, an endpoint or a directory of secrets is missing or wrong."""
+
+
+class OutputError(ReconcilerError):
+    """A result could not be written where it was asked for."""
+
+
+class Interrupted(ReconcilerError):
+    """A signal asked to stop before this was done."""
+
+    exit_code = 4
+
+    def __init__(self, message: str = "interrupted") -> None:
+        super().__init__(message)
+
+
+class RemoteError(ReconcilerError):
+    """Base of everything that can go wrong with the remote API."""
+
+    exit_code = 4
+
+
+class Unreachable(RemoteError):
+    """No answer came: connection refused or lost, TLS failure, time-out."""
+
+
+class BadAnswer(RemoteError):
+    """An answer that is not what the API promises: HTML, truncated JSON, a field of the wrong type."""
+
+
+class Unauthorized(RemoteError):
+    """401: the credential is missing, malformed, revoked, of another account, or the account is suspended."""
+
+
+class Forbidden(RemoteError):
+    """403: the calling key lacks a scope, or its address is not on the key's allow list."""
+
+
+class NotFound(RemoteError):
+    """404: there is no such key, or it was deleted meanwhile."""
+
+
+class Rejected(RemoteError):
+    """400, 409, 422 or another refusal of this one request."""
+
+
+class RateLimited(RemoteError):
+    """429: over the account's rate limit."""
+
+
+class ServerFault(RemoteError):
+    """5xx: the service, or something in front of it, failed."""
+
+
+class UnsoundListing(RemoteError):
+    """A list of keys that cannot be trusted: a cursor came again, a page stopped short, a key came twice."""
