@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from emulator.scene import ACCOUNT, ADMIN, KEYS, NOON, SHOP, SHOP_KEY, Time, ask, emulator, put, scopes_of, seed
 
 ADMIN_KEY = f"{KEYS}/{ADMIN}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from emulator.scene import (
     ACCOUNT,
     ADMIN,
@@ -28,7 +29,6 @@ from emulator.scene import (
     scopes_of,
     seed,
 )
-
 from reconciler.emulator.server import Emulator
 
 MINUTE = timedelta(minutes=1)

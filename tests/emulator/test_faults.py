@@ -5,8 +5,8 @@ import json
 from typing import Any
 
 import pytest
-from emulator.scene import ACCOUNT, KEYS, SHOP, SHOP_KEY, ask, emulator, put
 
+from emulator.scene import ACCOUNT, KEYS, SHOP, SHOP_KEY, ask, emulator, put
 from reconciler.emulator.faults import ConnectionDropped, FaultError, Faults
 
 STATUS = {"status": 503}

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulator.scene import ACCOUNT, ADMIN, NOON, SEED, SHOP, emulator, seed
 
+from emulator.scene import ACCOUNT, ADMIN, NOON, SEED, SHOP, emulator, seed
 from reconciler.emulator.seed import SeedError, load_seed, parse_seed
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from emulator.scene import ACCOUNT, KEYS, SHOP, SHOP_KEY, emulator
 
+from emulator.scene import ACCOUNT, KEYS, SHOP, SHOP_KEY, emulator
 from reconciler.emulator.server import Emulator, Server, serve
 
 ADMIN = {"Authorization": "Bearer aha-sk-admin"}

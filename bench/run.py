@@ -1,0 +1,234 @@
+"""The benchmarks: whole commands against the emulator in a process of its own, and the core in memory.
+
+Figures are for comparing within one run. ``python bench/run.py [NAME ...]`` runs some of them.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+ACCOUNT = UUID(int=1 << 100)
+TOKEN = "aha-sk-" + "b" * 64
+SELF = str(UUID(int=(1 << 101)))
+RECONCILER = [sys.executable, "-m", "reconciler"]
+
+
+def key(number: int, *scopes: str, account: UUID = ACCOUNT) -> dict[str, Any]:
+    return {
+        "id": str(UUID(int=account.int + number)),
+        "label": f"Key {number}",
+        "scopes": list(scopes) or [f"messages:send:{{shop-{number}.example.com}}", "suppressions:read"],
+        "ip_allow_list": ["203.0.113.0/24"],
+        "created_at": "2026-01-01T00:00:00Z",
+    }
+
+
+def desired(keys: list[dict[str, Any]], account: UUID = ACCOUNT) -> str:
+    lines = ["version: 1", f"account: {account}", "keys:"]
+    for number, one in enumerate(keys):
+        lines += [
+            f"  - name: key-{number:06}",
+            f"    id: {one['id']}",
+            f'    label: "{one["label"]}"',
+            f"    scopes: {json.dumps(one['scopes'])}",
+            f"    ip_allow_list: {json.dumps(one['ip_allow_list'])}",
+            "    owner: team-x",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+@contextmanager
+def emulator(keys: list[dict[str, Any]], *options: str) -> Iterator[str]:
+    """Run the emulator in a process of its own; gives its address."""
+    admin = key(0, "api-keys:read", "api-keys:write") | {"id": SELF, "label": "self", "secret_key": TOKEN}
+    admin["ip_allow_list"] = []
+    domains = sorted({s.split("{")[1][:-1] for one in keys for s in one["scopes"] if "{" in s})
+    seed = {"accounts": [{"id": str(ACCOUNT), "domains": domains, "keys": [admin, *keys]}]}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "seed.json"
+        path.write_text(json.dumps(seed))
+        command = [*RECONCILER, "emulator", "--port", "0", "--seed", str(path), *options]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().split()[-1]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+
+
+def command(address: str, folder: Path, *arguments: str) -> tuple[float, float, dict[str, Any]]:
+    """Run one command; gives its seconds, its peak memory in MB, and its report."""
+    environment = os.environ | {
+        "AHASEND_API_KEY": TOKEN,
+        "AHASEND_ENDPOINT": address,
+        "RECONCILER_SELF_KEY_ID": SELF,
+        "RECONCILER_LOG_LEVEL": "error",
+    }
+    name, *rest = arguments
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [*RECONCILER, name, "--desired", str(folder), "-o", "json", *rest],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    text = process.stdout.read()
+    _, _, usage = os.wait4(process.pid, 0)
+    return time.perf_counter() - began, usage.ru_maxrss / 1024, json.loads(text)
+
+
+def served(address: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{address}/_emulator/requests") as answer:  # noqa: S310 # a loopback address
+        return dict(json.load(answer))
+
+
+@contextmanager
+def files(keys: list[dict[str, Any]]) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "keys.yaml").write_text(desired(keys))
+        yield Path(folder)
+
+
+LIMITS = ("--latency", "20ms", "--rate-limit", "100", "--burst", "200")
+
+
+def in_sync() -> None:
+    """1,000 keys in sync: 10 GETs, under 1.5 s and 100 MB."""
+    keys = [key(number) for number in range(1, 1000)]
+    with emulator(keys, *LIMITS) as address, files(keys) as folder:
+        for _ in range(3):
+            seconds, memory, report = command(address, folder, "plan")
+            changes = len(report["accounts"][0]["changes"])
+            print(f"  {seconds:.2f} s, {memory:.0f} MB, {report['requests']}, {changes} changes")
+        print(f"  the emulator saw {served(address)}")
+
+
+def drifted() -> None:
+    """250 keys, 40 drifted: 3 GETs for the list, one GET and one PUT a change, then nothing."""
+    keys = [key(number) for number in range(1, 250)]
+    actual = [
+        one | ({"scopes": [*one["scopes"], "domains:read"]} if place < 40 else {}) for place, one in enumerate(keys)
+    ]
+    with emulator(actual, *LIMITS) as address, files(keys) as folder:
+        for _ in range(2):
+            seconds, memory, report = command(address, folder, "apply")
+            print(f"  {seconds:.2f} s, {memory:.0f} MB, {report['requests']}, applied {report['summary']['applied']}")
+        print(f"  the emulator saw {served(address)}")
+
+
+def pace() -> None:
+    """300 changes at a pace of 100 and bursts of 200: at least 95 % of what the limit allows, no 429."""
+    keys = [key(number) for number in range(1, 301)]
+    actual = [one | {"scopes": [*one["scopes"], "domains:read"]} for one in keys]
+    with emulator(actual, *LIMITS) as address, files(keys) as folder:
+        seconds, _, report = command(
+            address, folder, "apply", "--rate", "100", "--burst", "200", "--allow", "max-changes"
+        )
+        saw = served(address)
+        requests = saw["GET"] + saw["PUT"]
+        least = (requests - 200) / 100
+        print(f"  {requests} requests in {seconds:.2f} s with process start; the limit alone takes {least:.2f} s")
+        print(
+            f"  applied {report['summary']['applied']}, statuses {saw['statuses']}, {least / seconds:.1%} of the rate"
+        )
+
+
+def planning() -> None:
+    """100,000 desired against 100,000 actual keys, in memory: under 3 s, growing linearly."""
+    from datetime import UTC, datetime
+
+    from reconciler.core.keys import AccountRef, DesiredAccount, KeySpec, RemoteKey, Source
+    from reconciler.core.networks import AllowList
+    from reconciler.core.plan import digest, plan_account
+    from reconciler.core.scopes import ScopeSet
+
+    for total in (25_000, 50_000, 100_000):
+        for pinned in (True, False):
+            specs, remotes = [], []
+            for number in range(total):
+                one = key(number)
+                scopes = ScopeSet.parse(one["scopes"])
+                networks = AllowList.parse(one["ip_allow_list"])
+                drift = ScopeSet.parse([*one["scopes"], "domains:read"]) if number % 10 == 0 else scopes
+                source = Source("keys.yaml", number, 5)
+                pin = one["id"] if pinned else None
+                specs.append(KeySpec(f"key-{number}", one["label"], source, scopes, networks, id=pin))
+                remotes.append(RemoteKey(one["id"], one["label"], drift, networks, datetime.now(UTC)))
+            account = DesiredAccount(AccountRef(str(ACCOUNT)), tuple(specs))
+            began = time.perf_counter()
+            plan = plan_account(account, remotes, datetime.now(UTC))
+            planned = time.perf_counter() - began
+            digest(plan.changes)
+            digested = time.perf_counter() - began - planned
+            kind = "ids" if pinned else "labels"
+            print(f"  {total:7} keys, by {kind}: {planned:.2f} s, digest {digested:.2f} s")
+
+
+def loading() -> None:
+    """100,000 keys from 24 MB of YAML in four files: under 6 s and 300 MB."""
+    with tempfile.TemporaryDirectory() as folder:
+        size = 0
+        for file in range(4):
+            account = UUID(int=ACCOUNT.int + file * 10**9)
+            text = desired([key(file * 25_000 + n, account=account) for n in range(25_000)], account)
+            size += len(text)
+            Path(folder, f"{file}.yaml").write_text(text)
+        program = (
+            "import sys, time, resource; from pathlib import Path\n"
+            "from reconciler.files.desired import load_desired\n"
+            "began = time.perf_counter()\n"
+            "loaded = load_desired([Path(sys.argv[1])], {}.get)\n"
+            "print(sum(len(a.keys) for a in loaded.state.accounts), f'keys: {time.perf_counter() - began:.2f} s,',"
+            " resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, 'MB')\n"
+        )
+        print(f"  {size / 1e6:.0f} MB of YAML,", end=" ", flush=True)
+        subprocess.run([sys.executable, "-c", program, folder], check=True)
+
+
+def starting() -> None:
+    """``--help`` within 4 times and ``plan`` on 10 keys within 15 times the start of a bare Python."""
+    keys = [key(number) for number in range(1, 11)]
+
+    def best(run: Callable[[], object]) -> float:
+        times = []
+        for _ in range(7):
+            began = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - began)
+        return sorted(times)[len(times) // 2]
+
+    bare = best(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True))
+    shown = best(lambda: subprocess.run([*RECONCILER, "--help"], check=True, stdout=subprocess.DEVNULL))
+    with emulator(keys) as address, files(keys) as folder:
+        planned = best(lambda: command(address, folder, "plan"))
+    print(f"  bare Python {bare:.3f} s")
+    print(f"  --help {shown:.3f} s, {shown / bare:.1f} times that")
+    print(f"  plan {planned:.3f} s, {planned / bare:.1f} times that")
+
+
+BENCHMARKS = (in_sync, drifted, pace, planning, loading, starting)
+
+
+def main(names: list[str]) -> None:
+    for benchmark in BENCHMARKS:
+        if not names or benchmark.__name__ in names:
+            print(f"{benchmark.__name__}: {benchmark.__doc__}", flush=True)
+            benchmark()
+    print(f"peak of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,222 @@
+"""Carries out an approved plan: reads each key again, writes what differs, and believes only what it sees.
+
+Grants go first and what revokes comes last; before each write that revokes, the guardian and the changes that were to
+grant the same are asked again with what has really been applied.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from reconciler.ahasend.client import WriteSession
+from reconciler.ahasend.pace import Stop
+from reconciler.core.changes import Change, Dependencies, Outcome, skip_reason, waves
+from reconciler.core.events import ChangeApplied, ChangeFailed, ChangeSkipped, ChangeStarted, Observer
+from reconciler.core.guardrails import ApprovedPlan, Guardian
+from reconciler.core.keys import RemoteKey
+from reconciler.core.plan import AccountPlan
+from reconciler.errors import (
+    BadAnswer,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    ReconcilerError,
+    Rejected,
+    ServerFault,
+    Unauthorized,
+    Unreachable,
+)
+
+CHANGES_AT_ONCE = 10
+"""Changes of one account under way at the same time: enough for the pace, few enough that each key was just read."""
+WRITE_ATTEMPTS = 3
+_FIRST_PAUSE = 0.25
+_AMBIGUOUS = (Unreachable, ServerFault, BadAnswer, RateLimited)
+
+
+class _NotWritten(ReconcilerError):
+    """No write took effect."""
+
+
+_CERTAINLY_NOT_WRITTEN = (_NotWritten, Rejected, Forbidden, Unauthorized)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the changes of one pass share: its id, the wish to stop, and who is told."""
+
+    run_id: str
+    stop: Stop
+    observe: Observer
+
+
+async def apply_plan(approved: ApprovedPlan, session: WriteSession, run: Run) -> tuple[Change, ...]:
+    """Make the planned changes of every account, accounts side by side.
+
+    Returns all changes of the plan in its order, those that were planned with the outcome that they came to: applied,
+    failed, stale, skipped or refused. Remote errors never escape; they are outcomes.
+    """
+    results = await asyncio.gather(
+        *(
+            _AccountRun(account, approved.guardian(account), session, run).changes()
+            for account in approved.plan.accounts
+        )
+    )
+    return tuple(change for changes in results for change in changes)
+
+
+class _AccountRun:
+    """The changes of one account under way.
+
+    ``_keys`` holds the account's keys as they were last seen; a revocation that is under way counts as made, so that
+    two of them cannot each rely on the other not to happen.
+    """
+
+    def __init__(self, account: AccountPlan, guardian: Guardian | None, session: WriteSession, run: Run) -> None:
+        self._changes = list(account.changes)
+        self._places = {id(change): place for place, change in enumerate(account.changes)}
+        self._dependencies = Dependencies(account.changes)
+        self._guardian = guardian
+        self._keys = {key.id: key for key in account.actual}
+        self._reader = session.reader(account.account)
+        self._writer = session.writer(account.account)
+        self._run = run
+        self._slots = asyncio.Semaphore(CHANGES_AT_ONCE)
+        self._closed: str | None = None
+
+    async def changes(self) -> tuple[Change, ...]:
+        """Make what is planned, wave by wave, and give every change with its outcome."""
+        for wave in waves(change for change in tuple(self._changes) if change.applicable):
+            await asyncio.gather(*map(self._make, wave))
+        return tuple(self._changes)
+
+    async def _make(self, change: Change) -> None:
+        async with self._slots:
+            ended = await self._attempt(change)
+        self._changes[self._places[id(change)]] = ended
+        self._run.observe(self._event(ended))
+
+    def _event(self, ended: Change) -> ChangeApplied | ChangeFailed | ChangeSkipped:
+        if ended.outcome is Outcome.APPLIED:
+            return ChangeApplied(self._run.run_id, ended)
+        if ended.outcome.held_back:
+            return ChangeSkipped(self._run.run_id, ended)
+        return ChangeFailed(self._run.run_id, ended)
+
+    async def _attempt(self, change: Change) -> Change:
+        """Read the key again, ask again what must be asked, and write."""
+        key_id, before = change.key_id, change.before
+        if key_id is None or before is None:
+            raise RuntimeError(f"the change of {change.title} is planned but names no key")
+        try:
+            if held := self._held(change):
+                return held
+            seen = await self._reader.get_key(key_id)
+            if not seen.same_access(before):
+                self._keys[key_id] = seen
+                return change.ended(Outcome.STALE, "the key changed after it was listed; the next pass looks again")
+            return self._held(change) or await self._write(change, key_id)
+        except NotFound:
+            self._keys.pop(key_id, None)
+            return change.ended(Outcome.STALE, "the key was deleted after it was listed; the next pass looks again")
+        except _CERTAINLY_NOT_WRITTEN as error:
+            self._keys[key_id] = before
+            if isinstance(error, (Unauthorized, Forbidden)):
+                self._closed = error.message
+            return change.ended(Outcome.FAILED, str(error))
+        except ReconcilerError as error:
+            return change.ended(Outcome.FAILED, str(error))
+
+    def _held(self, change: Change) -> Change | None:
+        """Say why the change must not be sent now, or None; it is asked right before a write, without a pause."""
+        if self._run.stop.requested.is_set():
+            return change.ended(Outcome.FAILED, "interrupted")
+        if self._closed is not None:
+            return change.ended(Outcome.FAILED, f"not sent, since the account refused another request: {self._closed}")
+        for provider in self._dependencies.of(change):
+            current = self._changes[self._places[id(provider)]]
+            if current.outcome not in (Outcome.APPLIED, Outcome.PLANNED):
+                return change.ended(Outcome.SKIPPED, skip_reason(current))
+        if self._guardian and (objection := self._guardian.objection(change, self._others(change))):
+            return change.ended(Outcome.REFUSED, f"guardian: {objection}")
+        return None
+
+    def _others(self, change: Change) -> Iterable[RemoteKey]:
+        return (key for key_id, key in self._keys.items() if key_id != change.key_id)
+
+    async def _write(self, change: Change, key_id: str) -> Change:
+        """Write, and compare what the account says then with what was asked."""
+        if change.after and (change.access.networks.revoked or change.access.scopes.revoked):
+            self._keys[key_id] = change.after
+        seen = await self._send(change, key_id)
+        self._keys[key_id] = seen
+        if _as_asked(change, seen):
+            return change.ended(Outcome.APPLIED)
+        return change.ended(Outcome.FAILED, f"the account's answer is not what was asked: {_shown(change, seen)}")
+
+    async def _send(self, change: Change, key_id: str) -> RemoteKey:
+        """Send the PUT; where its answer was lost, look what it did, and send it again only if it did nothing.
+
+        Source: AhaSend answers 400 to a PUT that changes nothing, so a repeated one that took effect looks refused.
+        """
+        failure = ""
+        for attempt in range(WRITE_ATTEMPTS):
+            if attempt:
+                await self._rest(_FIRST_PAUSE * 2**attempt)
+            self._announce(change, failure)
+            try:
+                return await self._writer.update_key(key_id, change.fields)
+            except _AMBIGUOUS as error:
+                failure = error.message
+            seen = await self._look(key_id, failure)
+            if change.before is None or not seen.same_access(change.before):
+                return seen
+        raise _NotWritten(f"{failure}; tried {WRITE_ATTEMPTS} times, the key is unchanged")
+
+    def _announce(self, change: Change, failure: str) -> None:
+        """Tell the observer that a write begins; whatever it raises forbids the write, as does the wish to stop."""
+        if self._run.stop.requested.is_set():
+            raise _NotWritten(f"interrupted; the key is unchanged after: {failure}" if failure else "interrupted")
+        try:
+            self._run.observe(ChangeStarted(self._run.run_id, change))
+        except Exception as error:
+            raise _NotWritten(f"not written, since the write could not be recorded: {error}") from error
+
+    async def _look(self, key_id: str, failure: str) -> RemoteKey:
+        """Read what a write did whose answer was lost; not to know is a failure, never a guess."""
+        try:
+            return await self._reader.get_key(key_id, patient=True)
+        except NotFound:
+            raise
+        except ReconcilerError as error:
+            raise ReconcilerError(
+                f"{failure}; whether it was written is not known, since the key could not be read afterwards: "
+                f"{error.message}",
+                hint="the next pass reads the key and repairs what differs",
+            ) from error
+
+    async def _rest(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._run.stop.requested.wait(), seconds)
+
+
+def _as_asked(change: Change, seen: RemoteKey) -> bool:
+    """Tell whether every field that was sent reads back as it was wanted."""
+    wanted, fields = change.after, change.fields
+    return wanted is not None and (
+        (fields.label is None or seen.label == wanted.label)
+        and (fields.scopes is None or seen.scopes.equivalent(wanted.scopes))
+        and (fields.ip_allow_list is None or seen.ip_allow_list.equivalent(wanted.ip_allow_list))
+    )
+
+
+def _shown(change: Change, seen: RemoteKey) -> str:
+    """Name the fields that were sent, as the account has them."""
+    fields = change.fields
+    parts = (
+        f"label {seen.label!r}" if fields.label else "",
+        f"scopes {', '.join(seen.scopes.texts) or 'none'}" if fields.scopes else "",
+        f"ip_allow_list {', '.join(seen.ip_allow_list.shown)}" if fields.ip_allow_list else "",
+    )
+    return "; ".join(filter(None, parts))

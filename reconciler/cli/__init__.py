@@ -1,0 +1,45 @@
+"""The command line: one lazily imported module a command; the only place that builds objects."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from reconciler.cli.group import reconciler
+from reconciler.errors import FilesError, OutputError, ReconcilerError, UsageError, mask
+
+_KILLED_BY_INTERRUPT = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code; every error that is ours is one message on stderr, never a traceback."""
+    try:
+        code = reconciler.main(args=arguments, prog_name="reconciler", standalone_mode=False)
+        sys.stdout.flush()
+    except (click.ClickException, click.Abort, ReconcilerError, OSError) as error:
+        message, code = _explained(error)
+        click.echo(mask(message), err=True)
+    return code if isinstance(code, int) else 0
+
+
+def _explained(error: Exception) -> tuple[str, int]:
+    """Say what went wrong, and give the exit code."""
+    match error:
+        case click.exceptions.NoArgsIsHelpError():
+            return error.ctx.get_help(), UsageError.exit_code
+        case click.ClickException():
+            context = getattr(error, "ctx", None)
+            hint = f"\n  hint: {context.command_path} --help" if context else ""
+            return f"error: {error.format_message()}{hint}", UsageError.exit_code
+        case FilesError(problems=problems):
+            counted = f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in the files"
+            return f"{error}\nerror: {counted}, nothing was done", error.exit_code
+        case ReconcilerError():
+            return f"error: {error}", error.exit_code
+        case OSError():  # what reads or writes anything but stdout has turned its own into ours
+            from reconciler.cli.output import forget_stdout
+
+            forget_stdout()
+            return f"error: stdout cannot be written: {error.strerror}", OutputError.exit_code
+        case _:
+            return "interrupted", _KILLED_BY_INTERRUPT

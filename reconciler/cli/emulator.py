@@ -1,0 +1,36 @@
+"""``reconciler emulator``: serves a local AhaSend-compatible API."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from reconciler.cli.options import DurationType, PathType
+from reconciler.cli.output import write_stdout
+from reconciler.errors import SettingsError
+
+
+@click.command("emulator", short_help="Serve a local AhaSend-compatible API.")
+@click.option("--port", type=click.IntRange(0, 65535), default=4280, show_default=True, help="0 takes any free port.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
+@click.option("--seed", type=PathType(), required=True, help="YAML or JSON file with accounts and keys.")
+@click.option("--latency", type=DurationType(), default="0ms", show_default=True, help="Added to each API request.")
+@click.option("--rate-limit", type=click.FloatRange(min=0.1), default=100.0, show_default=True)
+@click.option("--burst", type=click.IntRange(min=1), default=200, show_default=True)
+def command(*, port: int, host: str, seed: Path, latency: timedelta, rate_limit: float, burst: int) -> int:
+    """Serve a local API that behaves as AhaSend's, for trying things out and for tests.
+
+    Example: reconciler emulator --port 4280 --seed seed.yaml
+    """
+    from reconciler.emulator.server import Emulator, load_seed, serve
+
+    def started(real_port: int) -> None:
+        write_stdout(f"emulator listens on http://{host}:{real_port}\n")
+
+    try:
+        emulator = Emulator(load_seed(seed), latency=latency.total_seconds(), rate=rate_limit, burst=burst)
+        asyncio.run(serve(emulator, host=host, port=port, started=started))
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"the emulator does not start: {error}") from None
+    return 0

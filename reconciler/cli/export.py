@@ -1,0 +1,98 @@
+"""``reconciler export``: writes desired state from an account."""
+
+import re
+from pathlib import Path
+
+import click
+
+from reconciler.ahasend.client import open_reads
+from reconciler.ahasend.pace import Paces, Stop
+from reconciler.cli import options
+from reconciler.cli.output import write_stdout
+from reconciler.cli.wiring import Options, Secrets, Wiring, make_observer, run_with_signals
+from reconciler.core.keys import AccountRef, RemoteKey
+from reconciler.errors import OutputError, SettingsError
+from reconciler.files.export import export_account, write_new
+from reconciler.settings import load_settings
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_CREDENTIAL = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+@click.command("export", short_help="Write desired state from an account.")
+@options.apply_all(
+    click.option(
+        "--to",
+        type=options.PathType(),
+        default=options.DEFAULT_DESIRED,
+        show_default=True,
+        envvar="RECONCILER_TO",
+        help="Directory to write into.",
+    ),
+    click.option(
+        "--overwrite", is_flag=True, envvar="RECONCILER_OVERWRITE", help="Replace a file that is there already."
+    ),
+    click.option(
+        "--account", default=None, envvar="RECONCILER_ACCOUNT", help="Account id.  [default: AHASEND_ACCOUNT_ID]"
+    ),
+    click.option(
+        "--credential",
+        default=None,
+        envvar="RECONCILER_CREDENTIAL",
+        help="Use AHASEND_API_KEY_<CREDENTIAL>, and name it in the file.",
+    ),
+    options.rate,
+    options.burst,
+    options.log_format,
+    options.log_level("error"),
+)
+def command(  # noqa: PLR0913 # one parameter an option
+    *,
+    to: Path,
+    overwrite: bool,
+    account: str | None,
+    credential: str | None,
+    rate: float,
+    burst: int,
+    log_format: str | None,
+    log_level: str,
+) -> int:
+    """Write the keys of an account as desired state, which plan then finds in sync. Nothing remote is written.
+
+    Example: reconciler export --to config/keys
+    """
+    if credential is not None and not _CREDENTIAL.fullmatch(credential):
+        raise click.UsageError(f"--credential {credential!r}: lower-case letters, digits and '-', such as production")
+    secrets = Secrets()
+    settings = secrets.remember(load_settings([credential]))
+    reference = AccountRef(_account_id(account, settings.account_id), None, credential)
+    path = to / f"{reference.account_id}.yaml"
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already", hint="pass --overwrite to replace it, or --to another directory")
+    wiring = Wiring(Options((), None, rate, burst), make_observer(log_format, log_level, secrets), secrets)
+
+    async def work(stop: Stop) -> tuple[RemoteKey, ...]:
+        async with open_reads(wiring.client(settings, Paces(rate, burst), stop)) as session:
+            return await session.reader(reference).list_keys()
+
+    keys = run_with_signals(work)
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{to} cannot be made: {error.strerror}", hint="pass --to another directory") from None
+    write_new(path, export_account(reference, keys), overwrite=overwrite)
+    write_stdout(f"wrote {len(keys)} key{'' if len(keys) == 1 else 's'} to {path}\n")
+    return 0
+
+
+def _account_id(option: str | None, setting: str | None) -> str:
+    """Give the account to export: the option's, else the environment's."""
+    account_id = (option or setting or "").strip().lower()
+    if not account_id:
+        raise SettingsError("no account to export", hint="set AHASEND_ACCOUNT_ID, or pass --account")
+    if not _UUID.fullmatch(account_id):
+        name = "--account" if option else "AHASEND_ACCOUNT_ID"
+        if option:
+            raise click.UsageError(f"{name} is not a UUID")
+        raise SettingsError(f"{name} is not a UUID", hint="the dashboard shows the account's id")
+    return account_id

@@ -1,0 +1,197 @@
+"""Options that several commands share, and the kinds of values they take.
+
+Each has an environment variable ``RECONCILER_…``; repeatable ones are comma-separated there.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from reconciler.core.guardrails import ALLOWABLE, NEVER_ALLOWED
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+Value = TypeVar("Value")
+DEFAULT_DESIRED = "config/keys"
+DEFAULT_POLICY = "config/policy.yaml"
+DEFAULT_RATE = 25.0
+DEFAULT_BURST = 50
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class OutputFormat(StrEnum):
+    """What a report can be written as."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One rendering of the report; ``path`` None is stdout."""
+
+    format: OutputFormat
+    path: Path | None = None
+
+
+class _Listed(click.ParamType[Value]):
+    """A value of a repeatable option, comma-separated in an environment variable."""
+
+    def split_envvar_value(self, rv: str) -> Sequence[str]:
+        return [part.strip() for part in rv.split(",") if part.strip()]
+
+
+class OutputType(_Listed[Output]):
+    """``FORMAT`` or ``FORMAT=FILE``."""
+
+    name = "format[=file]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Output:
+        """Read one output."""
+        name, equals, path = str(value).partition("=")
+        if name not in set(OutputFormat):
+            self.fail(f"{name!r} is not one of {', '.join(OutputFormat)}", param, ctx)
+        if equals and not path:
+            self.fail(f"{value!r} names no file: write {name} for stdout or {name}=FILE", param, ctx)
+        return Output(OutputFormat(name), Path(path) if path else None)
+
+
+class GuardrailType(_Listed[str]):
+    """The name of a guardrail that can be let through."""
+
+    name = "guardrail"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check one name."""
+        if value in NEVER_ALLOWED:
+            self.fail(f"{value!r} cannot be allowed, it is somebody's explicit word", param, ctx)
+        if value not in ALLOWABLE:
+            self.fail(f"{value!r} is not one of {', '.join(ALLOWABLE)}", param, ctx)
+        return str(value)
+
+
+class PathType(_Listed[Path]):
+    """A file or a directory, which need not exist yet."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Read one path."""
+        if not str(value) or "\0" in str(value):
+            self.fail("an empty path names nothing", param, ctx)
+        return Path(value)
+
+
+class DurationType(click.ParamType[timedelta]):
+    """A number with a unit: ``20ms``, ``30s``, ``5m``, ``1h``."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Read one duration."""
+        match = _DURATION.fullmatch(str(value))
+        if match is None:
+            self.fail(f"{value!r} is no duration: write a number and ms, s, m, h or d, such as 5m", param, ctx)
+        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+
+
+class DigestType(click.ParamType[str]):
+    """A plan's digest."""
+
+    name = "sha256:…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check one digest."""
+        if not re.fullmatch(r"sha256:[0-9a-f]{64}", str(value)):
+            self.fail(f"{value!r} is no digest: it is sha256: and 64 hexadecimal digits, as plan prints it", param, ctx)
+        return str(value)
+
+
+desired = click.option(
+    "--desired",
+    type=PathType(),
+    multiple=True,
+    default=(DEFAULT_DESIRED,),
+    show_default=True,
+    envvar="RECONCILER_DESIRED",
+    help="File or directory that says which keys should exist; repeatable.",
+)
+policy = click.option(
+    "--policy",
+    type=PathType(),
+    default=None,
+    envvar="RECONCILER_POLICY",
+    help=f"Policy file.  [default: {DEFAULT_POLICY}, which may be absent]",
+)
+rate = click.option(
+    "--rate",
+    type=click.FloatRange(min=0.1, max=1000),
+    default=DEFAULT_RATE,
+    show_default=True,
+    envvar="RECONCILER_RATE",
+    help="Requests a second per account; its mail sending shares the API's limit of 100.",
+)
+burst = click.option(
+    "--burst",
+    type=click.IntRange(min=1, max=10000),
+    default=DEFAULT_BURST,
+    show_default=True,
+    envvar="RECONCILER_BURST",
+    help="Requests that may go at once before the rate counts; the API's limit is 200.",
+)
+output = click.option(
+    "-o",
+    "--output",
+    type=OutputType(),
+    multiple=True,
+    envvar="RECONCILER_OUTPUT",
+    help="text or json, to stdout or =FILE; repeatable, at most one to stdout.  [default: text]",
+)
+log_format = click.option(
+    "--log-format",
+    type=click.Choice(["console", "json"]),
+    default=None,
+    envvar="RECONCILER_LOG_FORMAT",
+    help="Logs on stderr.  [default: console on a terminal, else json]",
+)
+
+
+def log_level(default: str) -> Callable[[Decorated], Decorated]:
+    """Give ``--log-level``; what writes is talkative by default, what reads is quiet."""
+    return click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        default=default,
+        show_default=True,
+        envvar="RECONCILER_LOG_LEVEL",
+        help="The least important lines to log.",
+    )
+
+
+dry_run = click.option(
+    "--dry-run", is_flag=True, envvar="RECONCILER_DRY_RUN", help="Only plan; nothing in the process can write."
+)
+allow = click.option(
+    "--allow",
+    type=GuardrailType(),
+    multiple=True,
+    envvar="RECONCILER_ALLOW",
+    help=f"Let a guardrail through, by name; repeatable. One of {', '.join(ALLOWABLE)}.",
+)
+
+
+def apply_all(*options: Callable[[Any], Any]) -> Callable[[Decorated], Decorated]:
+    """Apply several option decorators, shown in the order given."""
+
+    def decorate(function: Decorated) -> Decorated:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate

@@ -1,0 +1,117 @@
+"""Writes renderings of a report where they were asked for: files first, then stdout."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, assert_never
+
+import click
+
+from reconciler.cli.options import Output, OutputFormat
+from reconciler.core.report import Report
+from reconciler.errors import OutputError, mask
+
+if TYPE_CHECKING:
+    from reconciler.render.terminal import Style
+
+_WIDTH = 100
+
+
+def check_outputs(outputs: Sequence[Output]) -> tuple[Output, ...]:
+    """Check, before anything is done, that the outputs do not get in each other's way and can be written.
+
+    Raises:
+        click.UsageError: two outputs want stdout or the same file.
+        OutputError: a file's folder is missing or closed.
+    """
+    if sum(output.path is None for output in outputs) > 1:
+        raise click.UsageError("only one --output can go to stdout: give the others a file, such as json=report.json")
+    paths = [output.path.absolute() for output in outputs if output.path is not None]
+    if len(set(paths)) < len(paths):
+        raise click.UsageError("two --output options name the same file")
+    for path in paths:
+        if path.is_dir() or not os.access(path.parent, os.W_OK):
+            why = "it is a directory" if path.is_dir() else "its folder is missing or closed"
+            raise OutputError(f"{path} cannot be written: {why}", hint="give --output a file in a folder that exists")
+    return tuple(outputs) or (Output(OutputFormat.TEXT),)
+
+
+def write_report(report: Report, outputs: Sequence[Output], secrets: Sequence[str] = ()) -> None:
+    """Render the report for each output; no secret passes, wherever it may have come from."""
+    for output in sorted(outputs, key=lambda output: output.path is None):
+        text = mask(_render(report, output), *secrets)
+        if output.path is None:
+            write_stdout(text)
+        else:
+            write_file(output.path, text)
+
+
+def _render(report: Report, output: Output) -> str:
+    match output.format:
+        case OutputFormat.TEXT:
+            from reconciler.render import terminal
+
+            return terminal.render(report, style=_style(output))
+        case OutputFormat.JSON:
+            from reconciler.render import json
+
+            return json.render(report)
+        case _:
+            assert_never(output.format)
+
+
+def _style(output: Output) -> "Style":
+    from reconciler.render.terminal import Style
+
+    on_terminal = output.path is None and sys.stdout.isatty()
+    colour = on_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return Style(colour=colour, width=shutil.get_terminal_size((_WIDTH, 24)).columns if on_terminal else _WIDTH)
+
+
+def write_stdout(text: str) -> None:
+    """Write to stdout; whoever reads it may leave early. What else goes wrong there is `main`'s to tell (OSError)."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        forget_stdout()
+
+
+def forget_stdout() -> None:
+    """Point stdout nowhere, so that nothing more can fail for want of a reader."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def write_file(path: Path, text: str) -> None:
+    """Replace a file at once, so that no reader ever sees half of it; a pipe or a device is written to as it is.
+
+    Raises:
+        OutputError: it cannot be written; the old one, if any, is unharmed.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+        else:
+            _replace(path, text)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _replace(path: Path, text: str) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

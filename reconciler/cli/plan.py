@@ -1,0 +1,48 @@
+"""``reconciler plan``: shows what ``apply`` would do."""
+
+from pathlib import Path
+
+import click
+
+from reconciler.cli import options
+from reconciler.cli.one_pass import make_pass
+from reconciler.cli.options import Output
+from reconciler.cli.wiring import Options, Secrets, Wiring, make_observer
+from reconciler.core.report import exit_code
+
+
+@click.command("plan", short_help="Show what apply would do; writes nothing.")
+@options.apply_all(
+    options.desired,
+    options.policy,
+    click.option(
+        "--detailed-exitcode",
+        is_flag=True,
+        envvar="RECONCILER_DETAILED_EXITCODE",
+        help="Exit 2 when actual and desired differ, 3 when something is held back.",
+    ),
+    options.output,
+    options.rate,
+    options.burst,
+    options.log_format,
+    options.log_level("error"),
+)
+def command(  # noqa: PLR0913 # one parameter an option
+    *,
+    desired: tuple[Path, ...],
+    policy: Path | None,
+    detailed_exitcode: bool,
+    output: tuple[Output, ...],
+    rate: float,
+    burst: int,
+    log_format: str | None,
+    log_level: str,
+) -> int:
+    """Show what apply would do. Nothing in this process can write: a read-only credential is enough.
+
+    Example: reconciler plan --detailed-exitcode -o text -o json=plan.json
+    """
+    secrets = Secrets()
+    wiring = Wiring(Options(desired, policy, rate, burst), make_observer(log_format, log_level, secrets), secrets)
+    report = make_pass(wiring, output)
+    return exit_code(report, tell_differences=detailed_exitcode, judge_held_back=detailed_exitcode)

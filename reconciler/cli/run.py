@@ -1,0 +1,108 @@
+"""``reconciler run``: passes on a schedule."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from reconciler.ahasend.pace import Paces, Stop
+from reconciler.cli import options
+from reconciler.cli.options import DurationType, Output
+from reconciler.cli.output import check_outputs, write_report
+from reconciler.cli.wiring import Options, Secrets, Wiring, make_observer, run_with_signals
+from reconciler.core.report import Report
+from reconciler.daemon.service import Schedule, Service
+from reconciler.errors import OutputError
+
+DEFAULT_EVERY = timedelta(minutes=5)
+
+
+@click.command("run", short_help="Make passes on a schedule until told to stop.")
+@options.apply_all(
+    options.desired,
+    options.policy,
+    click.option(
+        "--every",
+        type=DurationType(),
+        default=None,
+        envvar="RECONCILER_EVERY",
+        help="Time between the beginnings of passes.  [default: 5m]",
+    ),
+    click.option(
+        "--jitter",
+        type=DurationType(),
+        default=None,
+        envvar="RECONCILER_JITTER",
+        help="Shift each beginning at random by up to this.  [default: a tenth of --every, at most 30s]",
+    ),
+    click.option(
+        "--cron", default=None, envvar="RECONCILER_CRON", help="Instead of --every: a crontab expression, in UTC."
+    ),
+    options.dry_run,
+    options.allow,
+    options.output,
+    options.rate,
+    options.burst,
+    options.log_format,
+    options.log_level("info"),
+)
+def command(  # noqa: PLR0913 # one parameter an option
+    *,
+    desired: tuple[Path, ...],
+    policy: Path | None,
+    every: timedelta | None,
+    jitter: timedelta | None,
+    cron: str | None,
+    dry_run: bool,
+    allow: tuple[str, ...],
+    output: tuple[Output, ...],
+    rate: float,
+    burst: int,
+    log_format: str | None,
+    log_level: str,
+) -> int:
+    """Make a pass at once and then on a schedule, never two at a time, until SIGTERM.
+
+    Files and credentials are read anew for each pass. Reports are written only where --output says.
+
+    Example: reconciler run --every 5m --log-format json
+    """
+    schedule = _schedule(every, jitter, cron)
+    outputs = check_outputs(output) if output else ()
+    secrets = Secrets()
+    wiring = Wiring(
+        Options(desired, policy, rate, burst, dry_run, frozenset(allow)),
+        make_observer(log_format, log_level, secrets),
+        secrets,
+    )
+    return run_with_signals(lambda stop: _serve(wiring, schedule, outputs, stop))
+
+
+def _schedule(every: timedelta | None, jitter: timedelta | None, cron: str | None) -> Schedule:
+    if cron is not None and every is not None:
+        every_source, cron_source = map(click.get_current_context().get_parameter_source, ("every", "cron"))
+        if every_source == cron_source:
+            raise click.UsageError("--every and --cron exclude each other")
+        if cron_source is click.core.ParameterSource.COMMANDLINE:
+            every = None
+        else:
+            cron = None
+    try:
+        if cron is not None:
+            return Schedule.cron(cron, jitter or timedelta())
+        return Schedule.every(DEFAULT_EVERY if every is None else every, jitter)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+async def _serve(wiring: Wiring, schedule: Schedule, outputs: tuple[Output, ...], stop: Stop) -> int:
+    paces = Paces(wiring.options.rate, wiring.options.burst)
+
+    def deliver(report: Report) -> None:
+        try:
+            write_report(report, outputs, tuple(wiring.secrets()))
+        except OutputError as error:
+            click.echo(f"error: {error}", err=True)
+
+    await Service(schedule, lambda: wiring.inputs(paces, stop), deliver).run(stop, wiring.observe)
+    return 0

@@ -1,0 +1,32 @@
+"""``reconciler schema``: prints a JSON Schema."""
+
+import json
+
+import click
+
+from reconciler.cli.output import write_stdout
+
+
+@click.command("schema", short_help="Print the JSON Schema of a file format.")
+@click.argument("name", type=click.Choice(["desired", "policy", "report"]))
+def command(name: str) -> int:
+    """Print the JSON Schema of desired-state files, policy files or reports.
+
+    Example: reconciler schema desired > desired.schema.json
+    """
+    write_stdout(json.dumps(_schema(name), indent=2, ensure_ascii=False) + "\n")
+    return 0
+
+
+def _schema(name: str) -> dict[str, object]:
+    if name == "desired":
+        from reconciler.files.desired import desired_schema
+
+        return desired_schema()
+    if name == "policy":
+        from reconciler.files.policy import policy_schema
+
+        return policy_schema()
+    from reconciler.files.report import report_schema
+
+    return report_schema()

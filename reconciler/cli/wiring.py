@@ -1,0 +1,122 @@
+"""Builds what a pass needs from options, files and the environment, and runs it with the signals in hand."""
+
+import asyncio
+import gc
+import signal
+import sys
+import uuid
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from reconciler.ahasend.client import ClientConfig, Endpoint, open_reads, open_writes
+from reconciler.ahasend.pace import Paces, Stop
+from reconciler.cli.options import DEFAULT_POLICY
+from reconciler.core.events import Observer
+from reconciler.core.guardrails import Consent, Limits
+from reconciler.files.desired import load_desired
+from reconciler.logs import LogFormat, LogLevel, log_observer
+from reconciler.reconcile import DryRun, Live, PassInputs
+from reconciler.settings import Settings, load_settings, look_up
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says about passes."""
+
+    desired: tuple[Path, ...]
+    policy: Path | None
+    rate: float
+    burst: int
+    dry_run: bool = True
+    allowed: frozenset[str] = frozenset()
+    digest: str | None = None
+
+
+class Secrets:
+    """Every secret that was read so far, so that logs can mask them even after a rotation."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def __call__(self) -> Iterable[str]:
+        """Give them all."""
+        return tuple(self._seen)
+
+    def remember(self, settings: Settings) -> Settings:
+        """Add what ``settings`` hold, and give them back."""
+        self._seen.update(settings.secrets)
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What lives as long as the process: the options, who is told, and the secrets that nobody may be told."""
+
+    options: Options
+    observe: Observer
+    secrets: Secrets = field(default_factory=Secrets)
+
+    def inputs(self, paces: Paces, stop: Stop) -> PassInputs:
+        """Load files and settings anew, and give what one pass needs.
+
+        Raises:
+            FilesError: the files do not load.
+            SettingsError: a credential or the endpoint is missing or wrong.
+            UsageError: a variable of the reconciler's own holds a value that it cannot have.
+        """
+        limits, policy = load_limits(self.options.policy)
+        loaded = load_desired(self.options.desired, look_up)
+        accounts = [desired.account for desired in loaded.state.accounts]
+        settings = self.secrets.remember(load_settings(account.credential for account in accounts))
+        config = self.client(settings, paces, stop)
+        access = DryRun(lambda: open_reads(config)) if self.options.dry_run else Live(lambda: open_writes(config))
+        consent = Consent(limits, self.options.allowed, settings.self_keys, self.options.digest, settings.hold)
+        return PassInputs(
+            run_id=uuid.uuid4().hex,
+            desired=loaded.state,
+            access=access,
+            observe=self.observe,
+            stop=stop,
+            consent=consent,
+            notes=loaded.findings,
+            policy=policy,
+        )
+
+    def client(self, settings: Settings, paces: Paces, stop: Stop) -> ClientConfig:
+        """Give the client's configuration."""
+        return ClientConfig(Endpoint(settings.endpoint), paces, stop, self.observe, settings.token)
+
+
+def load_limits(path: Path | None) -> tuple[Limits, str | None]:
+    """Load the policy's limits and its digest; only the default path may be absent."""
+    if path is None and not Path(DEFAULT_POLICY).exists():
+        return Limits(), None
+    from reconciler.files.policy import load_policy
+
+    policy = load_policy(path or Path(DEFAULT_POLICY))
+    return policy.limits, policy.digest
+
+
+def make_observer(log_format: str | None, log_level: str, secrets: Secrets) -> Observer:
+    """Give the observer that writes logs to stderr."""
+    chosen = log_format or ("console" if sys.stderr.isatty() else "json")
+    return log_observer(sys.stderr, format=LogFormat(chosen), level=LogLevel(log_level), secrets=secrets)
+
+
+def run_with_signals(work: Callable[[Stop], Awaitable[Result]]) -> Result:
+    """Run ``work`` in a loop of its own; SIGTERM and SIGINT ask it to stop, a second one not to wait."""
+
+    async def main() -> Result:
+        gc.freeze()  # what is loaded by now stays; the collector need not look at it again
+        gc.enable()
+        stop = Stop()
+        loop = asyncio.get_running_loop()
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signal_number, stop.request)
+        return await work(stop)
+
+    return asyncio.run(main())

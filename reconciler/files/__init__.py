@@ -1,0 +1,1 @@
+"""Our file formats: desired state, policy, export and report. Nothing here talks to anybody."""

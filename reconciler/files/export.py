@@ -1,0 +1,169 @@
+"""Desired state from an account: the file that asks for exactly what is there, and nothing else.
+
+Labels come from the account and may hold anything; they stand in the file only as double-quoted text, in which whatever
+does not print is escaped, so that none of it can end a line or begin a comment.
+"""
+
+import json
+import os
+import re
+import secrets
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from reconciler.core.keys import AccountRef, RemoteKey
+from reconciler.core.networks import MOST_NETWORKS, check_network
+from reconciler.core.scopes import suggestion
+from reconciler.errors import OutputError
+from reconciler.files.entries import LONGEST_LABEL
+from reconciler.files.keyspecs import FROM_DOMAINS
+
+_HEADER: Final = """\
+# Written by `reconciler export`: the API keys of one AhaSend account as they are.
+# Keep it in Git, name an owner for each key, and remove what a key does not need;
+# then `reconciler plan` shows what that would change.
+version: 1
+"""
+_WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+_LONGEST_NAME: Final = 63
+_ID_LENGTH: Final = 8
+_NO_NAME: Final = re.compile(r"|key-[0-9a-f-]{36}")  # empty, or the name that a key with a whole id gets
+_ASCII: Final = 0x7E
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def export_account(account: AccountRef, keys: Iterable[RemoteKey]) -> str:
+    """Give the text of a file of desired state for what an account has.
+
+    The same keys give the same bytes, whatever their order. A plan made from it changes nothing; a list of networks
+    that a file could not ask for is left as it is, and a key whose label it could not name is left out, each with a
+    comment.
+    """
+    keys = sorted(keys, key=lambda key: key.id)
+    named = sorted(_names([key for key in keys if not _unwritable(key)]).items())
+    lines = [f"account: {account.account_id}"]
+    if account.credential:
+        lines = ["account:", f"  id: {account.account_id}", f"  credential: {account.credential}"]
+    unsure = sorted({scope.text for _, key in named for scope in key.scopes if _looks_wrong(scope.text)})
+    if unsure:
+        lines += ["known_scopes:", *(f"  - {_quoted(text)}" for text in unsure)]
+    lines += ["keys:" if named else "keys: []"]
+    for name, key in named:
+        lines += _key(name, key)
+    lines += [f"# Left out: key {_comment(key.id)}, whose label {why}." for key in keys if (why := _unwritable(key))]
+    return _HEADER + "\n".join(lines) + "\n"
+
+
+def _looks_wrong(scope: str) -> bool:
+    return FROM_DOMAINS in scope or suggestion(scope) is not None
+
+
+def _unwritable(key: RemoteKey) -> str | None:
+    """Say why a file cannot name a key, or None."""
+    if not 1 <= len(key.label) <= LONGEST_LABEL:
+        return f"has {len(key.label)} characters (1 to {LONGEST_LABEL} can be written)"
+    if any(_SURROGATE.search(text) for text in (key.label, *key.scopes.texts)):
+        return "or scopes hold characters that no text file can"
+    return None
+
+
+def _names(keys: list[RemoteKey]) -> dict[str, RemoteKey]:
+    """Name the keys after their labels; namesakes are all told apart by their ids, so that a new one renames none."""
+    slugs = {key.id: _slug(key.label, _LONGEST_NAME) for key in keys}
+    taken = Counter(slugs.values())
+    names = {
+        key.id: slug if taken[slug := slugs[key.id]] == 1 and not _NO_NAME.fullmatch(slug) else _with_id(key)
+        for key in keys
+    }
+    # A name made with an id may be another key's label, and two ids may begin alike: those get the whole id.
+    taken = Counter(names.values())
+    return {names[key.id] if taken[names[key.id]] == 1 else f"key-{key.id}": key for key in keys}
+
+
+def _with_id(key: RemoteKey) -> str:
+    return f"{_slug(key.label, _LONGEST_NAME - _ID_LENGTH - 1) or 'key'}-{key.id[:_ID_LENGTH]}"
+
+
+def _slug(label: str, longest: int) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:longest].rstrip("-")
+
+
+def _key(name: str, key: RemoteKey) -> list[str]:
+    fenced = key.ip_allow_list.fenced
+    lines = [
+        f"  - name: {_plain(name)}",
+        f"    label: {_quoted(key.label)}",
+        f"    id: {key.id}",
+        f"    state: {'quarantined' if fenced else 'present'}",
+    ]
+    lines += _block("scopes", [_quoted(text) for text in key.scopes.reduced().texts])
+    if key.ip_allow_list.anywhere:
+        return [*lines, "    ip_allow_list: [] # usable from anywhere"]
+    if refused := _refused(key):
+        return [*lines, f"    # ip_allow_list is left as it is: {_comment(refused)}"]
+    return lines + _block("ip_allow_list", [_quoted(text) for text in key.ip_allow_list.networks])
+
+
+def _block(field: str, items: list[str]) -> list[str]:
+    return [f"    {field}:", *(f"      - {item}" for item in items)] if items else [f"    {field}: []"]
+
+
+def _refused(key: RemoteKey) -> str | None:
+    """Say why a file could not ask for the list that the key has, or None."""
+    networks = key.ip_allow_list.networks
+    if len(networks) > MOST_NETWORKS:
+        return f"it holds {len(networks)} networks, and a file may list {MOST_NETWORKS}"
+    try:
+        for network in networks:
+            check_network(network)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _plain(text: str) -> str:
+    """Write a name; one that reads as a number (``12``, ``1e5``) or a truth value must be quoted to stay text."""
+    return text if re.fullmatch(r"[a-z][a-z-]*[a-z]", text) and text not in _WORDS else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    """Write text in double quotes; JSON's escapes are YAML's, but for characters that need two of them."""
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(letter: str) -> str:
+    if ord(letter) <= _ASCII:
+        return json.dumps(letter)[1:-1]
+    return letter if letter.isprintable() else f"\\U{ord(letter):08x}"
+
+
+def _comment(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def write_new(path: Path, text: str, *, overwrite: bool) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        OutputError: the file is there and ``overwrite`` was not asked for, or it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}")  # a loader skips what begins with a dot
+    try:
+        try:
+            with temporary.open("x", encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            if overwrite:
+                temporary.replace(path)
+            else:
+                path.hardlink_to(temporary)  # unlike a rename, it never replaces what is there
+        finally:
+            temporary.unlink(missing_ok=True)
+    except FileExistsError:
+        raise OutputError(f"{path} is already there", hint="pass --overwrite to replace it") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(f"{path} cannot be written: {reason}", hint="choose another file or folder") from None

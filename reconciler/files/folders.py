@@ -1,0 +1,82 @@
+"""Which files are meant by paths: files named one by one, and all YAML files in folders, whatever is mounted there."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from reconciler.errors import Problem
+
+_SUFFIXES: Final = (".yaml", ".yml")
+
+
+@dataclass(slots=True)
+class Found:
+    """Files by the names that messages show, problems, and links that lead out of their folder."""
+
+    files: dict[str, Path] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    links_out: list[str] = field(default_factory=list)
+
+
+def find_files(paths: Iterable[Path]) -> Found:
+    """Find the files behind ``paths``, sorted, each once, whatever the order the paths come in.
+
+    A folder is read whole; names that begin with a dot are skipped, since a mounted ConfigMap shows each file three
+    times, and links out of the folder are not followed, since what they lead to was not reviewed with it.
+    """
+    found = Found()
+    seen: set[str] = set()
+    for path in sorted(set(paths)):
+        for name, file in _behind(path, found):
+            real = os.path.realpath(file)
+            if real not in seen:
+                seen.add(real)
+                found.files[name] = file
+    return found
+
+
+def shown_path(path: Path) -> str:
+    """Show a path on one line, whatever bytes are in its name."""
+    text = os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+
+
+def _behind(path: Path, found: Found) -> list[tuple[str, Path]]:
+    if not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir may raise; whatever cannot be looked at is read, and fails
+        return [(shown_path(path), path)]
+    files = sorted((shown_path(file), file) for file in _walk(path, found))
+    if not files and not found.problems:
+        message = f"holds no desired-state file ({', '.join(f'*{suffix}' for suffix in _SUFFIXES)}): nothing to do"
+        hint = "`reconciler export` writes them from the account"
+        found.problems.append(Problem(shown_path(path), 0, 0, f"{message}; {hint}"))
+    return files
+
+
+def _walk(top: Path, found: Found) -> Iterator[Path]:
+    root = os.path.realpath(top)
+    folders = [top]
+    for folder in folders:  # it grows while it is walked
+        try:
+            with os.scandir(folder) as scanned:
+                entries = [entry for entry in scanned if not entry.name.startswith(".")]
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            found.problems.append(Problem(shown_path(folder), 0, 0, f"cannot be read: {reason}"))
+            continue
+        for entry in entries:
+            path = folder / entry.name
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(path)
+            elif _is_read(path, root, found, is_folder=entry.is_symlink() and os.path.isdir(path)):  # noqa: PTH112 - as above
+                yield path
+
+
+def _is_read(path: Path, root: str, found: Found, *, is_folder: bool) -> bool:
+    if not is_folder and path.suffix not in _SUFFIXES:
+        return False
+    inside = Path(os.path.realpath(path)).is_relative_to(root)
+    if not inside:
+        found.links_out.append(shown_path(path))
+    return inside and not is_folder

@@ -1,0 +1,288 @@
+"""Logs: one line for each event of a pass, as JSON or for a person's console. ``docs/logs.md`` is the catalogue.
+
+Logging is no veto: what cannot be written is dropped, and nothing that a label holds breaks a line in two.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TextIO, assert_never
+
+from reconciler.core.changes import Change, Outcome
+from reconciler.core.events import (
+    AccountListed,
+    ChangeApplied,
+    ChangeFailed,
+    ChangeSkipped,
+    ChangeStarted,
+    ConfigRejected,
+    ConfigReloaded,
+    DaemonStarted,
+    DaemonStopped,
+    Event,
+    FindingRaised,
+    Observer,
+    PassFinished,
+    PassStarted,
+    PlanComputed,
+    PlanRefused,
+    RequestRetried,
+)
+from reconciler.core.findings import Finding, Severity
+from reconciler.core.guardrails import Refusal
+from reconciler.core.keys import AccountRef
+from reconciler.core.report import Summary
+from reconciler.errors import mask
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, FilteringBoundLogger, Processor
+
+_SHORTEST_SECRET = 8
+"""Anything shorter is a mistake, not a secret: to mask it would blacken half of every line."""
+
+
+class LogFormat(StrEnum):
+    """For whom the lines are written."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """The least serious lines that are written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+_Line = tuple[LogLevel, str, dict[str, Any]]
+_SEVERITIES = {Severity.DENY: LogLevel.ERROR, Severity.WARN: LogLevel.WARNING, Severity.NOTE: LogLevel.INFO}
+_OUTCOMES = {
+    Outcome.FAILED: LogLevel.ERROR,
+    Outcome.STALE: LogLevel.WARNING,
+    Outcome.DENIED: LogLevel.WARNING,
+    Outcome.REFUSED: LogLevel.WARNING,
+    Outcome.SKIPPED: LogLevel.WARNING,
+}
+_DAEMON_EVENTS = {
+    ConfigReloaded: "config.reloaded",
+    DaemonStarted: "daemon.started",
+    DaemonStopped: "daemon.stopped",
+}
+
+
+def log_observer(
+    stream: TextIO,
+    *,
+    format: LogFormat,  # noqa: A002 # the option is called --log-format
+    level: LogLevel,
+    secrets: Callable[[], Iterable[str]],
+) -> Observer:
+    """Give an observer that writes one line for each event to ``stream``, and that never raises because of it.
+
+    Args:
+        stream: Where lines go; a stream that is closed or broken loses them.
+        format: JSON for machines, console for people (coloured on a terminal, unless ``NO_COLOR`` is set).
+        level: Less serious lines are not written.
+        secrets: Gives the credentials in use at the moment, to be masked wherever they come up.
+    """
+    numbers = logging.getLevelNamesMapping()
+    logger: FilteringBoundLogger | None = None
+    run_id: str | None = None
+
+    def observe(event: Event) -> None:
+        nonlocal logger, run_id
+        run_id = getattr(event, "run_id", run_id)
+        severity, name, fields = _line(event)
+        if run_id is not None:
+            fields = {"run_id": run_id, **fields}
+        if numbers[severity.upper()] >= numbers[level.upper()]:
+            # Made for the first line, since it costs 25 ms at the start, and a quiet command never logs one.
+            logger = logger or _logger(stream, format, secrets)
+            with suppress(OSError, ValueError):  # a broken pipe, a full disk, a closed file
+                logger.log(numbers[severity.upper()], name, **fields)
+        if isinstance(event, PassFinished):
+            run_id = None
+
+    return observe
+
+
+def _logger(
+    stream: TextIO,
+    format: LogFormat,  # noqa: A002 # as log_observer
+    secrets: Callable[[], Iterable[str]],
+) -> "FilteringBoundLogger":
+    import structlog
+
+    def masked(_logger: object, _method: str, line: "EventDict") -> "EventDict":
+        current = sorted((secret for secret in secrets() if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)
+        return {key: _plain(value, current) for key, value in line.items()}
+
+    logger: FilteringBoundLogger = structlog.wrap_logger(
+        structlog.WriteLogger(stream),
+        processors=[_stamped, masked, _renderer(stream, format)],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
+        cache_logger_on_first_use=True,
+    )
+    return logger
+
+
+def _renderer(stream: TextIO, format: LogFormat) -> "Processor":  # noqa: A002 # as log_observer
+    import structlog
+
+    if format is LogFormat.JSON:
+        return structlog.processors.JSONRenderer()
+    return structlog.dev.ConsoleRenderer(
+        colors=not stream.closed and stream.isatty() and not os.environ.get("NO_COLOR"),
+        repr_native_str=True,  # repr() escapes newlines and everything else that would move a terminal's cursor
+        exception_formatter=structlog.dev.plain_traceback,
+        sort_keys=False,
+    )
+
+
+def _stamped(_logger: object, method: str, line: "EventDict") -> "EventDict":
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"timestamp": now, "level": method, "event": line.pop("event"), **line}
+
+
+def _plain(value: Any, secrets: Iterable[str]) -> Any:
+    """Give a value made of nothing but dicts, lists, texts and numbers, with every secret masked."""
+    match value:
+        case str():
+            return mask(str(value), *secrets)
+        case dict():
+            return {mask(str(key), *secrets): _plain(item, secrets) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item, secrets) for item in value]
+        case _:
+            return value
+
+
+def _line(event: Event) -> _Line:
+    """Give level, name and fields of the line that tells an event."""
+    match event:
+        case PassStarted() | AccountListed() | PlanComputed() | FindingRaised() | PlanRefused() | PassFinished():
+            return _pass_line(event)
+        case ChangeStarted() | ChangeApplied() | ChangeFailed() | ChangeSkipped():
+            return _change_line(event)
+        case RequestRetried():
+            return LogLevel.WARNING, "request.retried", asdict(event)
+        case ConfigRejected(problems, message):
+            fields = {"problems": [str(problem) for problem in problems], "message": message}
+            return LogLevel.ERROR, "config.rejected", fields
+        case ConfigReloaded() | DaemonStarted() | DaemonStopped():
+            return LogLevel.INFO, _DAEMON_EVENTS[type(event)], asdict(event)
+        case _:
+            assert_never(event)
+
+
+def _pass_line(
+    event: PassStarted | AccountListed | PlanComputed | FindingRaised | PlanRefused | PassFinished,
+) -> _Line:
+    match event:
+        case PassStarted(_, mode, number):
+            return LogLevel.INFO, "pass.started", {"mode": mode, "number": number}
+        case AccountListed(_, account, keys, error):
+            level = LogLevel.INFO if error is None else LogLevel.ERROR
+            return level, "account.listed", {**_account(account), "keys": keys, "error": error}
+        case PlanComputed(_, digest, changes, applicable):
+            fields = {"digest": digest, "changes": changes, "applicable": applicable}
+            return LogLevel.INFO, "plan.computed", fields
+        case FindingRaised(_, finding):
+            level = _SEVERITIES[finding.severity] if finding.waived is None else LogLevel.INFO
+            return level, "finding.raised", _finding(finding)
+        case PlanRefused(_, refusal):
+            return LogLevel.WARNING, "plan.refused", _refusal(refusal)
+        case PassFinished():
+            return LogLevel.INFO, "pass.finished", _finished(event)
+        case _:
+            assert_never(event)
+
+
+def _change_line(event: ChangeStarted | ChangeApplied | ChangeFailed | ChangeSkipped) -> _Line:
+    change = event.change
+    level = _OUTCOMES.get(change.outcome, LogLevel.INFO)
+    match event:
+        case ChangeStarted():
+            return LogLevel.INFO, "change.started", _change(change)
+        case ChangeApplied():
+            return LogLevel.INFO, "change.applied", _change(change)
+        case ChangeFailed():
+            return level, "change.failed", _change(change)
+        case ChangeSkipped():
+            return level, "change.skipped", _change(change)
+        case _:
+            assert_never(event)
+
+
+def _account(account: AccountRef | None) -> dict[str, str | None]:
+    """Give the account's ids; the sub account's only where there is one."""
+    if account is None:
+        return {"account_id": None}
+    sub_account = {"sub_account_id": account.sub_account_id} if account.sub_account_id else {}
+    return {"account_id": account.account_id, **sub_account}
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        **_account(change.account),
+        "key_id": change.key_id,
+        "name": change.name,
+        "label": change.label,
+        "action": change.action,
+        "fields": {name: diff for name, diff in asdict(change.fields).items() if diff is not None},
+        "access": asdict(change.access),
+        "outcome": change.outcome,
+        "reason": change.reason,
+        "source": None if change.source is None else str(change.source),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity,
+        **_account(finding.account),
+        "key": finding.key,
+        "key_id": finding.key_id,
+        "label": finding.label,
+        "message": finding.message,
+        "hint": finding.hint,
+        "source": None if finding.source is None else str(finding.source),
+        "waived": None if finding.waived is None else asdict(finding.waived),
+    }
+
+
+def _refusal(refusal: Refusal) -> dict[str, Any]:
+    return {
+        "guardrail": refusal.guardrail,
+        **_account(refusal.account),
+        "key_id": refusal.key_id,
+        "message": refusal.message,
+        "limit": refusal.limit,
+        "actual": refusal.actual,
+    }
+
+
+def _finished(event: PassFinished) -> dict[str, Any]:
+    report = event.report
+    return {
+        "mode": report.mode,
+        "seconds": round(event.seconds, 3),
+        "summary": _counted(report.summary),
+        "requests": asdict(report.requests),
+        "digest": report.digest,
+    }
+
+
+def _counted(summary: Summary) -> dict[str, Any]:
+    """Give the counts that are not zero."""
+    counts = asdict(summary)
+    counts["findings"] = {severity: count for severity, count in counts["findings"].items() if count}
+    return {name: count for name, count in counts.items() if count}

@@ -1,0 +1,138 @@
+"""What every rendering for people says alike: the lines of a difference, and the sentence that sums up.
+
+Texts from files and from the server come out as they are: to escape them is the rendering's affair.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from reconciler.core.changes import Action, Delta, ListDiff, Outcome
+from reconciler.core.networks import ANYWHERE, FENCE
+from reconciler.core.report import AccountStatus, Mode, Report, ReportedChange
+from reconciler.core.scopes import ScopeSet, parse_scope
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a difference: ``+`` or ``-``, what comes or goes, and a remark where that alone would mislead."""
+
+    sign: Literal["+", "-"]
+    text: str
+    remark: str = ""
+
+
+def kept(diff: ListDiff | None) -> int:
+    """Count what a list has before and after."""
+    return len({*diff.before} & {*diff.after}) if diff and diff.before else 0
+
+
+def scope_lines(diff: ListDiff | None) -> list[Line]:
+    """Give the lines of a scope set; a scope that the other side covers is marked: its line changes nothing."""
+    if diff is None:
+        return []
+    removed, added = _sides(diff)
+    before, after = ScopeSet.parse(diff.before or ()), ScopeSet.parse(diff.after)
+    gone = [Line("-", text, "still covered" if after.covers(parse_scope(text)) else "") for text in removed]
+    come = [Line("+", text, "already covered" if before.covers(parse_scope(text)) else "") for text in added]
+    return gone + come
+
+
+def network_lines(diff: ListDiff | None, access: Delta) -> list[Line]:
+    """Give the lines of an allow list: ``anywhere`` for an empty one, the fence as what it is.
+
+    Between two lists of networks, those that reach nobody new, or lose nobody, are marked.
+    """
+    if diff is None:
+        return []
+    removed, added = _sides(diff)
+    plain = diff.before not in (None, (), (FENCE,)) and diff.after not in ((), (FENCE,))
+    gone = [Line("-", text, "still covered" if plain and text not in access.revoked else "") for text in removed]
+    come = [Line("+", text, "already covered" if plain and text not in access.granted else "") for text in added]
+    if diff.before == (FENCE,):
+        gone = [Line("-", text, "fence: switched off so far") for text in removed]
+    if diff.after == (FENCE,):
+        come = [Line("+", text, "fence: switched off") for text in added]
+    return ([Line("-", ANYWHERE)] if diff.before == () else gone) + ([Line("+", ANYWHERE)] if not diff.after else come)
+
+
+def _sides(diff: ListDiff) -> tuple[list[str], list[str]]:
+    """Give what only the old list has, and what only the new one has."""
+    before = diff.before or ()
+    old, new = set(before), set(diff.after)
+    return [text for text in before if text not in new], [text for text in diff.after if text not in old]
+
+
+def in_words(change: ReportedChange) -> tuple[str, str]:
+    """Tell what a change grants and what it revokes beyond what its lines show, as the deletion of a key does."""
+    lines = [*scope_lines(change.fields.scopes), *network_lines(change.fields.ip_allow_list, change.access.networks)]
+    shown = {(line.sign, line.text) for line in lines}
+    scopes, networks = change.access.scopes, change.access.networks
+    granted = [[text for text in texts if ("+", text) not in shown] for texts in (scopes.granted, networks.granted)]
+    revoked = [[text for text in texts if ("-", text) not in shown] for texts in (scopes.revoked, networks.revoked)]
+    return _sentence(*granted), _sentence(*revoked)
+
+
+def _sentence(scopes: list[str], networks: list[str]) -> str:
+    told = [", ".join(scopes)] if scopes else []
+    return "; ".join([*told, f"use from {', '.join(networks)}"] if networks else told)
+
+
+def number(count: int, what: str) -> str:
+    """Count in words: ``1 key``, ``2 keys``."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def summary(report: Report) -> str:
+    """Say in one sentence what a pass comes to; ``in sync`` is in it only where nothing differs and nothing failed."""
+    if report.mode is Mode.AUDIT:
+        told = _audit(report)
+    elif in_sync(report):
+        told = f"Everything is in sync: {_read(report)}, nothing to do"
+    elif report.mode is Mode.PLAN:
+        told = f"Plan: {_intended(report)}"
+    else:
+        told = f"Applied {report.summary.applied} of {number(len(report.changes), 'change')}"
+    return "; ".join([told, *_remainder(report)]) + "."
+
+
+def in_sync(report: Report) -> bool:
+    """Tell whether every account was read, nothing differs, and nothing was refused."""
+    failed = any(account.status is AccountStatus.FAILED for account in report.accounts)
+    return not (failed or report.changes or report.refusals)
+
+
+def _read(report: Report) -> str:
+    """Say how many keys were compared, in how many accounts."""
+    read = [account for account in report.accounts if account.status is AccountStatus.OK]
+    return f"{number(report.summary.unchanged, 'key')} in {number(len(read), 'account')}"
+
+
+def _audit(report: Report) -> str:
+    counts = report.summary.findings
+    found = (("deny", counts.deny), ("warn", counts.warn), ("note", counts.note))
+    judged = sum(account.keys.actual for account in report.accounts)
+    told = ", ".join(f"{count} {severity}" for severity, count in found if count) or "nothing found"
+    return f"Audit: {told} in {number(judged, 'key')}"
+
+
+def _intended(report: Report) -> str:
+    planned = [change.action for change in report.changes if change.outcome is Outcome.PLANNED]
+    told = [f"{planned.count(action)} to {action}" for action in Action if action in planned]
+    return ", ".join(told) or "nothing to change"
+
+
+def _remainder(report: Report) -> list[str]:
+    """Count what was not done, and what there was nothing to do about."""
+    counts = report.summary
+    held_back = counts.refused + counts.denied + counts.skipped
+    failed = sum(account.status is AccountStatus.FAILED for account in report.accounts)
+    told = (
+        (failed, f"{number(failed, 'account')} FAILED"),
+        (counts.failed, f"{counts.failed} failed"),
+        (counts.stale, f"{counts.stale} stale"),
+        (held_back, f"{held_back} held back"),
+        (counts.paused, f"{counts.paused} paused"),
+        (counts.unchanged and not in_sync(report), f"{counts.unchanged} unchanged"),
+        (counts.unmanaged, f"{counts.unmanaged} unmanaged"),
+    )
+    return [text for count, text in told if count]

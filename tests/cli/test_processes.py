@@ -1,0 +1,192 @@
+"""Whole processes: signals, a kill in the middle, pipes that close, what gets imported."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.cli import main
+from reconciler.emulator.server import Emulator
+from shell import FILES, SHOP, Shell
+from world import ACCOUNT, admin, key
+
+RECONCILER = [sys.executable, "-m", "reconciler"]
+MANY = 40
+
+
+def drifted(shell: Shell) -> None:
+    """Forty keys, each with a scope too many."""
+    keys = [key(number, f"k{number:02}", SHOP, "domains:read") for number in range(1, MANY + 1)]
+    shell.emulator.load({"accounts": [{"id": ACCOUNT, "domains": ["shop.example.com"], "keys": [admin(), *keys]}]})
+    shell.write(FILES[: FILES.index("  - {name: shop")] + "".join(map(entry, range(1, MANY + 1))))
+
+
+def entry(number: int) -> str:
+    return f'  - {{name: k{number:02}, scopes: ["{SHOP}"]}}\n'
+
+
+def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*RECONCILER, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+def wait_for_writes(emulator: Emulator, count: int) -> None:
+    deadline = time.monotonic() + 20
+    while len(emulator.history) < count:
+        assert time.monotonic() < deadline, "no write came"
+        time.sleep(0.01)
+
+
+def test_killed_in_the_middle_of_an_apply(shell: Shell) -> None:
+    """After a SIGKILL in the middle, a second run does the rest, each key once, and the third nothing."""
+    drifted(shell)
+    process = start("apply", "--allow", "max-changes", "--rate", "40", "--burst", "6")
+    wait_for_writes(shell.emulator, 3)
+    process.kill()
+    process.communicate()
+    done = len(shell.emulator.history)
+    assert 3 <= done < MANY
+    assert shell.run("apply", "--allow", "max-changes") == 0
+    written = [change.key_id for change in shell.emulator.history]
+    assert len(written) == len(set(written)) == MANY
+    before = shell.emulator.requests["PUT"]
+    assert shell.run("apply") == 0
+    assert "in sync" in shell.out
+    assert shell.emulator.requests["PUT"] == before
+
+
+def test_terminated_in_the_middle_of_an_apply(shell: Shell) -> None:
+    """After a SIGTERM apply ends soon with exit 4, its report written, and what it says was applied was."""
+    drifted(shell)
+    process = start("apply", "--allow", "max-changes", "--rate", "40", "--burst", "6", "-o", "json")
+    wait_for_writes(shell.emulator, 3)
+    began = time.monotonic()
+    process.terminate()
+    out, _ = process.communicate()
+    assert time.monotonic() - began < 10
+    assert process.returncode == 4
+    changes = json.loads(out)["accounts"][0]["changes"]
+    assert [change["outcome"] for change in changes].count("applied") == len(shell.emulator.history) < MANY
+    assert {change["reason"] for change in changes if change["outcome"] == "failed"} == {"interrupted"}
+
+
+def test_terminated_while_the_server_is_silent(shell: Shell) -> None:
+    """With an answer that never comes, apply still ends within ten seconds of SIGTERM, and says what is not known."""
+    shell.drift("domains:read")
+    shell.emulator.set_faults({"rules": [{"method": "PUT", "path": "*", "rate": 1, "do": {"delay": "60s"}}]})
+    process = start("apply", "-o", "json")
+    deadline = time.monotonic() + 20
+    while not shell.emulator.requests["PUT"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    began = time.monotonic()
+    process.terminate()
+    out, _ = process.communicate()
+    assert time.monotonic() - began < 10
+    assert process.returncode == 4
+    assert "interrupted" in json.loads(out)["accounts"][0]["changes"][0]["reason"]
+
+
+def test_run_heals_until_terminated(shell: Shell) -> None:
+    """Run makes a pass at once, heals what drifts later, and exits 0 on SIGTERM, with its reports in a file."""
+    shell.drift("domains:read")
+    process = start("run", "--every", "1s", "--jitter", "0s", "-o", "json=report.json")
+    wait_for_writes(shell.emulator, 1)
+    shell.drift("domains:write")
+    wait_for_writes(shell.emulator, 2)
+    began = time.monotonic()
+    process.terminate()
+    out, err = process.communicate()
+    assert time.monotonic() - began < 10
+    assert process.returncode == 0
+    assert out == ""
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert lines[0]["event"] == "daemon.started"
+    assert lines[-1]["event"] == "daemon.stopped"
+    assert json.loads(Path("report.json").read_text())["mode"] == "apply"
+
+
+def test_a_reader_that_leaves_early(shell: Shell) -> None:
+    """Piped into something that reads nothing, the exit code is still that of the work, and stderr stays empty."""
+    drifted(shell)
+    process = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m reconciler plan --detailed-exitcode | true; exit ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 3
+    assert process.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["plan"]])
+def test_a_full_disk_behind_stdout(shell: Shell, arguments: list[str]) -> None:
+    """Where stdout cannot be written, that is an error and not silence."""
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run([*RECONCILER, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert process.returncode == 1
+    assert "Traceback" not in process.stderr
+    assert "stdout cannot be written" in process.stderr
+
+
+def test_the_emulator_serves_until_terminated(shell: Shell) -> None:
+    """The emulator prints its address once it listens, and exits 0 on SIGTERM."""
+    Path("seed.yaml").write_text("accounts: []\n")
+    process = start("emulator", "--seed", "seed.yaml", "--port", "0", "--latency", "1ms")
+    assert process.stdout is not None
+    assert "http://127.0.0.1:" in process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 0
+
+
+def imported(*arguments: str) -> set[str]:
+    """The modules that a command has imported when it ends."""
+    program = "import sys; from reconciler.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    process = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
+    return set(process.stderr.split())
+
+
+def test_help_imports_next_to_nothing() -> None:
+    """``--help`` loads click and our table of commands, and none of the libraries that the commands need."""
+    modules = imported("--help")
+    assert modules.isdisjoint(
+        {"httpx", "pydantic", "yaml", "structlog", "apscheduler", "starlette", "uvicorn", "stamina", "asyncio"}
+    )
+
+
+def test_plan_imports_only_what_it_needs(shell: Shell) -> None:
+    """``plan`` loads neither the scheduler nor the web server nor the emulator."""
+    modules = imported("plan")
+    assert "httpx" in modules
+    assert modules.isdisjoint({"apscheduler", "starlette", "uvicorn", "reconciler.emulator", "jinja2"})
+
+
+def test_python_m(shell: Shell) -> None:
+    """``python -m reconciler`` is the same command."""
+    process = subprocess.run([*RECONCILER, "--version"], capture_output=True, text=True, check=True)
+    assert main(["--version"]) == 0
+    assert process.stdout == shell.capture.readouterr().out
+
+
+def test_colours_on_a_terminal_only(shell: Shell) -> None:
+    """On a terminal the text is coloured, with NO_COLOR it is not; progress and colours never reach a pipe."""
+    shell.drift("domains:read")
+    for no_color, coloured in (("", True), ("1", False)):
+        main_end, command_end = os.openpty()
+        process = subprocess.Popen(
+            [*RECONCILER, "plan"], stdout=command_end, env=os.environ | {"NO_COLOR": no_color, "TERM": "xterm"}
+        )
+        process.wait()
+        os.close(command_end)
+        assert (b"\x1b[" in os.read(main_end, 1 << 16)) is coloured
+        os.close(main_end)
+    shell.run("plan")
+    assert "\x1b" not in shell.out

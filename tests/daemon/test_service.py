@@ -1,0 +1,210 @@
+"""The daemon's schedule and its one worker."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from reconciler.ahasend.client import ClientConfig, Endpoint, open_writes
+from reconciler.ahasend.pace import Paces, Stop
+from reconciler.core.events import ConfigRejected, ConfigReloaded, DaemonStarted, DaemonStopped, Event
+from reconciler.core.report import Report
+from reconciler.daemon.service import Schedule, Service
+from reconciler.errors import FilesError, Problem, SettingsError
+from reconciler.files.desired import load_desired
+from reconciler.reconcile import Live, PassInputs
+from world import InProcess, World, key
+
+SHOP = "messages:send:{shop.example.com}"
+FILES = f'keys: [{{name: shop, scopes: ["{SHOP}"]}}]'
+MONDAY = datetime(2026, 11, 23, 0, 0, tzinfo=UTC)
+
+
+class Daemon:
+    """A service over a story's world, with a schedule of a fraction of a second."""
+
+    def __init__(self, world: World, seconds: float = 0.05) -> None:
+        self.world = world
+        self.stop = Stop()
+        self.events: list[Event] = []
+        self.reports: list[Report] = []
+        self.problems: list[Exception] = []
+        self.loads = 0
+        # Shorter than `every` would take, so that the story is.
+        schedule = Schedule.every(timedelta(seconds=1))
+        schedule.trigger.interval = timedelta(seconds=seconds)
+        schedule.trigger.jitter = None
+        self.service = Service(schedule, self.load, self.deliver)
+
+    def load(self) -> PassInputs:
+        self.loads += 1
+        if self.problems:
+            raise self.problems.pop(0)
+        config = ClientConfig(
+            Endpoint("http://127.0.0.1:1"),
+            Paces(1e6, 10**6),
+            self.stop,
+            self.events.append,
+            lambda account: self.world.tokens[account.credential],
+            make_transport=lambda: InProcess(self.world.emulator, self.world.before, self.world.after),
+        )
+        desired = load_desired([self.world.folder], lambda name: None).state
+        return PassInputs("run", desired, Live(lambda: open_writes(config)), self.events.append, self.stop)
+
+    def deliver(self, report: Report) -> None:
+        self.reports.append(report)
+
+    async def run_until(self, count: int) -> None:
+        async def enough() -> None:
+            while len(self.reports) < count:
+                await asyncio.sleep(0.01)
+            self.stop.request()
+
+        await asyncio.gather(self.service.run(self.stop, self.events.append), enough())
+
+    def told(self, *kinds: type) -> list[Event]:
+        return [event for event in self.events if isinstance(event, kinds)]
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Daemon:
+    return Daemon(World(tmp_path, [key(1, "shop", "domains:read")], FILES))
+
+
+async def test_a_pass_at_once_and_then_on_schedule(daemon: Daemon) -> None:
+    """The first pass comes at once, the next ones on schedule; memory counts them; start and end are told."""
+    await daemon.run_until(3)
+    assert [report.summary.applied for report in daemon.reports][:3] == [1, 0, 0]
+    assert isinstance(daemon.events[0], DaemonStarted)
+    assert daemon.told(DaemonStopped) == [DaemonStopped("asked to stop", len(daemon.reports))]
+
+
+async def test_what_came_during_a_pass_is_made_up_for_once(daemon: Daemon) -> None:
+    """A beginning that came while a pass was under way is not dropped, and several make one pass."""
+    started: list[float] = []
+
+    async def slow() -> None:
+        while len(started) < 2:
+            await asyncio.sleep(0)
+
+    def deliver(report: Report) -> None:
+        started.append(asyncio.get_running_loop().time())
+        for _ in range(5):
+            daemon.service._due.set()
+        if len(started) == 2:
+            daemon.stop.request()
+
+    daemon.service._deliver = deliver
+    await asyncio.gather(daemon.service.run(daemon.stop, daemon.events.append), slow())
+    assert len(started) == 2
+    assert started[1] - started[0] < 1
+
+
+async def test_files_that_break_later(daemon: Daemon) -> None:
+    """Files or settings that break later are told, the daemon goes on, and says when they load again."""
+    problem = Problem("keys.yaml", 1, 1, "broken")
+    first = daemon.load()
+
+    def load() -> PassInputs:
+        daemon.loads += 1
+        if daemon.loads == 3:
+            raise FilesError((problem,))
+        if daemon.loads == 4:
+            raise SettingsError("no directory", hint="mount it")
+        return first
+
+    daemon.service._load = load
+    await daemon.run_until(2)
+    rejected = daemon.told(ConfigRejected)
+    assert rejected == [
+        ConfigRejected((problem,), "keys.yaml:1:1: broken"),
+        ConfigRejected((), "no directory\n  hint: mount it"),
+    ]
+    assert daemon.told(ConfigReloaded) == [ConfigReloaded(1, 1)]
+
+
+async def test_what_does_not_load_at_the_start_ends_it(daemon: Daemon) -> None:
+    """At the start, files that do not load are an error and no daemon."""
+    daemon.problems = [SettingsError("no directory")]
+    with pytest.raises(SettingsError):
+        await daemon.service.run(daemon.stop, daemon.events.append)
+    assert daemon.events == []
+
+
+async def test_asked_to_stop_while_waiting(daemon: Daemon) -> None:
+    """Asked to stop between passes it ends at once, without loading anything again."""
+    schedule = Schedule.every(timedelta(hours=1))
+    daemon.service = Service(schedule, daemon.load, daemon.deliver)
+    await daemon.run_until(1)
+    assert daemon.loads == 1
+
+
+def begins(schedule: Schedule, count: int = 3, after: datetime = MONDAY) -> list[datetime]:
+    times: list[datetime] = []
+    now, previous = after, None
+    for _ in range(count):
+        previous = schedule.trigger.get_next_fire_time(previous, now)
+        times.append(previous)
+        now = previous + timedelta(seconds=1)
+    return times
+
+
+@pytest.mark.parametrize(
+    ("expression", "days"),
+    [
+        ("0 3 * * 0", ["Sun"]),
+        ("0 3 * * 7", ["Sun"]),
+        ("0 3 * * 1", ["Mon"]),
+        ("0 3 * * 1-5", ["Mon", "Tue", "Wed", "Thu", "Fri"]),
+        ("0 3 * * 5-7", ["Fri", "Sat", "Sun"]),
+        ("0 3 * * fri-sun", ["Fri", "Sat", "Sun"]),
+        ("0 3 * * SAT,sun", ["Sat", "Sun"]),
+        ("0 3 * * */2", ["Tue", "Thu", "Sat", "Sun"]),
+        ("0 3 * * 1-5/2", ["Mon", "Wed", "Fri"]),
+        ("0 3 * * *", ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]),
+    ],
+)
+def test_weekdays_count_as_in_crontab(expression: str, days: list[str]) -> None:
+    """Weekdays are crontab's, counted from Sunday, in ranges, lists, steps and names."""
+    times = begins(Schedule.cron(expression), 7)
+    week = [time for time in times if time < MONDAY + timedelta(days=7)]
+    assert [time.strftime("%a") for time in week] == days
+    assert {time.hour for time in week} == {3}
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("* * * *", "five fields"),
+        ("61 * * * *", "61"),
+        ("x * * * *", '"x"'),
+        ("0 3 1 * 1", "restrict one of them"),
+        ("0 3 * * 8", "no range of weekdays"),
+        ("0 3 * * 5-2", "no range of weekdays"),
+        ("0 3 * * funday", "no weekday"),
+        ("0 3 * * 1/x", "no range of weekdays"),
+        ("0 3 * * 1/0", "no range of weekdays"),
+    ],
+)
+def test_crontab_lines_that_are_none(expression: str, words: str) -> None:
+    """A crontab line that is none, or that programs read differently, is refused with what is wrong."""
+    with pytest.raises(ValueError, match="--cron") as caught:
+        Schedule.cron(expression)
+    assert words in str(caught.value)
+
+
+def test_an_interval_has_jitter() -> None:
+    """An interval's beginnings are shifted by up to a tenth of it, at most 30 s, or as it was said."""
+    assert Schedule.every(timedelta(minutes=1)).trigger.jitter == 6
+    assert Schedule.every(timedelta(hours=1)).trigger.jitter == 30
+    assert Schedule.every(timedelta(hours=1), timedelta()).trigger.jitter is None
+    assert Schedule.cron("0 3 * * *", timedelta(seconds=5)).trigger.jitter == 5
+
+
+def test_intervals_that_are_none() -> None:
+    """An interval under a second, or jitter as long as the interval, is refused."""
+    with pytest.raises(ValueError, match="at least 1s"):
+        Schedule.every(timedelta(milliseconds=999))
+    with pytest.raises(ValueError, match="shorter than --every"):
+        Schedule.every(timedelta(seconds=5), timedelta(seconds=5))

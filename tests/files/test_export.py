@@ -1,0 +1,147 @@
+"""What is written for an account, and how it reaches its file."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from reconciler.core.keys import AccountRef, RemoteKey
+from reconciler.core.networks import AllowList
+from reconciler.core.scopes import ScopeSet
+from reconciler.errors import OutputError
+from reconciler.files.desired import load_desired
+from reconciler.files.export import export_account, write_new
+
+ACCOUNT = AccountRef("11111111-1111-4111-8111-111111111111")
+HEADER = """\
+# Written by `reconciler export`: the API keys of one AhaSend account as they are.
+# Keep it in Git, name an owner for each key, and remove what a key does not need;
+# then `reconciler plan` shows what that would change.
+version: 1
+"""
+
+
+def uuid(number: int) -> str:
+    return f"{number:08x}-0000-4000-8000-000000000000"
+
+
+def key(number: int, label: str, scopes: tuple[str, ...] = ("*",), networks: tuple[str, ...] = ()) -> RemoteKey:
+    return RemoteKey(
+        uuid(number), label, ScopeSet.parse(scopes), AllowList.parse(networks), datetime(2026, 1, 1, tzinfo=UTC)
+    )
+
+
+def names(*labels: str) -> list[str]:
+    text = export_account(ACCOUNT, [key(number, label) for number, label in enumerate(labels)])
+    return [line.split(": ")[1].strip('"') for line in text.splitlines() if line.startswith("  - name:")]
+
+
+def test_an_export_reads_well() -> None:
+    """The text is the one that a careful person would write, in a stable order."""
+    keys = [
+        key(2, "Storefront", ("messages:send:b.org", "messages:send:all", "domains:read"), ("203.0.113.9",)),
+        key(1, "old importer", ("*",), ("192.0.2.1",)),
+        key(3, "empty", ()),
+        key(4, "7", ("messages:snd:all", "brand:new")),
+    ]
+    text = export_account(ACCOUNT, keys)
+    assert text == export_account(ACCOUNT, reversed(keys))
+    assert text == HEADER + (
+        "account: 11111111-1111-4111-8111-111111111111\n"
+        'known_scopes:\n  - "messages:snd:all"\n'
+        "keys:\n"
+        '  - name: "7"\n    label: "7"\n    id: 00000004-0000-4000-8000-000000000000\n    state: present\n'
+        '    scopes:\n      - "brand:new"\n      - "messages:snd:all"\n    ip_allow_list: [] # usable from anywhere\n'
+        '  - name: empty\n    label: "empty"\n    id: 00000003-0000-4000-8000-000000000000\n    state: present\n'
+        "    scopes: []\n    ip_allow_list: [] # usable from anywhere\n"
+        '  - name: old-importer\n    label: "old importer"\n    id: 00000001-0000-4000-8000-000000000000\n'
+        '    state: quarantined\n    scopes:\n      - "*"\n    ip_allow_list:\n      - "192.0.2.1/32"\n'
+        '  - name: storefront\n    label: "Storefront"\n    id: 00000002-0000-4000-8000-000000000000\n'
+        '    state: present\n    scopes:\n      - "domains:read"\n      - "messages:send:all"\n'
+        '    ip_allow_list:\n      - "203.0.113.9/32"\n'
+    )
+
+
+def test_a_credential_and_an_empty_account_are_written() -> None:
+    """The account's credential is named; an account without keys is a file without keys."""
+    text = export_account(AccountRef(ACCOUNT.account_id, credential="prod"), [])
+    assert text == HEADER + f"account:\n  id: {ACCOUNT.account_id}\n  credential: prod\nkeys: []\n"
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (("Shop (new) & Co",), ["shop-new-co"]),
+        (("shop", "Shop!"), ["shop-00000000", "shop-00000001"]),
+        (("", "日本", "é"), ["key-00000001", "key-00000002"]),
+        (("x" * 80,), ["x" * 63]),
+        (("x" * 80, "x" * 81), [f"{'x' * 54}-00000000", f"{'x' * 54}-00000001"]),
+        (("shop", "shop", "shop 00000000"), [f"key-{uuid(0)}", f"key-{uuid(2)}", "shop-00000001"]),
+        ((f"key {uuid(7)}",), [f"key-{uuid(7)}"[:54] + "-00000000"]),
+        (("on", "1e5", "true"), ["1e5", "on", "true"]),
+    ],
+)
+def test_names_come_from_labels(labels: tuple[str, ...], expected: list[str]) -> None:
+    """A name is its label's slug; namesakes and empty ones are told apart by ids, so that a new key renames none."""
+    assert names(*labels) == expected
+
+
+def test_a_list_that_a_file_may_not_hold_is_left_as_it_is() -> None:
+    """What the loader would refuse is not written; a comment says why, and the file loads."""
+    lists = [("0.0.0.0/0",), ("::ffff:203.0.113.9",), tuple(f"198.51.100.{number}" for number in range(101))]
+    text = export_account(ACCOUNT, [key(number, f"k{number}", ("*",), each) for number, each in enumerate(lists)])
+    comments = [line.partition("left as it is: ")[2] for line in text.splitlines() if "left as it is" in line]
+    assert comments == [
+        "'0.0.0.0/0' allows every address and the API refuses it: write [] for 'usable from anywhere'",
+        "'::ffff:cb00:7109/128' is an IPv4 address written as IPv6, which no caller has: write '203.0.113.9/32'",
+        "it holds 101 networks, and a file may list 100",
+    ]
+
+
+def test_a_key_that_a_file_cannot_name_is_left_out() -> None:
+    """A label of no or too many characters, or of halves of them, is said in a comment of one line."""
+    text = export_account(ACCOUNT, [key(1, ""), key(2, "x" * 256), key(3, "\ud800"), key(4, "a\n# b")])
+    assert [line for line in text.splitlines() if line.startswith("# Left")] == [
+        f"# Left out: key {uuid(1)}, whose label has 0 characters (1 to 255 can be written).",
+        f"# Left out: key {uuid(2)}, whose label has 256 characters (1 to 255 can be written).",
+        f"# Left out: key {uuid(3)}, whose label or scopes hold characters that no text file can.",
+    ]
+    assert text.count("  - name:") == 1
+
+
+@pytest.mark.parametrize(
+    "label", ['"\\/', "a\nb: c # d", "\x00\x1f\x7f\x85\xa0", "\u2028\u2029\ufeff", "😀 日本", "- ", "~"]
+)
+def test_any_label_comes_back(label: str, tmp_path: Path) -> None:
+    """Whatever a label holds, it is one line of the file and comes back as it was."""
+    text = export_account(ACCOUNT, [key(1, label)])
+    assert len(text.splitlines()) == len(export_account(ACCOUNT, [key(1, "a")]).splitlines())
+    path = tmp_path / "a.yaml"
+    write_new(path, text, overwrite=False)
+    assert load_desired([path], lambda _: None).state.accounts[0].keys[0].label == label
+
+
+def test_an_existing_file_is_kept_unless_asked(tmp_path: Path) -> None:
+    """Without --overwrite nothing is replaced; with it the file is; nothing else is left in the folder."""
+    path = tmp_path / "a.yaml"
+    write_new(path, "1\r\n", overwrite=False)
+    with pytest.raises(OutputError) as caught:
+        write_new(path, "2", overwrite=False)
+    assert str(caught.value) == f"{path} is already there\n  hint: pass --overwrite to replace it"
+    assert path.read_bytes() == b"1\r\n"
+    write_new(path, "2", overwrite=True)
+    assert path.read_text() == "2"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("gone/a.yaml", "no such file or directory"), ("", "is a directory"), ("f/a", "not a directory")],
+)
+def test_what_cannot_be_written_is_an_output_error(tmp_path: Path, name: str, reason: str) -> None:
+    """Errors of the system are told in words, and leave nothing behind."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "f").touch()
+    with pytest.raises(OutputError, match=f"cannot be written: {reason}"):
+        write_new(tmp_path / "in" / name, "", overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]

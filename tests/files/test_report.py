@@ -1,0 +1,269 @@
+"""The report's JSON: the shape that scripts build on, its schema, and the way back."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it ships no types
+
+from reconciler.core.changes import AccessChange, Action, Delta, Direction, Fields, ListDiff, Outcome, TextDiff
+from reconciler.core.findings import Severity, Waiver
+from reconciler.core.keys import Source
+from reconciler.core.plan import KeyCounts
+from reconciler.core.report import (
+    SCHEMA,
+    AccountStatus,
+    Mode,
+    Report,
+    ReportedAccount,
+    ReportedChange,
+    ReportedFinding,
+    ReportedRefusal,
+    RequestCounts,
+    UnmanagedKey,
+    summarize,
+)
+from reconciler.errors import FilesError
+from reconciler.files.report import load_report, report_schema
+from reconciler.render.json import render as dump_report
+
+CHANGE = ReportedChange(
+    action=Action.UPDATE,
+    name="storefront",
+    key_id="k-1",
+    label="Ladentür",
+    source=Source("shop.yaml", 12, 5),
+    fields=Fields(scopes=ListDiff(("domains:read", "messages:read:all"), ("domains:read",))),
+    access=AccessChange(Direction.NARROW, Delta(revoked=("messages:read:all",)), Delta()),
+    outcome=Outcome.PLANNED,
+    reason=None,
+)
+ACCOUNT = ReportedAccount(
+    "a-1",
+    None,
+    AccountStatus.OK,
+    None,
+    KeyCounts(12, 14, 3, 1),
+    (CHANGE,),
+    (UnmanagedKey("k-9", "old", ("domains:read",), (), None),),
+)
+FINDING = ReportedFinding(
+    rule="no-wildcard",
+    severity=Severity.DENY,
+    account_id="a-1",
+    sub_account_id=None,
+    key="ops",
+    key_id=None,
+    label="ops",
+    message="ops may do everything",
+    hint="list the scopes",
+    source=Source("shop.yaml", 3, 5),
+    waived=Waiver("2027-01-31", "team-sec", "INC-204"),
+)
+REFUSAL = ReportedRefusal("max-changes", "a-1", None, None, "9 are more than 5", 5, 9)
+REPORT = Report(
+    schema=SCHEMA,
+    version="0.1.0",
+    mode=Mode.PLAN,
+    run_id="r-1",
+    started_at="2026-11-23T10:00:00Z",
+    finished_at="2026-11-23T10:00:01Z",
+    digest="sha256:ab",
+    policy=None,
+    accounts=(ACCOUNT,),
+    findings=(FINDING,),
+    refusals=(REFUSAL,),
+    summary=summarize((ACCOUNT,), (FINDING,)),
+    requests=RequestCounts(GET=3),
+)
+DUMPED = {
+    "schema": "reconciler/report/v1",
+    "version": "0.1.0",
+    "mode": "plan",
+    "run_id": "r-1",
+    "started_at": "2026-11-23T10:00:00Z",
+    "finished_at": "2026-11-23T10:00:01Z",
+    "digest": "sha256:ab",
+    "policy": None,
+    "accounts": [
+        {
+            "account_id": "a-1",
+            "sub_account_id": None,
+            "status": "ok",
+            "error": None,
+            "keys": {"desired": 12, "actual": 14, "list_not_managed": 3, "list_open": 1},
+            "changes": [
+                {
+                    "action": "update",
+                    "name": "storefront",
+                    "key_id": "k-1",
+                    "label": "Ladentür",
+                    "source": {"file": "shop.yaml", "line": 12, "column": 5},
+                    "fields": {
+                        "scopes": {"before": ["domains:read", "messages:read:all"], "after": ["domains:read"]},
+                    },
+                    "access": {
+                        "direction": "narrow",
+                        "scopes": {"granted": [], "revoked": ["messages:read:all"]},
+                        "networks": {"granted": [], "revoked": []},
+                    },
+                    "outcome": "planned",
+                    "reason": None,
+                }
+            ],
+            "unmanaged": [
+                {"key_id": "k-9", "label": "old", "scopes": ["domains:read"], "ip_allow_list": [], "last_used_at": None}
+            ],
+        }
+    ],
+    "findings": [
+        {
+            "rule": "no-wildcard",
+            "severity": "deny",
+            "account_id": "a-1",
+            "sub_account_id": None,
+            "key": "ops",
+            "key_id": None,
+            "label": "ops",
+            "message": "ops may do everything",
+            "hint": "list the scopes",
+            "source": {"file": "shop.yaml", "line": 3, "column": 5},
+            "waived": {"until": "2027-01-31", "owner": "team-sec", "reason": "INC-204"},
+        }
+    ],
+    "refusals": [
+        {
+            "guardrail": "max-changes",
+            "account_id": "a-1",
+            "sub_account_id": None,
+            "key_id": None,
+            "message": "9 are more than 5",
+            "limit": 5,
+            "actual": 9,
+        }
+    ],
+    "summary": {
+        "update": 1,
+        "create": 0,
+        "delete": 0,
+        "quarantine": 0,
+        "restore": 0,
+        "unchanged": 11,
+        "unmanaged": 1,
+        "planned": 1,
+        "applied": 0,
+        "failed": 0,
+        "stale": 0,
+        "denied": 0,
+        "refused": 0,
+        "skipped": 0,
+        "paused": 0,
+        "findings": {"deny": 0, "warn": 0, "note": 0},
+    },
+    "requests": {"GET": 3, "PUT": 0, "POST": 0, "DELETE": 0},
+}
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(FilesError) as caught:
+        load_report(text, "r.json")
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_a_report_is_written_in_this_shape_and_order() -> None:
+    """Every field is there, in the order of the documentation, two spaces deep, with letters as they are."""
+    assert dump_report(REPORT) == json.dumps(DUMPED, indent=2, ensure_ascii=False) + "\n"
+
+
+def test_a_report_loads_back_into_the_same_value() -> None:
+    """What was written is read as the same value, with its tuples and its words."""
+    assert load_report(dump_report(REPORT)) == REPORT
+
+
+def test_a_label_of_a_created_key_has_no_before() -> None:
+    """A null inside a field stays: the key does not exist yet."""
+    fields = Fields(TextDiff(None, "new"), ListDiff(None, ()), ListDiff(None, ()))
+    report = replace(REPORT, accounts=(replace(ACCOUNT, changes=(replace(CHANGE, fields=fields),)),))
+    dumped = json.loads(dump_report(report))
+    assert dumped["accounts"][0]["changes"][0]["fields"]["label"] == {"before": None, "after": "new"}
+    assert load_report(dump_report(report)) == report
+
+
+def test_half_a_character_is_escaped() -> None:
+    """A report can always be encoded as UTF-8, even with half of a surrogate pair in it."""
+    text = dump_report(replace(REPORT, run_id="a\ud800b"))
+    assert '"a\\ud800b"' in text
+    assert text.encode()
+    assert problems(text)
+
+
+def test_the_schema_holds_for_what_is_written() -> None:
+    """The schema is valid draft 2020-12, and accepts a report as it is written."""
+    schema = report_schema()
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema).validate(json.loads(dump_report(REPORT)))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"mode": "guess"}, {"schema": "reconciler/report/v2"}, {"accounts": None}, {"refusals": [{}]}, {"digest": 7}],
+)
+def test_the_schema_and_the_loader_refuse_the_same(broken: dict[str, object]) -> None:
+    """What the schema refuses does not load either."""
+    document = {**DUMPED, **broken}
+    assert not Draft202012Validator(report_schema()).is_valid(document)
+    assert problems(json.dumps(document))
+
+
+def test_what_does_not_load_is_told_with_its_field() -> None:
+    """Each problem names the file and the path of the field."""
+    document = json.loads(json.dumps(DUMPED))
+    document["mode"] = "guess"
+    document["refusals"][0]["limit"] = "5"
+    assert problems(json.dumps(document)) == [
+        "r.json: mode: Input should be 'plan', 'apply' or 'audit'",
+        "r.json: refusals[0].limit: Input should be a valid integer",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "null", "\ud800"])
+def test_what_is_no_json_is_a_problem(text: str) -> None:
+    """Broken, bottomless and foreign text ends in the one error of files."""
+    assert problems(text)
+
+
+def test_a_newer_report_loads() -> None:
+    """Fields that this version does not know are passed over."""
+    assert load_report(json.dumps({**DUMPED, "weather": "fine"})) == REPORT
+
+
+def test_a_change_without_fields_is_written_so() -> None:
+    """A change whose key could not be told has an empty object, not one full of nulls."""
+    report = replace(REPORT, accounts=(replace(ACCOUNT, changes=(replace(CHANGE, fields=Fields()),)),))
+    assert '"fields": {},' in dump_report(report)
+    assert load_report(dump_report(report)) == report
+
+
+def test_five_thousand_changes_are_written_quickly() -> None:
+    """A large report takes well under a second, measured where no coverage is taken."""
+    report = replace(REPORT, accounts=(replace(ACCOUNT, changes=(CHANGE,) * 5000),))
+    code = """if True:
+        import sys, time
+        from reconciler.files.report import load_report
+        from reconciler.render.json import render as dump_report
+        report = load_report(sys.stdin.read())
+        began = time.process_time()
+        dump_report(report)
+        sys.exit(time.process_time() - began > 1)
+    """
+    done = subprocess.run([sys.executable, "-c", code], input=dump_report(report), text=True, check=False)
+    assert done.returncode == 0
+
+
+def test_writing_needs_no_pydantic() -> None:
+    """Importing the module, as every command does, does not load pydantic."""
+    code = "import sys, reconciler.files.report; sys.exit('pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,13 @@
+"""The report for programs."""
+
+from reconciler.core.report import SCHEMA, Mode, Report, RequestCounts, Summary
+from reconciler.files.report import load_report
+from reconciler.render.json import render
+
+
+def test_a_report_is_rendered_as_what_loads_back() -> None:
+    """The rendering is the report's own JSON, one newline at the end."""
+    report = Report(SCHEMA, "0.1.0", Mode.PLAN, "r", "t0", "t1", None, None, (), (), (), Summary(), RequestCounts())
+    text = render(report)
+    assert load_report(text) == report
+    assert text.endswith("}\n")

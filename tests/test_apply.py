@@ -1,0 +1,298 @@
+"""How approved changes are carried out: what is read again, what is sent, what is believed."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from reconciler.ahasend.pace import Stop
+from reconciler.apply import WRITE_ATTEMPTS, Run, _AccountRun
+from reconciler.core.changes import Action, Change
+from reconciler.core.events import ChangeApplied, ChangeFailed, ChangeStarted, Event
+from reconciler.core.keys import AccountRef
+from reconciler.core.report import exit_code
+from world import OFFICE, World, change_of, key, key_id, outcomes
+
+SHOP = "messages:send:{shop.example.com}"
+NEWS = "messages:send:{news.example.com}"
+ONE = 'keys: [{name: shop, scopes: ["messages:send:{shop.example.com}"]}]'
+TWO = """
+keys:
+  - {name: news, scopes: ["messages:send:{news.example.com}"]}
+  - {name: shop, scopes: ["messages:send:{shop.example.com}"]}
+"""
+PUT = {"method": "PUT", "path": "*"}
+
+
+def a_world(folder: Path) -> World:
+    """One key that holds another scope than the file says."""
+    return World(folder, [key(1, "shop", NEWS)], ONE)
+
+
+@pytest.mark.parametrize(
+    ("do", "puts"),
+    [
+        ({"drop": "after"}, 1),
+        ({"drop": "before"}, 2),
+        ({"status": 500}, 2),
+        ({"status": 429}, 2),
+        ({"body": "html"}, 1),
+        ({"body": "truncated"}, 1),
+        ({"body": "malformed"}, 1),
+    ],
+)
+def test_a_lost_answer_is_looked_up(tmp_path: Path, do: dict[str, object], puts: int) -> None:
+    """After a lost answer the key is read; the PUT is sent again only where it had done nothing."""
+    world = a_world(tmp_path)
+    world.faults({**PUT, "first": 1, "do": do})
+    report = world.apply()
+    assert outcomes(report) == {"shop": "applied"}
+    assert report.requests.PUT == puts
+    assert world.remote(1)["scopes"] == [SHOP]
+    assert len(world.emulator.history) == 1
+
+
+def test_a_write_that_never_gets_through(tmp_path: Path) -> None:
+    """After three tries that did nothing the change has failed, and the reason says that the key is unchanged."""
+    world = a_world(tmp_path)
+    world.faults({**PUT, "rate": 1, "do": {"status": 503}})
+    report = world.apply()
+    assert outcomes(report) == {"shop": "failed"}
+    assert report.requests.PUT == WRITE_ATTEMPTS
+    assert "the key is unchanged" in (change_of(report, "shop").reason or "")
+    assert exit_code(report) == 1 + 3
+
+
+def test_not_to_know_is_a_failure(tmp_path: Path) -> None:
+    """Where the key cannot be read after a lost answer, the change has failed and says that nobody knows."""
+    world = a_world(tmp_path)
+    sent: list[str] = []
+
+    def break_reads(request: httpx.Request) -> None:
+        sent.append(request.method)
+        if request.method == "PUT":
+            world.faults(
+                {**PUT, "rate": 1, "do": {"drop": "after"}},
+                {"method": "GET", "path": "*", "rate": 1, "do": {"status": 503}},
+            )
+
+    world.before = break_reads
+    report = world.apply()
+    assert outcomes(report) == {"shop": "failed"}
+    assert "is not known" in (change_of(report, "shop").reason or "")
+    world.before = lambda request: None
+    world.faults()
+    assert world.apply().changes == ()
+
+
+def test_changed_after_it_was_listed(tmp_path: Path) -> None:
+    """A key that changed between the list and its PUT is stale and not written; the others go on."""
+    world = World(tmp_path, [key(1, "shop", "domains:read"), key(2, "news", "domains:read")], TWO)
+
+    def meddle(request: httpx.Request) -> None:
+        if request.method == "GET" and request.url.path.endswith(key_id(1)):
+            with world.edited() as keys:
+                keys[key_id(1)]["scopes"] = ["*"]
+
+    world.before = meddle
+    report = world.apply()
+    assert outcomes(report) == {"news": "applied", "shop": "stale"}
+    assert exit_code(report) == 4
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_deleted_after_it_was_listed(tmp_path: Path, method: str) -> None:
+    """A key that is gone before its reading, or before its PUT, is stale."""
+    world = a_world(tmp_path)
+
+    def delete(request: httpx.Request) -> None:
+        if request.method == method and request.url.path.endswith(key_id(1)):
+            with world.edited() as keys:
+                keys.pop(key_id(1), None)
+
+    world.before = delete
+    report = world.apply()
+    assert outcomes(report) == {"shop": "stale"}
+    assert "deleted" in (change_of(report, "shop").reason or "")
+
+
+def test_deleted_while_its_answer_was_lost(tmp_path: Path) -> None:
+    """A key that is gone when a lost answer is looked up is stale, too."""
+    world = a_world(tmp_path)
+    world.faults({**PUT, "first": 1, "do": {"drop": "before"}})
+
+    def delete(request: httpx.Request) -> None:
+        if world.puts and request.method == "GET":
+            with world.edited() as keys:
+                keys.pop(key_id(1), None)
+
+    world.before = delete
+    assert outcomes(world.apply()) == {"shop": "stale"}
+
+
+def test_an_answer_that_is_not_what_was_asked(tmp_path: Path) -> None:
+    """A change is applied only when it was seen: an answer with other values is a failure that shows them."""
+    files = """
+        keys: [{name: shop, was: [Shop], scopes: ["messages:send:{shop.example.com}"], ip_allow_list: [203.0.113.0/24]}]
+        """
+    world = World(tmp_path, [key(1, "Shop", NEWS, ip_allow_list=[])], files)
+
+    def overwrite(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        if request.method != "PUT":
+            return response
+        return httpx.Response(200, content=before[-1])
+
+    before: list[bytes] = []
+
+    def remember(request: httpx.Request) -> None:
+        if request.method == "PUT":
+            before.append(shown(world))
+
+    world.before, world.after = remember, overwrite
+    report = world.apply()
+    reason = change_of(report, "shop").reason or ""
+    assert outcomes(report) == {"shop": "failed"}
+    assert f"label 'Shop'; scopes {NEWS}; ip_allow_list anywhere" in reason
+
+
+def shown(world: World) -> bytes:
+    """The story's key as the API shows it at this moment."""
+    import json
+
+    one = world.remote(1)
+    time = "2026-01-01T00:00:00Z"
+    scopes = [{"scope": scope} for scope in one["scopes"]]
+    answer: dict[str, object] = {"object": "api_key", "account_id": "11111111-1111-4111-8111-111111111111", "public_key": ""}
+    answer |= {"id": one["id"], "label": one["label"], "scopes": scopes, "ip_allow_list": one["ip_allow_list"]}
+    return json.dumps(answer | {"created_at": time, "updated_at": time, "last_used_at": None}).encode()
+
+
+def test_a_refused_write_stops_no_other(tmp_path: Path) -> None:
+    """A 400 (a domain that the account does not own) fails that key alone, and names the server's reason."""
+    keys = [key(1, "shop", "domains:read"), key(2, "news", "domains:read")]
+    report = World(tmp_path, keys, TWO, domains=("news.example.com",)).apply()
+    assert outcomes(report) == {"news": "applied", "shop": "failed"}
+    assert "shop.example.com" in (change_of(report, "shop").reason or "")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_credential_that_may_not_write(tmp_path: Path, status: int) -> None:
+    """After a 401 or 403 nothing more is written to that account: every further change says so."""
+    keys = [key(number, f"k{number:02}", "domains:read") for number in range(1, 16)]
+    entries = "".join(
+        f'  - {{name: k{number:02}, scopes: ["domains:read", "routes:read:all"]}}\n' for number in range(1, 16)
+    )
+    world = World(tmp_path, keys, f"keys:\n{entries}")
+    world.faults({**PUT, "rate": 1, "do": {"status": status}})
+    report = world.apply(allowed=frozenset({"max-changes"}))
+    reasons = [change.reason or "" for change in report.changes]
+    assert {change.outcome.value for change in report.changes} == {"failed"}
+    assert report.requests.PUT <= 10
+    assert sum("not sent" in reason for reason in reasons) >= 5
+
+
+def test_the_guardian_is_asked_again(tmp_path: Path) -> None:
+    """A key loses key management only once the one that was to take over really has it."""
+    files = """
+        keys:
+          - {name: reconciler, scopes: ["api-keys:read"]}
+          - {name: successor, scopes: ["api-keys:write"], ip_allow_list: [203.0.113.0/24]}
+        """
+    successor = key(1, "successor", "api-keys:write", ip_allow_list=["192.0.2.1/32"])
+    world = World(tmp_path, [successor], files)
+    world.faults({"method": "PUT", "path": f"*{key_id(1)}", "rate": 1, "do": {"status": 503}})
+    consent = {"self_keys": {None: key_id(1)}, "allowed": frozenset({"restore"})}
+    report = world.apply(**consent)
+    assert outcomes(report) == {"reconciler": "refused", "successor": "failed"}
+    assert [refusal.guardrail for refusal in report.refusals] == ["guardian"]
+    assert "guardian" in (change_of(report, "reconciler").reason or "")
+    world.faults()
+    assert set(outcomes(world.apply(**consent)).values()) == {"applied"}
+
+
+def test_two_revocations_under_way_do_not_rely_on_each_other(tmp_path: Path) -> None:
+    """While one manager's revocation is under way, another manager's counts on it as made."""
+    files = """
+        keys:
+          - {name: reconciler, scopes: ["api-keys:read"]}
+          - {name: second, scopes: ["domains:read"]}
+          - {name: third, scopes: ["api-keys:write"], ip_allow_list: [203.0.113.0/24]}
+        """
+    third = key(2, "third", "api-keys:write", ip_allow_list=["192.0.2.1/32"])
+    world = World(tmp_path, [key(1, "second", "api-keys:write", "domains:read"), third], files)
+    world.faults({"method": "PUT", "path": f"*{key_id(2)}", "rate": 1, "do": {"status": 503}})
+    report = world.apply(self_keys={None: key_id(2)}, allowed=frozenset({"restore"}))
+    assert sorted(outcomes(report).values()) == ["applied", "failed", "refused"]
+
+
+def test_an_observer_that_raises_forbids_the_write(tmp_path: Path) -> None:
+    """A write that cannot be recorded is not made."""
+    world = a_world(tmp_path)
+
+    def full(event: Event) -> None:
+        if isinstance(event, ChangeStarted):
+            raise OSError("no space left on device")
+
+    world.observe = full
+    report = world.apply()
+    assert world.puts == 0
+    assert outcomes(report) == {"shop": "failed"}
+    assert "no space left on device" in (change_of(report, "shop").reason or "")
+
+
+def test_told_before_each_write(tmp_path: Path) -> None:
+    """``change.started`` comes before each PUT, also before one that is sent again, and the end comes once."""
+    world = a_world(tmp_path)
+    world.faults({**PUT, "first": 1, "do": {"drop": "before"}})
+    world.apply()
+    kinds = [type(event) for event in world.events if isinstance(event, (ChangeStarted, ChangeApplied, ChangeFailed))]
+    assert kinds == [ChangeStarted, ChangeStarted, ChangeApplied]
+
+
+def test_a_stop_in_the_middle(tmp_path: Path) -> None:
+    """Asked to stop, the write in flight is finished and checked, and the rest is failed as interrupted."""
+    keys = [key(number, f"k{number:02}", "domains:read") for number in range(1, 41)]
+    entries = "".join(
+        f'  - {{name: k{number:02}, scopes: ["domains:read", "routes:read:all"]}}\n' for number in range(1, 41)
+    )
+    world = World(tmp_path, keys, f"keys:\n{entries}")
+    world.stop = stop = Stop()
+
+    def ask(event: Event) -> None:
+        if isinstance(event, ChangeApplied):
+            stop.request()
+
+    world.observe = ask
+    report = world.apply(allowed=frozenset({"max-changes"}))
+    applied = [change for change in report.changes if change.outcome.value == "applied"]
+    assert 1 <= len(applied) < 40
+    assert len(world.emulator.history) == len(applied)
+    assert {change.reason for change in report.changes if change.outcome.value == "failed"} == {"interrupted"}
+    assert exit_code(report) == 4
+
+
+def test_a_stop_while_a_write_is_repeated(tmp_path: Path) -> None:
+    """Asked to stop between two tries, the change ends as failed and says that the key is unchanged."""
+    world = a_world(tmp_path)
+    world.stop = stop = Stop()
+    world.faults({**PUT, "rate": 1, "do": {"status": 503}})
+    world.before = lambda request: stop.request() if request.method == "PUT" else None
+    report = world.apply()
+    assert report.requests.PUT == 1
+    assert "interrupted; the key is unchanged" in (change_of(report, "shop").reason or "")
+
+
+async def test_a_planned_change_without_a_key_is_a_bug(tmp_path: Path) -> None:
+    """A change that is planned but names no key is never turned into a request."""
+    change = Change(AccountRef("a"), Action.UPDATE, "shop", None, "shop", None)
+    run = _AccountRun.__new__(_AccountRun)
+    run._run = Run("run", Stop(), lambda event: None)
+    with pytest.raises(RuntimeError, match="names no key"):
+        await run._attempt(change)
+
+
+def test_a_list_keeps_its_networks(tmp_path: Path) -> None:
+    """A key whose list is not managed keeps it, whatever else is written."""
+    world = a_world(tmp_path)
+    world.apply()
+    assert world.remote(1)["ip_allow_list"] == OFFICE

@@ -1,0 +1,331 @@
+"""Logs: one line for each event, its fields as docs/logs.md lists them, and never a secret or a broken line."""
+
+import json
+import re
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import time_machine
+
+from reconciler.core.changes import AccessChange, Action, Change, Delta, Direction, Fields, ListDiff, Outcome, TextDiff
+from reconciler.core.events import (
+    AccountListed,
+    ChangeApplied,
+    ChangeFailed,
+    ChangeSkipped,
+    ChangeStarted,
+    ConfigRejected,
+    ConfigReloaded,
+    DaemonStarted,
+    DaemonStopped,
+    Event,
+    FindingRaised,
+    PassFinished,
+    PassStarted,
+    PlanComputed,
+    PlanRefused,
+    RequestRetried,
+)
+from reconciler.core.findings import Finding, Severity, Waiver
+from reconciler.core.guardrails import Refusal
+from reconciler.core.keys import AccountRef, Source
+from reconciler.core.report import SCHEMA, FindingCounts, Mode, Report, RequestCounts, Summary
+from reconciler.errors import Problem
+from reconciler.logs import LogFormat, LogLevel, log_observer
+
+RUN = "4f1c"
+ACCOUNT = AccountRef("d3b0", "acme", "production")
+CHANGE = Change(
+    account=ACCOUNT,
+    action=Action.UPDATE,
+    name="storefront",
+    key_id="3c90",
+    label="Shop",
+    source=Source("keys/shop.yaml", 12, 5),
+    fields=Fields(scopes=ListDiff(("domains:read", "messages:read:all"), ("domains:read",))),
+    access=AccessChange(Direction.NARROW, Delta(revoked=("messages:read:all",))),
+)
+REPORT = Report(
+    SCHEMA,
+    "0.1.0",
+    Mode.APPLY,
+    RUN,
+    "t0",
+    "t1",
+    "sha256:ab",
+    None,
+    (),
+    (),
+    (),
+    Summary(update=2, applied=1, failed=1, unchanged=9, findings=FindingCounts(warn=1)),
+    RequestCounts(GET=4, PUT=2),
+)
+FINDING = Finding(
+    "no-wildcard",
+    Severity.DENY,
+    "ops may do everything",
+    "list the scopes it needs",
+    ACCOUNT,
+    "ops",
+    "77aa",
+    "ops",
+    Source("keys/ops.yaml", 3, 5),
+)
+WAIVER = Waiver("2027-01-31", "team-sec", "INC-204")
+STORY: tuple[Event, ...] = (
+    DaemonStarted("every 5m"),
+    ConfigRejected((Problem("keys/shop.yaml", 3, 7, "unknown field 'scope'"),), "the files do not load"),
+    ConfigReloaded(1, 12),
+    PassStarted(RUN, Mode.APPLY, 1),
+    RequestRetried("d3b0", "GET", "503 Service Unavailable", 1, 0.5),
+    AccountListed(RUN, ACCOUNT, 14),
+    PlanComputed(RUN, "sha256:ab", 2, 1),
+    FindingRaised(RUN, FINDING),
+    PlanRefused(RUN, Refusal("max-changes", "9 changes are more than 5", ACCOUNT, None, 5, 9)),
+    ChangeSkipped(RUN, CHANGE.ended(Outcome.REFUSED, "max-changes: 9 changes are more than 5")),
+    ChangeStarted(RUN, CHANGE),
+    ChangeApplied(RUN, CHANGE.ended(Outcome.APPLIED)),
+    ChangeFailed(RUN, CHANGE.ended(Outcome.FAILED, "503 Service Unavailable")),
+    PassFinished(RUN, REPORT, 1.23456),
+    DaemonStopped("SIGTERM", 1),
+)
+COMMON = {"timestamp", "level", "event"}
+CATALOGUE = (Path(__file__).parents[1] / "docs" / "logs.md").read_text()
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def logged(*events: Event, level: LogLevel = LogLevel.DEBUG, secrets: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    stream = StringIO()
+    observe = log_observer(stream, format=LogFormat.JSON, level=level, secrets=lambda: secrets)
+    for event in events:
+        observe(event)
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def shown(*events: Event, stream: StringIO | None = None) -> str:
+    stream = stream or StringIO()
+    observe = log_observer(stream, format=LogFormat.CONSOLE, level=LogLevel.DEBUG, secrets=lambda: ())
+    for event in events:
+        observe(event)
+    return stream.getvalue()
+
+
+def catalogue() -> dict[str, str]:
+    """Give the catalogue's section of each event."""
+    sections = re.split(r"^### `([a-z.]+)`$", CATALOGUE, flags=re.MULTILINE)[1:]
+    return dict(zip(sections[::2], sections[1::2], strict=True))
+
+
+def test_every_event_is_told_in_one_line() -> None:
+    """The story has one sample of every event of the union, and each becomes one line with a name of its own."""
+    assert {type(event) for event in STORY} == set(get_args(Event))
+    assert len({line["event"] for line in logged(*STORY)}) == len(STORY)
+
+
+def test_the_catalogue_lists_every_event() -> None:
+    """Each event has a section in docs/logs.md, and each section an event."""
+    assert set(catalogue()) == {line["event"] for line in logged(*STORY)}
+
+
+@pytest.mark.parametrize("line", logged(*STORY), ids=lambda line: str(line["event"]))
+def test_the_catalogue_tells_the_truth(line: dict[str, Any]) -> None:
+    """Fields, level and example line of each event in docs/logs.md are those that are written."""
+    section = catalogue()[line["event"]]
+    fields = re.findall(r"^\| `([a-z_]+)` \|", section, flags=re.MULTILINE)
+    assert fields == [name for name in line if name not in COMMON]
+    levels = next(text for text in section.splitlines() if text.startswith("Level: "))
+    assert f"`{line['level']}`" in levels
+    example = json.loads(section.split("```json\n")[1].split("```")[0])
+    assert example == {**line, "timestamp": example["timestamp"]}
+
+
+@time_machine.travel("2026-11-23T10:00:00.123456+01:00", tick=False)
+def test_a_line_begins_with_when_what_and_which_pass() -> None:
+    """Time in UTC with milliseconds, level, event and run come first, as JSON in ASCII."""
+    stream = StringIO()
+    observe = log_observer(stream, format=LogFormat.JSON, level=LogLevel.INFO, secrets=lambda: ())
+    observe(PassStarted("rün", Mode.PLAN, 3))
+    assert stream.getvalue() == (
+        '{"timestamp": "2026-11-23T09:00:00.123Z", "level": "info", "event": "pass.started", '
+        '"run_id": "r\\u00fcn", "mode": "plan", "number": 3}\n'
+    )
+
+
+def test_every_line_of_a_pass_names_its_run() -> None:
+    """Also a request that is retried knows its pass; what comes between passes has none."""
+    outside = {line["event"] for line in logged(*STORY) if "run_id" not in line}
+    assert outside == {"daemon.started", "config.rejected", "config.reloaded", "daemon.stopped"}
+    assert {line.get("run_id") for line in logged(*STORY)} == {RUN, None}
+    assert "run_id" not in logged(*STORY, STORY[4])[-1]
+
+
+def test_a_change_is_told_whole() -> None:
+    """A change's line holds the key, the fields before and after, what access is lost, and the place in the files."""
+    (line,) = logged(ChangeApplied(RUN, CHANGE.ended(Outcome.APPLIED)))
+    assert {name: line[name] for name in line if name not in COMMON} == {
+        "run_id": RUN,
+        "account_id": "d3b0",
+        "sub_account_id": "acme",
+        "key_id": "3c90",
+        "name": "storefront",
+        "label": "Shop",
+        "action": "update",
+        "fields": {"scopes": {"before": ["domains:read", "messages:read:all"], "after": ["domains:read"]}},
+        "access": {
+            "direction": "narrow",
+            "scopes": {"granted": [], "revoked": ["messages:read:all"]},
+            "networks": {"granted": [], "revoked": []},
+        },
+        "outcome": "applied",
+        "reason": None,
+        "source": "keys/shop.yaml:12:5",
+    }
+
+
+def test_what_there_is_not_is_null_or_absent() -> None:
+    """A sub account is named only where there is one; other missing things are null."""
+    bare = Change(AccountRef("a"), Action.QUARANTINE, None, "k", "old", None)
+    (change,) = logged(ChangeStarted(RUN, bare))
+    assert "sub_account_id" not in change
+    assert (change["name"], change["source"], change["fields"]) == (None, None, {})
+    finding, refusal = logged(
+        FindingRaised(RUN, Finding("r", Severity.NOTE, "m", waived=WAIVER)), PlanRefused(RUN, Refusal("hold", "m"))
+    )
+    assert (finding["account_id"], finding["source"]) == (None, None)
+    assert finding["waived"] == {"until": "2027-01-31", "owner": "team-sec", "reason": "INC-204"}
+    assert refusal["account_id"] is None
+
+
+@pytest.mark.parametrize(
+    ("event", "level"),
+    [
+        (ChangeFailed(RUN, CHANGE.ended(Outcome.FAILED)), "error"),
+        (ChangeFailed(RUN, CHANGE.ended(Outcome.STALE)), "warning"),
+        (ChangeSkipped(RUN, CHANGE.ended(Outcome.DENIED)), "warning"),
+        (ChangeSkipped(RUN, CHANGE.ended(Outcome.REFUSED)), "warning"),
+        (ChangeSkipped(RUN, CHANGE.ended(Outcome.SKIPPED)), "warning"),
+        (ChangeSkipped(RUN, CHANGE.ended(Outcome.PAUSED)), "info"),
+        (ChangeStarted(RUN, CHANGE), "info"),
+        (AccountListed(RUN, ACCOUNT, 0, "403"), "error"),
+        (AccountListed(RUN, ACCOUNT, 3), "info"),
+        (FindingRaised(RUN, FINDING), "error"),
+        (FindingRaised(RUN, Finding("r", Severity.WARN, "m")), "warning"),
+        (FindingRaised(RUN, Finding("r", Severity.NOTE, "m")), "info"),
+        (FindingRaised(RUN, Finding("r", Severity.DENY, "m", waived=WAIVER)), "info"),
+        (RequestRetried("a", "GET", "503", 1, 0.5), "warning"),
+    ],
+)
+def test_the_level_says_how_serious_it_is(event: Event, level: str) -> None:
+    """What failed is an error, what waits for a person a warning, what was accepted is information."""
+    (line,) = logged(event)
+    assert line["level"] == level
+
+
+def test_less_serious_lines_are_left_out() -> None:
+    """At level warning nothing below it is written, at level error only errors."""
+    assert {line["level"] for line in logged(*STORY, level=LogLevel.WARNING)} == {"warning", "error"}
+    assert {line["level"] for line in logged(*STORY, level=LogLevel.ERROR)} == {"error"}
+
+
+SECRET = 'tok"en\n-12345'
+LEAKY = Change(
+    AccountRef(f"a {SECRET}"),
+    Action.UPDATE,
+    f"n {SECRET}",
+    "aha-sk-live_1",
+    f"{SECRET}{SECRET}",
+    Source(f"{SECRET}.yaml", 1, 1),
+    Fields(TextDiff(f"x{SECRET}", "aha-sk-abc"), ListDiff((SECRET,), (SECRET, "aha-sk-def"))),
+    AccessChange(Direction.MIXED, Delta((SECRET,), (f"{SECRET}-and-more",))),
+    outcome=Outcome.FAILED,
+    reason=f"401 for Bearer {SECRET}",
+)
+
+
+def test_secrets_are_masked_wherever_they_are() -> None:
+    """Credentials in use, and whatever looks like one, show in no value, however deep it lies."""
+    secrets = ("", "x", SECRET, f"{SECRET}-and-more")
+    (line,) = logged(ChangeFailed(f"r {SECRET}", LEAKY), secrets=secrets)
+    told = json.dumps(line)
+    assert "12345" not in told
+    assert "more" not in told
+    assert not re.search(r"aha-sk-[^*]", told)
+    assert line["fields"]["label"] == {"before": "xaha-sk-***", "after": "aha-sk-***"}
+    assert line["access"]["scopes"] == {"granted": ["aha-sk-***"], "revoked": ["aha-sk-***"]}
+
+
+def test_a_secret_that_changes_is_masked_from_then_on() -> None:
+    """The credentials are asked for with each line: a rotated one is masked at once."""
+    current: list[str] = ["old-secret-1"]
+    stream = StringIO()
+    observe = log_observer(stream, format=LogFormat.JSON, level=LogLevel.INFO, secrets=lambda: current)
+    observe(DaemonStarted("old-secret-1"))
+    current[0] = "new-secret-2"
+    observe(DaemonStarted("new-secret-2"))
+    assert "secret-" not in stream.getvalue()
+
+
+HOSTILE = "a\n{}\r\x1b[31m\u202e\x85\u2028\x00b"
+
+
+def test_json_keeps_a_hostile_label_in_its_line() -> None:
+    """Whatever a label holds, an event is one line of ASCII that reads back the same."""
+    stream = StringIO()
+    observe = log_observer(stream, format=LogFormat.JSON, level=LogLevel.INFO, secrets=lambda: ())
+    observe(DaemonStopped(HOSTILE, 1))
+    assert re.fullmatch(r"[ -~]+\n", stream.getvalue())
+    assert json.loads(stream.getvalue())["reason"] == HOSTILE
+
+
+def test_the_console_shows_a_hostile_label_escaped() -> None:
+    """On the console too an event is one line, with control and format characters escaped, nested ones too."""
+    fields = Fields(TextDiff(HOSTILE, "b"))
+    change = Change(AccountRef(HOSTILE), Action.UPDATE, HOSTILE, "k", HOSTILE, None, fields)
+    text = shown(ChangeStarted(HOSTILE, change))
+    assert text.endswith("\n")
+    assert text[:-1].isprintable()
+    assert "'before': 'a\\n{}\\r\\x1b[31m\\u202e\\x85\\u2028\\x00b'" in text
+
+
+@time_machine.travel("2026-11-23T10:00:00Z", tick=False)
+def test_the_console_line_reads_from_left_to_right() -> None:
+    """Time, level and event come first, then the fields in their order."""
+    assert " ".join(shown(PassStarted(RUN, Mode.PLAN, 1)).split()) == (
+        "2026-11-23T10:00:00.000Z [info ] pass.started run_id='4f1c' mode='plan' number=1"
+    )
+
+
+def test_colours_are_for_terminals_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal gets colours, unless NO_COLOR is set; a file never does."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[" in shown(DaemonStarted("x"), stream=Terminal())
+    assert "\x1b[" not in shown(DaemonStarted("x"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[" not in shown(DaemonStarted("x"), stream=Terminal())
+
+
+class Broken(StringIO):
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def closed() -> StringIO:
+    stream = StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize("make", [Broken, closed])
+@pytest.mark.parametrize("form", LogFormat)
+def test_a_stream_that_cannot_be_written_is_no_veto(make: Callable[[], StringIO], form: LogFormat) -> None:
+    """An observer that raises would forbid the write: a broken pipe or a closed file never makes it."""
+    observe = log_observer(make(), format=form, level=LogLevel.DEBUG, secrets=lambda: ())
+    for event in STORY:
+        observe(event)
