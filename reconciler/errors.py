@@ -31,7 +31,7 @@ def mask(text: str, *secrets: str) -> str:
 
     Source of the form of a secret: AhaSend's OpenAPI document, "Authentication".
     """
-    for secret in secrets:
+    for secret in sorted(secrets, key=len, reverse=True):  # one may begin with another
         if secret:
             text = text.replace(secret, "aha-sk-***")
     return _SECRET.sub("aha-sk-***", text)

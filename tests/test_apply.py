@@ -1,5 +1,6 @@
 """How approved changes are carried out: what is read again, what is sent, what is believed."""
 
+import json
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,7 @@ from reconciler.core.changes import Action, Change
 from reconciler.core.events import ChangeApplied, ChangeFailed, ChangeStarted, Event
 from reconciler.core.keys import AccountRef
 from reconciler.core.report import exit_code
-from world import OFFICE, World, change_of, key, key_id, outcomes
+from world import OFFICE, World, as_api, change_of, key, key_id, outcomes
 
 SHOP = "messages:send:{shop.example.com}"
 NEWS = "messages:send:{news.example.com}"
@@ -146,25 +147,13 @@ def test_an_answer_that_is_not_what_was_asked(tmp_path: Path) -> None:
 
     def remember(request: httpx.Request) -> None:
         if request.method == "PUT":
-            before.append(shown(world))
+            before.append(json.dumps(as_api(world.remote(1))).encode())
 
     world.before, world.after = remember, overwrite
     report = world.apply()
     reason = change_of(report, "shop").reason or ""
     assert outcomes(report) == {"shop": "failed"}
     assert f"label 'Shop'; scopes {NEWS}; ip_allow_list anywhere" in reason
-
-
-def shown(world: World) -> bytes:
-    """The story's key as the API shows it at this moment."""
-    import json
-
-    one = world.remote(1)
-    time = "2026-01-01T00:00:00Z"
-    scopes = [{"scope": scope} for scope in one["scopes"]]
-    answer: dict[str, object] = {"object": "api_key", "account_id": "11111111-1111-4111-8111-111111111111", "public_key": ""}
-    answer |= {"id": one["id"], "label": one["label"], "scopes": scopes, "ip_allow_list": one["ip_allow_list"]}
-    return json.dumps(answer | {"created_at": time, "updated_at": time, "last_used_at": None}).encode()
 
 
 def test_a_refused_write_stops_no_other(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ from reconciler.core.events import (
     PlanRefused,
 )
 from reconciler.core.report import AccountStatus, Mode, exit_code
-from world import ACCOUNT, NOON, OFFICE, OTHER, World, admin, change_of, key, key_id, outcomes
+from world import ACCOUNT, OFFICE, OTHER, World, admin, as_api, change_of, key, key_id, outcomes
 
 SHOP = "messages:send:{shop.example.com}"
 NEWS = "messages:send:{news.example.com}"
@@ -305,21 +306,6 @@ def test_a_key_seen_twice(tmp_path: Path) -> None:
     assert len(pages) == 2
 
 
-def _doubled(state: dict[str, object]) -> bytes:
-
-    def shown(one: dict[str, object]) -> dict[str, object]:
-        scopes = [{"scope": scope} for scope in one["scopes"]]  # type: ignore[attr-defined] # a list of texts
-        times = {"created_at": NOON.isoformat(), "updated_at": NOON.isoformat(), "last_used_at": None}
-        return {
-            "object": "api_key",
-            "id": one["id"],
-            "account_id": ACCOUNT,
-            "label": one["label"],
-            "scopes": scopes,
-            "public_key": "",
-            "ip_allow_list": one["ip_allow_list"],
-            **times,
-        }
-
-    keys = [shown(one) for one in state["accounts"][0]["keys"]]  # type: ignore[index] # the shape of a seed
+def _doubled(state: dict[str, Any]) -> bytes:
+    keys = [as_api(one) for one in state["accounts"][0]["keys"]]
     return json.dumps({"object": "list", "data": keys * 2, "pagination": {"has_more": False}}).encode()

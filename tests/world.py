@@ -155,6 +155,14 @@ class World:
         self.events.append(event)
 
 
+def as_api(one: dict[str, Any], account: str = ACCOUNT) -> dict[str, Any]:
+    """A key of the seed as the API shows it."""
+    scopes = [{"scope": scope} for scope in one["scopes"]]
+    times = {"created_at": NOON.isoformat(), "updated_at": NOON.isoformat(), "last_used_at": None}
+    shown = {name: one[name] for name in ("id", "label", "ip_allow_list")}
+    return {"object": "api_key", "account_id": account, "public_key": "", "scopes": scopes, **shown, **times}
+
+
 def outcomes(report: Report) -> dict[str, str]:
     """Each change's outcome, by its title."""
     return {change.name or f"unmanaged {change.label}": change.outcome.value for change in report.changes}

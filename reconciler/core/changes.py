@@ -1,13 +1,13 @@
 """One change to one key: what it does to access, how it stands, and in which order changes may be made."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reconciler.core.keys import AccountRef, RemoteKey, Source
 from reconciler.core.networks import AllowList
-from reconciler.core.scopes import EVERYTHING, Scope, ScopeSet
+from reconciler.core.scopes import EVERYTHING, Reach, Scope, ScopeSet
 
 
 class Action(StrEnum):
@@ -94,7 +94,7 @@ class Fields:
     ip_allow_list: ListDiff | None = None
 
     def __bool__(self) -> bool:
-        return self != Fields()
+        return not (self.label is None and self.scopes is None and self.ip_allow_list is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +167,6 @@ def _texts(scopes: Iterable[Scope]) -> tuple[str, ...]:
 
 
 def _network_delta(before: AllowList, after: AllowList) -> Delta:
-    if before.equivalent(after):
-        return Delta()
     granted = () if after.fenced else after.beyond(before)
     revoked = () if before.fenced else before.beyond(after)
     return Delta(granted, revoked)
@@ -182,28 +180,52 @@ class Dependencies:
     """
 
     def __init__(self, changes: Iterable[Change]) -> None:
-        self._by_family: dict[str, list[tuple[Scope, Change]]] = defaultdict(list)
-        self._all: list[tuple[Scope, Change]] = []
-        for change in changes:
-            if change.switches_off:
-                continue
-            for scope in ScopeSet.parse(change.access.scopes.granted + change.meant_to_grant):
-                self._by_family[scope.family].append((scope, change))
-                self._all.append((scope, change))
+        self._all: list[_Grant] = []
+        self._by_family: defaultdict[str, list[_Grant]] = defaultdict(list)
+        self._by_text: defaultdict[str, list[_Grant]] = defaultdict(list)
+        for place, change in enumerate(changes):
+            for scope in _provided(change):
+                grant = (place, change)
+                self._all.append(grant)
+                self._by_family[scope.family].append(grant)
+                self._by_text[scope.text].append(grant)
 
     def of(self, change: Change) -> tuple[Change, ...]:
-        """Give the other changes that were to grant something which ``change`` revokes."""
-        found: dict[int, Change] = {}
-        for revoked in ScopeSet.parse(change.access.scopes.revoked):
-            for granted, provider in self._candidates(revoked):
-                if provider is not change and granted.overlaps(revoked):
-                    found[id(provider)] = provider
-        return tuple(found.values())
+        """Give the other changes that were to grant something which ``change`` revokes, in their order."""
+        found = dict(self._providers(change))
+        return tuple(found[place] for place in sorted(found))
 
-    def _candidates(self, revoked: Scope) -> list[tuple[Scope, Change]]:
-        if revoked.family == EVERYTHING:
-            return self._all
-        return self._by_family.get(revoked.family, []) + self._by_family.get(EVERYTHING, [])
+    def any_of(self, change: Change) -> Change | None:
+        """Give one of the other changes that were to grant something which ``change`` revokes, or None."""
+        return next((provider for _, provider in self._providers(change)), None)
+
+    def _providers(self, change: Change) -> Iterator["_Grant"]:
+        for revoked in ScopeSet.parse(change.access.scopes.revoked):
+            for grants in self._overlapping(revoked):
+                yield from (grant for grant in grants if grant[1] is not change)
+
+    def _overlapping(self, revoked: Scope) -> Iterator[list["_Grant"]]:
+        """Give the grants that overlap with ``revoked`` (:meth:`Scope.overlaps`), looked up instead of compared."""
+        if revoked.reach is Reach.EVERYTHING:
+            yield self._all
+            return
+        yield self._by_text.get(EVERYTHING, [])
+        if revoked.reach is Reach.ALL:
+            yield self._by_family.get(revoked.family, [])
+            return
+        yield self._by_text.get(revoked.text, [])
+        if revoked.reach is Reach.DOMAIN:
+            yield self._by_text.get(f"{revoked.family}:all", [])
+
+
+_Grant = tuple[int, Change]
+
+
+def _provided(change: Change) -> ScopeSet:
+    """Give the scopes that a change was to grant; to a key that is being switched off they are granted to nobody."""
+    if change.switches_off:
+        return ScopeSet(())
+    return ScopeSet.parse(change.access.scopes.granted + change.meant_to_grant)
 
 
 def skip_reason(provider: Change) -> str:
@@ -219,17 +241,17 @@ def skip_dependents(changes: tuple[Change, ...]) -> tuple[Change, ...]:
 
     A change that is skipped grants nothing either, so this is repeated until nothing more follows.
     """
-    while True:
-        dependencies = Dependencies(change for change in changes if not change.applicable)
-        again = tuple(
-            change.ended(Outcome.SKIPPED, skip_reason(providers[0]))
-            if change.applicable and change.access.scopes.revoked and (providers := dependencies.of(change))
-            else change
-            for change in changes
-        )
-        if again == changes:
-            return changes
-        changes = again
+    result = list(changes)
+    revoking = {place for place, change in enumerate(changes) if change.applicable and change.access.scopes.revoked}
+    lost = [change for change in changes if not change.applicable]
+    while lost and revoking:
+        dependencies = Dependencies(lost)
+        skipped = {place: found for place in sorted(revoking) if (found := dependencies.any_of(result[place]))}
+        for place, provider in skipped.items():
+            result[place] = result[place].ended(Outcome.SKIPPED, skip_reason(provider))
+        revoking -= skipped.keys()
+        lost = [result[place] for place in skipped]
+    return tuple(result)
 
 
 def waves(changes: Iterable[Change]) -> tuple[tuple[Change, ...], ...]:
@@ -258,13 +280,43 @@ def _rank(change: Change) -> int:
     return _SWITCHING_OFF_RANK if change.switches_off else _RANKS[change.access.direction]
 
 
-def _mixed_waves(changes: list[Change]) -> Iterable[tuple[Change, ...]]:
+def _mixed_waves(changes: list[Change]) -> Iterator[tuple[Change, ...]]:
     dependencies = Dependencies(changes)
-    awaited = {id(change): {id(provider) for provider in dependencies.of(change)} for change in changes}
-    left = changes
-    done: set[int] = set()
-    while left:
-        ready = [change for change in left if awaited[id(change)] <= done] or left[:1]
-        yield tuple(ready)
-        done |= {id(change) for change in ready}
-        left = [change for change in left if id(change) not in done]
+    places = {id(change): place for place, change in enumerate(changes)}
+    awaited = {
+        place: {places[id(provider)] for provider in dependencies.of(change)} for place, change in enumerate(changes)
+    }
+    waiting: defaultdict[int, set[int]] = defaultdict(set)
+    for place, providers in awaited.items():
+        for provider in providers:
+            waiting[provider].add(place)
+    ready = [place for place, providers in awaited.items() if not providers]
+    while awaited:
+        wave = sorted(ready) or [min(_circle(next(iter(awaited)), awaited, waiting))]
+        yield tuple(changes[place] for place in wave)
+        for place in wave:
+            del awaited[place]
+        followers = {follower for place in wave for follower in waiting.pop(place, ()) if follower in awaited}
+        for follower in followers:
+            awaited[follower].difference_update(wave)
+        ready = [follower for follower in followers if not awaited[follower]]
+
+
+def _circle(start: int, awaited: Mapping[int, set[int]], waiting: Mapping[int, set[int]]) -> set[int]:
+    """Follow the providers from ``start`` to a circle that awaits nothing outside itself."""
+    while True:
+        upstream = _reached(start, awaited)
+        downstream = _reached(start, waiting)
+        if upstream <= downstream:
+            return upstream
+        start = min(upstream - downstream)
+
+
+def _reached(start: int, steps: Mapping[int, set[int]]) -> set[int]:
+    reached = {start}
+    ahead = [start]
+    while ahead:
+        found = steps.get(ahead.pop(), set()) - reached
+        reached |= found
+        ahead += found
+    return reached

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from reconciler.core.changes import Action, Change, Outcome, skip_dependents
+from reconciler.core.changes import Action, Change, Direction, Outcome, skip_dependents
 from reconciler.core.keys import AccountRef, RemoteKey
 from reconciler.core.plan import AccountPlan, Plan
 from reconciler.core.scopes import parse_scope
@@ -81,15 +81,16 @@ class Guardian:
     """Watches over the ability to manage keys in one account.
 
     The key that the reconciler uses must not lose key management, be fenced or have its list narrowed; where it is not
-    known, that holds for every key that can write keys. And an account that had an unfenced key which can write keys
-    must still have one; a sub account, whose keys the parent manages, need not.
+    known, or not among the account's keys, that holds for every key that can write keys. And an account that had an
+    unfenced key which can write keys must still have one; a sub account, whose keys the parent manages, need not.
     """
 
     def __init__(self, account: AccountRef, actual: Iterable[RemoteKey], self_key: str | None) -> None:
         actual = tuple(actual)
-        self._self_key = self_key
-        self._protected = (
-            frozenset({self_key}) if self_key else frozenset(key.id for key in actual if _manages_keys(key))
+        known = self_key is not None and (account.sub_account_id is not None or self_key in {key.id for key in actual})
+        self._self_key = self_key if known else None
+        self._protected = frozenset(
+            {self_key} if self_key and known else {key.id for key in actual if _manages_keys(key)}
         )
         self._must_keep_a_manager = account.sub_account_id is None and any(map(_manages_keys, actual))
 
@@ -192,7 +193,7 @@ def _run_refusals(plan: Plan, consent: Consent) -> tuple[Refusal, ...]:
         found = plan.digest or "without a digest, since an account could not be read"
         message = f"this is not the plan that was reviewed: --digest asks for {consent.digest}, this plan is {found}"
         refusals.append(Refusal("digest", f"{message}; review it and pass its digest"))
-    if consent.hold is not None and any(change.applicable for change in plan.changes):
+    if consent.hold is not None and any(c.outcome in (Outcome.PLANNED, Outcome.REFUSED) for c in plan.changes):
         refusals.append(Refusal("hold", f"on hold: {consent.hold}; nothing is changed while RECONCILER_HOLD is set"))
     return tuple(refusals)
 
@@ -286,9 +287,10 @@ def _takes_the_last_manager(
     for change in changes:
         if change.applicable and change.key_id and change.after:
             result[change.key_id] = change.after
+    managers = [key for key in result.values() if _manages_keys(key)]
     for change in changes:
-        if change.applicable and change.access.direction.value != "widen":
-            others = (key for key in result.values() if key.id != change.key_id)
+        if change.applicable and change.access.direction is not Direction.WIDEN:
+            others = (key for key in managers if key.id != change.key_id)
             if objection := guardian.objection(change, others):
                 message = f"{change.title}: {objection}; {_way_out('guardian')}"
                 return Refusal("guardian", message, change.account, change.key_id), change

@@ -1,7 +1,7 @@
 """Keys as the files want them and as the account has them."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from reconciler.core.networks import AllowList
@@ -54,7 +54,7 @@ class Pause:
 
     def holds(self, now: datetime) -> bool:
         """Tell whether the pause is in force at ``now`` (a time with a zone)."""
-        return now < datetime.combine(self.until, time.min, UTC) + timedelta(days=1)
+        return now.astimezone(UTC).date() <= self.until
 
 
 @dataclass(frozen=True, slots=True)

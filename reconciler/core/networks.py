@@ -4,6 +4,7 @@ An empty list means *anywhere*. Spelling, limits and meaning come from AhaSend's
 Networks are kept as checked text and turned into numbers only where two lists differ.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -57,7 +58,8 @@ def check_network(text: str) -> str:
     if ":" in network and _network(network).subnet_of(_MAPPED):  # type: ignore[arg-type] # a colon makes it IPv6
         inner = _network(network)
         bare = IPv4Network((int(inner.network_address) & 0xFFFFFFFF, inner.prefixlen - _MAPPED.prefixlen))
-        raise ValueError(f"{text!r} is an IPv4 address written as IPv6, which no caller has: write {str(bare)!r}")
+        instead = repr(str(bare)) if bare.prefixlen else "[] for 'usable from anywhere'"
+        raise ValueError(f"{text!r} is an IPv4 address written as IPv6, which no caller has: write {instead}")
     return network
 
 
@@ -101,8 +103,8 @@ class AllowList:
             return ()
         if self.anywhere:
             return (ANYWHERE,)
-        covering = _collapsed(other)
-        return tuple(text for text in self.networks if not _within(_network(text), covering))
+        covering = _ranges(other)
+        return tuple(text for text in self.networks if not _within(_range_of(text), covering))
 
     def equivalent(self, other: "AllowList") -> bool:
         """Tell whether both cover the same addresses; ``[]`` equals only ``[]``."""
@@ -134,17 +136,30 @@ def _order(text: str) -> tuple[int, int, int]:
     return network.version, int(network.network_address), network.prefixlen
 
 
+_Range = tuple[int, int, int]
+_BEYOND = 1 << 128
+
+
+def _range(network: type_network) -> _Range:
+    return network.version, int(network.network_address), int(network.broadcast_address)
+
+
+@lru_cache(maxsize=65536)
+def _range_of(text: str) -> _Range:
+    return _range(_network(text))
+
+
 @lru_cache(maxsize=4096)
-def _collapsed(allow_list: AllowList) -> tuple[type_network, ...]:
+def _ranges(allow_list: AllowList) -> tuple[_Range, ...]:
+    """Give what a list covers as the first and last addresses of its ranges, sorted, without overlaps or seams."""
     networks = [_network(text) for text in allow_list.networks]
     four = [network for network in networks if isinstance(network, IPv4Network)]
     six = [network for network in networks if isinstance(network, IPv6Network)]
-    return (*collapse_addresses(four), *collapse_addresses(six))
+    return (*map(_range, collapse_addresses(four)), *map(_range, collapse_addresses(six)))
 
 
-def _within(network: type_network, covering: tuple[type_network, ...]) -> bool:
-    """Tell whether one collapsed network holds it whole (collapsed networks leave no seams to straddle)."""
-    return any(
-        network.version == other.version and network.subnet_of(other)  # type: ignore[arg-type] # versions are equal
-        for other in covering
-    )
+def _within(wanted: _Range, covering: tuple[_Range, ...]) -> bool:
+    """Tell whether one range holds ``wanted`` whole (collapsed networks leave no seams for a network to straddle)."""
+    version, first, last = wanted
+    place = bisect_right(covering, (version, first, _BEYOND)) - 1
+    return place >= 0 and covering[place][0] == version and covering[place][2] >= last

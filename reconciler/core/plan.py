@@ -107,7 +107,7 @@ def plan_account(desired: DesiredAccount, actual: Iterable[RemoteKey], now: date
                 change = _change(desired.account, spec, remote)
             case Missing(spec):
                 change = _missing(desired.account, spec)
-            case Unclear():
+            case _:
                 change = _unclear(desired.account, match)
         if change is not None:
             changes.append(_paused(change, match.spec, now))
@@ -141,13 +141,13 @@ def _change(account: AccountRef, spec: KeySpec, remote: RemoteKey) -> Change | N
         change = _named(account, spec, Action.DELETE, remote.id)
         return replace(change, access=access, before=remote, outcome=Outcome.SKIPPED, reason=NO_DELETION)
     wanted = _wanted(spec, remote)
-    action, reason = _action(spec, remote, wanted)
-    fields = _fields(remote, wanted)
-    if not fields and reason is None:
+    to_be_restored = spec.state is KeyState.PRESENT and remote.ip_allow_list.fenced
+    if wanted is remote and not to_be_restored:
         return None
+    action, reason = _action(spec, remote, wanted)
     return replace(
         _named(account, spec, action, remote.id),
-        fields=fields,
+        fields=_fields(remote, wanted),
         access=_access(remote, wanted),
         before=remote,
         after=wanted,
@@ -170,6 +170,8 @@ def _wanted(spec: KeySpec, remote: RemoteKey) -> RemoteKey:
         networks = listed
     if spec.state is KeyState.QUARANTINED and not scopes.scopes and not remote.ip_allow_list.fenced:
         scopes = remote.scopes  # the fence must not wait for a list of scopes that the API would not take
+    if spec.label == remote.label and scopes is remote.scopes and networks is remote.ip_allow_list:
+        return remote
     return replace(remote, label=spec.label, scopes=scopes, ip_allow_list=networks)
 
 
@@ -179,11 +181,13 @@ def _action(spec: KeySpec, remote: RemoteKey, wanted: RemoteKey) -> tuple[Action
     if spec.state is KeyState.QUARANTINED:
         return Action.UPDATE if remote.ip_allow_list.fenced else Action.QUARANTINE, emptied
     if remote.ip_allow_list.fenced:
-        return Action.RESTORE, SAY_WHICH_NETWORKS if spec.ip_allow_list is None else emptied
+        return Action.RESTORE, SAY_WHICH_NETWORKS if wanted.ip_allow_list.fenced else emptied
     return Action.UPDATE, emptied
 
 
 def _fields(before: RemoteKey, after: RemoteKey) -> Fields:
+    if before is after:
+        return Fields()
     return Fields(
         label=None if before.label == after.label else TextDiff(before.label, after.label),
         scopes=None if before.scopes == after.scopes else ListDiff(before.scopes.texts, after.scopes.texts),
@@ -276,7 +280,7 @@ def _remarks(matching: Matching) -> tuple[Remark, ...]:
     missing = [
         Remark(
             "quarantined-missing",
-            f"{match.spec.name} is to be quarantined, but the account has no such key",
+            f"{match.spec.name} is to be {match.spec.state}, but the account has no such key",
             "remove it from the files, or correct its id or label",
             match.spec,
         )
@@ -287,7 +291,7 @@ def _remarks(matching: Matching) -> tuple[Remark, ...]:
     reserved = [
         Remark(
             "label-belongs-to-another",
-            f"key {key.id} bears a label of a desired key but is not the one that is meant; it is left alone",
+            f"key {key.id} bears a label of a desired key but is not matched with it; it is left alone",
             "rename it in the dashboard, or give it an entry of its own with its id",
             remote=key,
         )

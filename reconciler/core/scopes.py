@@ -38,7 +38,7 @@ TARGETED = frozenset(
     for action in actions
 )
 _KNOWN = sorted(STATIC | {f"{family}:all" for family in TARGETED} | {EVERYTHING})
-_DOMAIN = re.compile(r"[^\s{}:*]+")
+_DOMAIN = re.compile(r"[^\s{}:*]*[^\s{}:*.]")
 _TYPO_DISTANCE = 2
 
 
@@ -60,11 +60,20 @@ class Scope:
     family: str
     reach: Reach
 
+    @property
+    def wider(self) -> tuple[str, ...]:
+        """The texts of the other scopes that cover this one."""
+        match self.reach:
+            case Reach.EVERYTHING:
+                return ()
+            case Reach.DOMAIN:
+                return EVERYTHING, f"{self.family}:all"
+            case _:
+                return (EVERYTHING,)
+
     def covers(self, other: "Scope") -> bool:
         """Tell whether whoever holds this scope may do all that ``other`` allows."""
-        if self.text == other.text or self.reach is Reach.EVERYTHING:
-            return True
-        return self.reach is Reach.ALL and other.reach is Reach.DOMAIN and self.family == other.family
+        return self.text == other.text or self.text in other.wider
 
     def overlaps(self, other: "Scope") -> bool:
         """Tell whether one of the two covers the other, so that some permission belongs to both."""
@@ -127,13 +136,14 @@ def _with_target(text: str) -> str | None:
     family, colon, target = text.rpartition(":")
     if not colon:
         return None
-    bare = target.strip("{} ")
+    bare = target.strip("{} .")
+    domain = bare if _DOMAIN.fullmatch(bare) else "example.com"
     if family in TARGETED:
-        return f"{family}:all" if "*" in bare else f"{family}:{{{bare or 'example.com'}}}"
+        return f"{family}:all" if "*" in bare else f"{family}:{{{domain}}}"
     if not target.startswith("{") and "." not in target:
         return None
     distance, known = min((_edits(family, known), known) for known in TARGETED)
-    return f"{known}:{{{bare}}}" if distance <= _TYPO_DISTANCE else None
+    return f"{known}:{{{domain}}}" if distance <= _TYPO_DISTANCE else None
 
 
 def _edits(left: str, right: str) -> int:
@@ -177,7 +187,9 @@ class ScopeSet:
         """Give the scopes of this set that ``other`` does not cover, without those another one of them covers."""
         if self == other:
             return ()
-        return tuple(scope for scope in self.reduced() if not other.covers(scope))
+        held = {scope.text for scope in other.scopes}
+        left = self.reduced().scopes
+        return tuple(scope for scope in left if scope.text not in held and held.isdisjoint(scope.wider))
 
     def equivalent(self, other: "ScopeSet") -> bool:
         """Tell whether each set covers the other: the same permissions, however they are written."""
@@ -187,7 +199,8 @@ class ScopeSet:
         """Give the shortest set with the same permissions: what another scope of the set covers is left out."""
         if len(self.scopes) < 2:  # noqa: PLR2004 # one scope covers nothing else
             return self
-        kept = tuple(scope for scope in self.scopes if not any(o is not scope and o.covers(scope) for o in self.scopes))
+        held = {scope.text for scope in self.scopes}
+        kept = tuple(scope for scope in self.scopes if held.isdisjoint(scope.wider))
         return self if len(kept) == len(self.scopes) else ScopeSet(kept)
 
 

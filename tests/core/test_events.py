@@ -1,0 +1,26 @@
+"""Events: frozen values, one type for all of them."""
+
+from dataclasses import FrozenInstanceError, fields, is_dataclass
+from typing import get_args
+
+import pytest
+
+from reconciler.core import events
+
+
+def test_events_are_frozen() -> None:
+    """Whoever is told of an event cannot change it for the next."""
+    started = events.DaemonStarted("every 5m")
+    with pytest.raises(FrozenInstanceError):
+        started.schedule = "never"  # type: ignore[misc]
+
+
+def test_events_are_complete() -> None:
+    """Every event of the module is part of the union that observers match on."""
+    defined = {
+        value
+        for value in vars(events).values()
+        if is_dataclass(value) and getattr(value, "__module__", "") == events.__name__
+    }
+    assert defined == set(get_args(events.Event))
+    assert all(fields(event) for event in get_args(events.Event))

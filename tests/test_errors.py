@@ -1,0 +1,108 @@
+"""Errors: what they say, what they hide, what they exit with."""
+
+import pytest
+
+from reconciler.errors import (
+    BadAnswer,
+    FilesError,
+    Forbidden,
+    Interrupted,
+    NotFound,
+    OutputError,
+    Problem,
+    RateLimited,
+    ReconcilerError,
+    Rejected,
+    RemoteError,
+    ServerFault,
+    SettingsError,
+    Unauthorized,
+    Unreachable,
+    UnsoundListing,
+    UsageError,
+    mask,
+)
+
+REMOTE = (
+    BadAnswer,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    Rejected,
+    ServerFault,
+    Unauthorized,
+    Unreachable,
+    UnsoundListing,
+)
+
+
+@pytest.mark.parametrize("error", REMOTE)
+def test_remote_errors(error: type[RemoteError]) -> None:
+    """Whatever goes wrong with the remote API is a RemoteError, and a retry may help: 4."""
+    assert issubclass(error, RemoteError)
+    assert error("no").exit_code == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ReconcilerError("x"), 1),
+        (SettingsError("x"), 1),
+        (OutputError("x"), 1),
+        (FilesError(()), 1),
+        (UsageError("x"), 64),
+        (Interrupted(), 4),
+    ],
+)
+def test_exit_codes(error: ReconcilerError, code: int) -> None:
+    """Each kind of error has the exit code of DESIGN section 6."""
+    assert error.exit_code == code
+
+
+def test_hint_is_shown() -> None:
+    """The hint follows the message on a line of its own, and only where there is one."""
+    assert str(ReconcilerError("no such file", hint="create it")) == "no such file\n  hint: create it"
+    assert str(ReconcilerError("no such file")) == "no such file"
+    assert str(Interrupted()) == "interrupted"
+
+
+def test_the_tree_is_whole() -> None:
+    """The module's docstring shows every error."""
+    import reconciler.errors
+
+    below = [ReconcilerError]
+    for error in below:
+        below += error.__subclasses__()
+        if error.__module__ == reconciler.errors.__name__:
+            assert error.__name__ in (reconciler.errors.__doc__ or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets", "shown"),
+    [
+        ("Bearer aha-sk-Ab_9-z, then", (), "Bearer aha-sk-***, then"),
+        ("aha-sk-one aha-sk-two", (), "aha-sk-*** aha-sk-***"),
+        ("token hunter2", ("hunter2",), "token aha-sk-***"),
+        ("nothing here", ("", "hunter2"), "nothing here"),
+        ("key abcdef", ("abc", "abcdef"), "key aha-sk-***"),
+        ("aha-sk-abc+def", ("aha-sk-abc+def",), "aha-sk-***"),
+    ],
+)
+def test_mask(text: str, secrets: tuple[str, ...], shown: str) -> None:
+    """No part of a secret is left, whatever its form and whichever other secret it begins with."""
+    assert mask(text, *secrets) == shown
+
+
+def test_problems_name_their_place() -> None:
+    """A problem shows file, line and column, or the file alone, and never a secret."""
+    assert str(Problem("a.yaml", 3, 5, "no")) == "a.yaml:3:5: no"
+    assert str(Problem("a.yaml", 0, 0, "no")) == "a.yaml: no"
+    assert str(Problem("a.yaml", 1, 1, "aha-sk-abc is no label")) == "a.yaml:1:1: aha-sk-*** is no label"
+
+
+def test_problems_are_sorted_and_told_once() -> None:
+    """A FilesError lists each problem once, in the order of files and lines."""
+    first, second = Problem("a.yaml", 9, 1, "no"), Problem("b.yaml", 2, 1, "no")
+    error = FilesError((second, first, second))
+    assert error.problems == (first, second)
+    assert str(error) == "a.yaml:9:1: no\nb.yaml:2:1: no"
