@@ -7,11 +7,11 @@ grant the same are asked again with what has really been applied.
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.ahasend.client import WriteSession
 from reconciler.ahasend.pace import Stop
-from reconciler.core.changes import Change, Dependencies, Outcome, skip_reason, waves
+from reconciler.core.changes import Change, Dependencies, Fields, Outcome, skip_reason, waves
 from reconciler.core.events import ChangeApplied, ChangeFailed, ChangeSkipped, ChangeStarted, Observer
 from reconciler.core.guardrails import ApprovedPlan, Guardian
 from reconciler.core.keys import RemoteKey
@@ -149,11 +149,24 @@ class _AccountRun:
         """Write, and compare what the account says then with what was asked."""
         if change.after and (change.access.networks.revoked or change.access.scopes.revoked):
             self._keys[key_id] = change.after
-        seen = await self._send(change, key_id)
+        try:
+            seen = await self._send(change, key_id)
+        except Rejected as error:
+            if change.switches_off and (change.fields.label or change.fields.scopes):
+                return await self._switch_off_alone(change, key_id, error)
+            raise
         self._keys[key_id] = seen
         if _as_asked(change, seen):
             return change.ended(Outcome.APPLIED)
         return change.ended(Outcome.FAILED, f"the account's answer is not what was asked: {_shown(change, seen)}")
+
+    async def _switch_off_alone(self, change: Change, key_id: str, refused: Rejected) -> Change:
+        """Fence a key although the rest of its change was refused: a leak must not stay open for a label or a scope."""
+        fence = replace(change, fields=Fields(ip_allow_list=change.fields.ip_allow_list))
+        seen = await self._send(fence, key_id)
+        self._keys[key_id] = seen
+        told = "was switched off" if seen.ip_allow_list.fenced else f"now has {_shown(fence, seen)}"
+        return change.ended(Outcome.FAILED, f"the key {told}; the rest of the change was refused: {refused}")
 
     async def _send(self, change: Change, key_id: str) -> RemoteKey:
         """Send the PUT; where its answer was lost, look what it did, and send it again only if it did nothing.

@@ -180,6 +180,44 @@ def test_a_credential_that_may_not_write(tmp_path: Path, status: int) -> None:
     assert sum("not sent" in reason for reason in reasons) >= 5
 
 
+def test_a_leak_is_closed_whatever_else_is_refused(tmp_path: Path) -> None:
+    """Where the label or scopes of a quarantine are refused, the fence is still set, and the refusal is told."""
+    files = f"""
+        keys: [{{name: leak, id: {key_id(1)}, scopes: ["messages:send:gone.example.com"], state: quarantined}}]
+        """
+    world = World(tmp_path, [key(1, "Leak", "domains:read")], files)
+    report = world.apply()
+    assert outcomes(report) == {"leak": "failed"}
+    assert "was switched off" in (change_of(report, "leak").reason or "")
+    assert "gone.example.com" in (change_of(report, "leak").reason or "")
+    assert world.remote(1)["ip_allow_list"] == ["192.0.2.1/32"]
+
+
+def test_a_leak_that_stays_open_is_told(tmp_path: Path) -> None:
+    """Where neither the whole quarantine nor its fence alone takes effect, the reason shows the list as it is."""
+    files = "keys: [{name: leak, was: [Leak], state: quarantined}]"
+    world = World(tmp_path, [key(1, "Leak", "domains:read")], files)
+    world.faults({**PUT, "first": 1, "do": {"status": 400}})
+    tampered = as_api(world.remote(1))
+
+    def unchanged(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        done = request.method == "PUT" and response.status_code == 200
+        return httpx.Response(200, content=json.dumps(tampered).encode()) if done else response
+
+    world.after = unchanged
+    report = world.apply()
+    assert "now has ip_allow_list 203.0.113.0/24" in (change_of(report, "leak").reason or "")
+
+
+def test_a_refused_leak_without_more_to_it(tmp_path: Path) -> None:
+    """A quarantine that is the fence alone is not tried again when it is refused."""
+    world = World(tmp_path, [key(1, "leak", "domains:read")], "keys: [{name: leak, state: quarantined}]")
+    world.faults({**PUT, "rate": 1, "do": {"status": 400}})
+    report = world.apply()
+    assert outcomes(report) == {"leak": "failed"}
+    assert report.requests.PUT == 1
+
+
 def test_the_guardian_is_asked_again(tmp_path: Path) -> None:
     """A key loses key management only once the one that was to take over really has it."""
     files = """

@@ -36,7 +36,7 @@ def _explained(error: Exception) -> tuple[str, int]:
             return f"{error}\nerror: {counted}, nothing was done", error.exit_code
         case ReconcilerError():
             return f"error: {error}", error.exit_code
-        case OSError():  # what reads or writes anything but stdout has turned its own into ours
+        case OSError():  # of --help and --version; what else reads or writes has turned its own into ours
             from reconciler.cli.output import forget_stdout
 
             forget_stdout()

@@ -10,9 +10,10 @@ from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli import options
 from reconciler.cli.output import write_stdout
 from reconciler.cli.wiring import Options, Secrets, Wiring, make_observer, run_with_signals
-from reconciler.core.keys import AccountRef, RemoteKey
+from reconciler.core.keys import AccountRef
 from reconciler.errors import OutputError, SettingsError
-from reconciler.files.export import export_account, write_new
+from reconciler.files.export import export_account
+from reconciler.files.whole import write_whole
 from reconciler.settings import load_settings
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -71,18 +72,14 @@ def command(  # noqa: PLR0913 # one parameter an option
         raise OutputError(f"{path} exists already", hint="pass --overwrite to replace it, or --to another directory")
     wiring = Wiring(Options((), None, rate, burst), make_observer(log_format, log_level, secrets), secrets)
 
-    async def work(stop: Stop) -> tuple[RemoteKey, ...]:
+    async def work(stop: Stop) -> int:
         async with open_reads(wiring.client(settings, Paces(rate, burst), stop)) as session:
-            return await session.reader(reference).list_keys()
+            keys = await session.reader(reference).list_keys()
+        write_whole(path, export_account(reference, keys), overwrite=overwrite)
+        write_stdout(f"wrote {len(keys)} key{'' if len(keys) == 1 else 's'} to {path}\n")
+        return 0
 
-    keys = run_with_signals(work)
-    try:
-        to.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{to} cannot be made: {error.strerror}", hint="pass --to another directory") from None
-    write_new(path, export_account(reference, keys), overwrite=overwrite)
-    write_stdout(f"wrote {len(keys)} key{'' if len(keys) == 1 else 's'} to {path}\n")
-    return 0
+    return run_with_signals(work)
 
 
 def _account_id(option: str | None, setting: str | None) -> str:
@@ -90,9 +87,8 @@ def _account_id(option: str | None, setting: str | None) -> str:
     account_id = (option or setting or "").strip().lower()
     if not account_id:
         raise SettingsError("no account to export", hint="set AHASEND_ACCOUNT_ID, or pass --account")
-    if not _UUID.fullmatch(account_id):
-        name = "--account" if option else "AHASEND_ACCOUNT_ID"
-        if option:
-            raise click.UsageError(f"{name} is not a UUID")
-        raise SettingsError(f"{name} is not a UUID", hint="the dashboard shows the account's id")
-    return account_id
+    if _UUID.fullmatch(account_id):
+        return account_id
+    if option:
+        raise click.UsageError("--account is not a UUID")
+    raise SettingsError("AHASEND_ACCOUNT_ID is not a UUID", hint="the dashboard shows the account's id")

@@ -3,10 +3,8 @@
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 import click
@@ -14,6 +12,7 @@ import click
 from reconciler.cli.options import Output, OutputFormat
 from reconciler.core.report import Report
 from reconciler.errors import OutputError, mask
+from reconciler.files.whole import write_whole
 
 if TYPE_CHECKING:
     from reconciler.render.terminal import Style
@@ -47,7 +46,7 @@ def write_report(report: Report, outputs: Sequence[Output], secrets: Sequence[st
         if output.path is None:
             write_stdout(text)
         else:
-            write_file(output.path, text)
+            write_whole(output.path, text, overwrite=True)
 
 
 def _render(report: Report, output: Output) -> str:
@@ -73,45 +72,21 @@ def _style(output: Output) -> "Style":
 
 
 def write_stdout(text: str) -> None:
-    """Write to stdout; whoever reads it may leave early. What else goes wrong there is `main`'s to tell (OSError)."""
+    """Write to stdout; whoever reads it may leave early.
+
+    Raises:
+        OutputError: it cannot be written, as on a full disk.
+    """
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         forget_stdout()
+        if not isinstance(error, BrokenPipeError):
+            raise OutputError(f"stdout cannot be written: {error.strerror}") from None
 
 
 def forget_stdout() -> None:
     """Point stdout nowhere, so that nothing more can fail for want of a reader."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def write_file(path: Path, text: str) -> None:
-    """Replace a file at once, so that no reader ever sees half of it; a pipe or a device is written to as it is.
-
-    Raises:
-        OutputError: it cannot be written; the old one, if any, is unharmed.
-    """
-    try:
-        if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")
-        else:
-            _replace(path, text)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from None
-
-
-def _replace(path: Path, text: str) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise

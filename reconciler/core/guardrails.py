@@ -11,7 +11,7 @@ The guardrails that :class:`Limits` and ``--allow`` know:
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Final
 
 from reconciler.core.changes import Action, Change, Direction, Outcome, skip_dependents
@@ -147,16 +147,17 @@ def _loss(change: Change) -> str | None:
 _SEAL = object()
 
 
+@dataclass(frozen=True, slots=True)
 class ApprovedPlan:
     """A plan that the guardrails let through; its changes with outcome ``planned`` may be made, no others."""
 
-    __slots__ = ("consent", "plan")
+    plan: Plan
+    consent: Consent
+    seal: InitVar[object]
 
-    def __init__(self, plan: Plan, consent: Consent, seal: object) -> None:
+    def __post_init__(self, seal: object) -> None:
         if seal is not _SEAL:
             raise TypeError("only the guardrails make an ApprovedPlan")
-        self.plan = plan
-        self.consent = consent
 
     def guardian(self, account: AccountPlan) -> Guardian | None:
         """Give the guardian to be asked again before each change that revokes, None where it was allowed away."""

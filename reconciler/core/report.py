@@ -290,6 +290,6 @@ def exit_code(report: Report, *, tell_differences: bool = False, judge_held_back
         return 1
     if any(failed) or any(outcome.may_be_retried for outcome in outcomes):
         return 4
-    if judge_held_back and any(outcome.held_back for outcome in outcomes):
+    if judge_held_back and (report.refusals or any(outcome.held_back for outcome in outcomes)):
         return 3
     return 2 if tell_differences and Outcome.PLANNED in outcomes else 0

@@ -37,7 +37,8 @@ TARGETED = frozenset(
     }.items()
     for action in actions
 )
-_KNOWN = sorted(STATIC | {f"{family}:all" for family in TARGETED} | {EVERYTHING})
+# Not "*": nobody should be advised to grant everything for a slip of the finger.
+_KNOWN = sorted(STATIC | {f"{family}:all" for family in TARGETED})
 _DOMAIN = re.compile(r"[^\s{}:*]*[^\s{}:*.]")
 _TYPO_DISTANCE = 2
 

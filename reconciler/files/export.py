@@ -5,18 +5,14 @@ does not print is escaped, so that none of it can end a line or begin a comment.
 """
 
 import json
-import os
 import re
-import secrets
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 from reconciler.core.keys import AccountRef, RemoteKey
 from reconciler.core.networks import MOST_NETWORKS, check_network
 from reconciler.core.scopes import suggestion
-from reconciler.errors import OutputError
 from reconciler.files.entries import LONGEST_LABEL
 from reconciler.files.keyspecs import FROM_DOMAINS
 
@@ -141,29 +137,3 @@ def _escaped(letter: str) -> str:
 
 def _comment(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
-def write_new(path: Path, text: str, *, overwrite: bool) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        OutputError: the file is there and ``overwrite`` was not asked for, or it cannot be written.
-    """
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}")  # a loader skips what begins with a dot
-    try:
-        try:
-            with temporary.open("x", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            if overwrite:
-                temporary.replace(path)
-            else:
-                path.hardlink_to(temporary)  # unlike a rename, it never replaces what is there
-        finally:
-            temporary.unlink(missing_ok=True)
-    except FileExistsError:
-        raise OutputError(f"{path} is already there", hint="pass --overwrite to replace it") from None
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"{path} cannot be written: {reason}", hint="choose another file or folder") from None

@@ -4,8 +4,10 @@ import json
 import stat
 from pathlib import Path
 
+import click
 import pytest
 
+from reconciler.cli.group import COMMANDS, reconciler
 from reconciler.emulator.server import Emulator
 from reconciler.files.report import load_report
 from served import served
@@ -351,6 +353,34 @@ def test_help_and_version(shell: Shell) -> None:
     assert shell.run("apply", "--help") == 0
     assert "RECONCILER" not in shell.out
     assert "Example:" in shell.out
+
+
+def test_the_table_of_commands_is_true() -> None:
+    """Each command of the table exists, under its name and with the summary that it gives itself."""
+    context = click.Context(reconciler)
+    assert reconciler.list_commands(context) == list(COMMANDS)
+    for name, summary in COMMANDS.items():
+        command = reconciler.get_command(context, name)
+        assert command is not None
+        assert (command.name, command.short_help) == (name, summary)
+        assert "Example: reconciler " in (command.help or "")
+
+
+def test_interrupted_outside_a_pass(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C where no pass is under way ends with 130 and one word, as shells expect."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("reconciler.cli.validate.load_desired", interrupted)
+    assert shell.run("validate") == 130
+    assert shell.err.strip() == "interrupted"
+
+
+def test_an_export_that_cannot_be_written(shell: Shell) -> None:
+    """Where the folder to export to is a file, that is told."""
+    assert shell.run("export", "--to", "config/keys/keys.yaml") == 1
+    assert "cannot be written: not a directory" in shell.err
 
 
 def test_demo(shell: Shell) -> None:

@@ -113,6 +113,19 @@ def test_run_heals_until_terminated(shell: Shell) -> None:
     assert json.loads(Path("report.json").read_text())["mode"] == "apply"
 
 
+def test_run_survives_a_report_that_cannot_be_written(shell: Shell) -> None:
+    """A disk that fills up under the reports is told, and the daemon goes on healing."""
+    process = start("run", "--every", "1s", "--jitter", "0s", "-o", "json=/dev/full")
+    shell.drift("domains:read")
+    wait_for_writes(shell.emulator, 1)
+    shell.drift("domains:write")
+    wait_for_writes(shell.emulator, 2)
+    process.terminate()
+    _, err = process.communicate()
+    assert process.returncode == 0
+    assert "error: /dev/full cannot be written" in err
+
+
 def test_a_reader_that_leaves_early(shell: Shell) -> None:
     """Piped into something that reads nothing, the exit code is still that of the work, and stderr stays empty."""
     drifted(shell)

@@ -8,9 +8,9 @@ import pytest
 from reconciler.core.keys import AccountRef, RemoteKey
 from reconciler.core.networks import AllowList
 from reconciler.core.scopes import ScopeSet
-from reconciler.errors import OutputError
 from reconciler.files.desired import load_desired
-from reconciler.files.export import export_account, write_new
+from reconciler.files.export import export_account
+from reconciler.files.whole import write_whole
 
 ACCOUNT = AccountRef("11111111-1111-4111-8111-111111111111")
 HEADER = """\
@@ -117,31 +117,5 @@ def test_any_label_comes_back(label: str, tmp_path: Path) -> None:
     text = export_account(ACCOUNT, [key(1, label)])
     assert len(text.splitlines()) == len(export_account(ACCOUNT, [key(1, "a")]).splitlines())
     path = tmp_path / "a.yaml"
-    write_new(path, text, overwrite=False)
+    write_whole(path, text, overwrite=False)
     assert load_desired([path], lambda _: None).state.accounts[0].keys[0].label == label
-
-
-def test_an_existing_file_is_kept_unless_asked(tmp_path: Path) -> None:
-    """Without --overwrite nothing is replaced; with it the file is; nothing else is left in the folder."""
-    path = tmp_path / "a.yaml"
-    write_new(path, "1\r\n", overwrite=False)
-    with pytest.raises(OutputError) as caught:
-        write_new(path, "2", overwrite=False)
-    assert str(caught.value) == f"{path} is already there\n  hint: pass --overwrite to replace it"
-    assert path.read_bytes() == b"1\r\n"
-    write_new(path, "2", overwrite=True)
-    assert path.read_text() == "2"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [("gone/a.yaml", "no such file or directory"), ("", "is a directory"), ("f/a", "not a directory")],
-)
-def test_what_cannot_be_written_is_an_output_error(tmp_path: Path, name: str, reason: str) -> None:
-    """Errors of the system are told in words, and leave nothing behind."""
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "f").touch()
-    with pytest.raises(OutputError, match=f"cannot be written: {reason}"):
-        write_new(tmp_path / "in" / name, "", overwrite=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["in"]

@@ -19,8 +19,9 @@ from reconciler.core.scopes import STATIC, TARGETED, ScopeSet
 from reconciler.errors import FilesError, Problem
 from reconciler.files.desired import load_desired
 from reconciler.files.entries import desired_schema
-from reconciler.files.export import export_account, write_new
+from reconciler.files.export import export_account
 from reconciler.files.policy import load_policy
+from reconciler.files.whole import write_whole
 
 LAW = settings(derandomize=True, deadline=None, max_examples=100)
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -71,7 +72,7 @@ def load(*texts: str, reverse: bool = False) -> DesiredState:
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, f"{number}.yaml") for number in range(len(texts))]
         for path, text in zip(paths, texts, strict=True):
-            write_new(path, text, overwrite=False)
+            write_whole(path, text, overwrite=False)
         return load_desired(paths[::-1] if reverse else paths, lambda _: None).state
 
 
