@@ -215,6 +215,15 @@ def test_what_an_unclear_key_was_meant_to_have() -> None:
     assert skip_dependents((change("old", revokes=(ALL,)), unclear))[0].outcome is Outcome.SKIPPED
 
 
+def test_a_restore_provides_only_what_it_adds() -> None:
+    """A restore that waits for a person keeps nobody from losing what the fenced key holds, only what it adds."""
+    fenced = remote("fenced", "fenced", SHOP, at=(FENCE,))
+    held = replace(change("fenced", action=Action.RESTORE, outcome=Outcome.REFUSED), before=fenced, after=fenced)
+    adding = replace(held, access=AccessChange(Direction.WIDEN, Delta(granted=(NEWS,)), Delta(granted=(OFFICE,))))
+    assert Dependencies([held]).of(change("old", revokes=(SHOP,))) == ()
+    assert Dependencies([adding]).of(change("old", revokes=(NEWS,))) == (adding,)
+
+
 def test_skipping_runs_through_chains() -> None:
     """A skipped change grants nothing either, so whoever waits for it is skipped as well; others go on."""
     chain = (
