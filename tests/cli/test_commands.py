@@ -70,6 +70,9 @@ def test_apply_exactly_what_was_reviewed(shell: Shell) -> None:
     assert shell.emulator.requests["PUT"] == 0
     shell.drift("domains:read")
     assert shell.run("apply", "--digest", digest) == 0
+    assert shell.run("apply", "--digest", digest) == 3
+    assert "not the plan that was reviewed" in shell.out
+    assert shell.emulator.requests["PUT"] == 1
 
 
 def test_apply_held_back(shell: Shell) -> None:
