@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from reconciler.ahasend.client import WriteSession
 from reconciler.ahasend.pace import Stop
@@ -20,6 +21,7 @@ from reconciler.errors import (
     BadAnswer,
     Forbidden,
     NotFound,
+    NotWritten,
     RateLimited,
     ReconcilerError,
     Rejected,
@@ -32,14 +34,16 @@ CHANGES_AT_ONCE = 10
 """Changes of one account under way at the same time: enough for the pace, few enough that each key was just read."""
 WRITE_ATTEMPTS = 3
 _FIRST_PAUSE = 0.25
+_UNCHANGED = "the key was unchanged when it was read last"
 _AMBIGUOUS = (Unreachable, ServerFault, BadAnswer, RateLimited)
 
 
-class _NotWritten(ReconcilerError):
-    """No write took effect."""
+class _Ended(Exception):
+    """Carries how a change ended where it ends before anything is sent; never leaves this module."""
 
-
-_CERTAINLY_NOT_WRITTEN = (_NotWritten, Rejected, Forbidden, Unauthorized)
+    def __init__(self, change: Change) -> None:
+        super().__init__(change.reason)
+        self.change = change
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class _AccountRun:
         self._writer = session.writer(account.account)
         self._run = run
         self._slots = asyncio.Semaphore(CHANGES_AT_ONCE)
+        self._forbidden: set[str] = set()
         self._closed: str | None = None
 
     async def changes(self) -> tuple[Change, ...]:
@@ -94,8 +99,13 @@ class _AccountRun:
     async def _make(self, change: Change) -> None:
         async with self._slots:
             ended = await self._attempt(change)
-        self._changes[self._places[id(change)]] = ended
-        self._run.observe(self._event(ended))
+        place = self._places[id(change)]
+        self._changes[place] = ended
+        try:
+            self._run.observe(self._event(ended))
+        except Exception as error:  # noqa: BLE001 # what was done stays done, but nothing more that is not recorded
+            self._closed = f"what was done can no longer be recorded: {error}"
+            self._changes[place] = ended.ended(ended.outcome, f"{ended.reason or ended.outcome}; not recorded: {error}")
 
     def _event(self, ended: Change) -> ChangeApplied | ChangeFailed | ChangeSkipped:
         if ended.outcome is Outcome.APPLIED:
@@ -105,26 +115,14 @@ class _AccountRun:
         return ChangeFailed(self._run.run_id, ended)
 
     async def _attempt(self, change: Change) -> Change:
-        """Read the key again, ask again what must be asked, and write."""
-        key_id, before = change.key_id, change.before
-        if key_id is None or before is None:
+        """Ask what must be asked, and write."""
+        key_id = change.key_id
+        if key_id is None or change.before is None:
             raise RuntimeError(f"the change of {change.title} is planned but names no key")
         try:
-            if held := self._held(change):
-                return held
-            seen = await self._reader.get_key(key_id)
-            if not seen.same_access(before):
-                self._keys[key_id] = seen
-                return change.ended(Outcome.STALE, "the key changed after it was listed; the next pass looks again")
             return self._held(change) or await self._write(change, key_id)
-        except NotFound:
-            self._keys.pop(key_id, None)
-            return change.ended(Outcome.STALE, "the key was deleted after it was listed; the next pass looks again")
-        except _CERTAINLY_NOT_WRITTEN as error:
-            self._keys[key_id] = before
-            if isinstance(error, (Unauthorized, Forbidden)):
-                self._closed = error.message
-            return change.ended(Outcome.FAILED, str(error))
+        except _Ended as ended:
+            return ended.change
         except ReconcilerError as error:
             return change.ended(Outcome.FAILED, str(error))
 
@@ -147,18 +145,95 @@ class _AccountRun:
 
     async def _write(self, change: Change, key_id: str) -> Change:
         """Write, and compare what the account says then with what was asked."""
-        if change.after and (change.access.networks.revoked or change.access.scopes.revoked):
-            self._keys[key_id] = change.after
         try:
             seen = await self._send(change, key_id)
-        except Rejected as error:
-            if change.switches_off and (change.fields.label or change.fields.scopes):
-                return await self._switch_off_alone(change, key_id, error)
-            raise
+        except NotFound:
+            return self._gone(change, key_id)
+        except (Rejected, Forbidden, Unauthorized) as error:
+            return await self._refused(change, key_id, error)
         self._keys[key_id] = seen
         if _as_asked(change, seen):
             return change.ended(Outcome.APPLIED)
         return change.ended(Outcome.FAILED, f"the account's answer is not what was asked: {_shown(change, seen)}")
+
+    async def _send(self, change: Change, key_id: str) -> RemoteKey:
+        """Send the PUT; where its answer was lost, look what it did, and send it again only if it did nothing.
+
+        `Rejected`, `Forbidden`, `Unauthorized`: nothing was written. Source: AhaSend answers 400 to a PUT that changes
+        nothing, so one that is sent again although the first took effect after all looks refused.
+        """
+        failure = ""
+        for attempt in range(WRITE_ATTEMPTS):
+            if attempt:
+                await self._rest(_FIRST_PAUSE * 2**attempt)
+            if failure and self._run.stop.requested.is_set():
+                raise NotWritten(f"interrupted; {_UNCHANGED} after: {failure}")
+            try:
+                return await self._writer.update_key(
+                    key_id, change.fields, first=partial(self._last_look, change, key_id, failure)
+                )
+            except (Rejected, Forbidden, Unauthorized) as error:
+                if not failure:
+                    raise
+                failure = error.message
+            except _AMBIGUOUS as error:
+                failure = error.message
+            seen = await self._look(key_id, failure)
+            if change.before is None or not seen.same_access(change.before):
+                return seen
+        raise NotWritten(f"{failure}; tried {WRITE_ATTEMPTS} times, {_UNCHANGED}")
+
+    async def _last_look(self, change: Change, key_id: str, failure: str) -> None:
+        """Read the key right before its PUT is sent, and ask again what must be asked; `_Ended` forbids the PUT.
+
+        A revocation counts as made from here on, until it is known that nothing was written.
+        """
+        try:
+            seen = await self._reader.get_key(key_id)
+        except NotFound:
+            raise _Ended(self._gone(change, key_id)) from None
+        except ReconcilerError as error:
+            if isinstance(error, Unauthorized):
+                self._closed = error.message
+            raise _Ended(change.ended(Outcome.FAILED, str(error))) from None
+        if failure and _as_asked(change, seen):
+            self._keys[key_id] = seen
+            raise _Ended(change.ended(Outcome.APPLIED))
+        if change.before is None or not seen.same_access(change.before):
+            self._keys[key_id] = seen
+            raise _Ended(change.ended(Outcome.STALE, "the key changed after it was listed; the next pass looks again"))
+        if held := self._held(change):
+            raise _Ended(held)
+        self._announce(change)
+        if change.after and (change.access.networks.revoked or change.access.scopes.revoked):
+            self._keys[key_id] = change.after
+
+    def _announce(self, change: Change) -> None:
+        """Tell the observer that a write begins; whatever it raises forbids the write."""
+        try:
+            self._run.observe(ChangeStarted(self._run.run_id, change))
+        except Exception as error:  # noqa: BLE001 # whatever keeps a write from being recorded forbids it
+            reason = f"not written, since the write could not be recorded: {error}"
+            raise _Ended(change.ended(Outcome.FAILED, reason)) from None
+
+    async def _refused(self, change: Change, key_id: str, error: ReconcilerError) -> Change:
+        """Say why nothing was written, and whether to go on in this account.
+
+        A 401 says that the credential is of no use any more. A 403 speaks of one operation: AhaSend leaves open whether
+        every kind of key can be written, so only a second key makes it the credential's.
+        """
+        if change.before is not None:
+            self._keys[key_id] = change.before
+        if isinstance(error, Rejected) and change.switches_off and (change.fields.label or change.fields.scopes):
+            return await self._switch_off_alone(change, key_id, error)
+        if isinstance(error, Forbidden):
+            self._forbidden.add(key_id)
+        if isinstance(error, Unauthorized) or (len(self._forbidden) > 1 and not self._wrote_something()):
+            self._closed = error.message
+        return change.ended(Outcome.FAILED, str(error))
+
+    def _wrote_something(self) -> bool:
+        return any(change.outcome is Outcome.APPLIED for change in self._changes)
 
     async def _switch_off_alone(self, change: Change, key_id: str, refused: Rejected) -> Change:
         """Fence a key although the rest of its change was refused: a leak must not stay open for a label or a scope."""
@@ -168,33 +243,9 @@ class _AccountRun:
         told = "was switched off" if seen.ip_allow_list.fenced else f"now has {_shown(fence, seen)}"
         return change.ended(Outcome.FAILED, f"the key {told}; the rest of the change was refused: {refused}")
 
-    async def _send(self, change: Change, key_id: str) -> RemoteKey:
-        """Send the PUT; where its answer was lost, look what it did, and send it again only if it did nothing.
-
-        Source: AhaSend answers 400 to a PUT that changes nothing, so a repeated one that took effect looks refused.
-        """
-        failure = ""
-        for attempt in range(WRITE_ATTEMPTS):
-            if attempt:
-                await self._rest(_FIRST_PAUSE * 2**attempt)
-            self._announce(change, failure)
-            try:
-                return await self._writer.update_key(key_id, change.fields)
-            except _AMBIGUOUS as error:
-                failure = error.message
-            seen = await self._look(key_id, failure)
-            if change.before is None or not seen.same_access(change.before):
-                return seen
-        raise _NotWritten(f"{failure}; tried {WRITE_ATTEMPTS} times, the key is unchanged")
-
-    def _announce(self, change: Change, failure: str) -> None:
-        """Tell the observer that a write begins; whatever it raises forbids the write, as does the wish to stop."""
-        if self._run.stop.requested.is_set():
-            raise _NotWritten(f"interrupted; the key is unchanged after: {failure}" if failure else "interrupted")
-        try:
-            self._run.observe(ChangeStarted(self._run.run_id, change))
-        except Exception as error:
-            raise _NotWritten(f"not written, since the write could not be recorded: {error}") from error
+    def _gone(self, change: Change, key_id: str) -> Change:
+        self._keys.pop(key_id, None)
+        return change.ended(Outcome.STALE, "the key was deleted after it was listed; the next pass looks again")
 
     async def _look(self, key_id: str, failure: str) -> RemoteKey:
         """Read what a write did whose answer was lost; not to know is a failure, never a guess."""
@@ -203,7 +254,7 @@ class _AccountRun:
         except NotFound:
             raise
         except ReconcilerError as error:
-            raise ReconcilerError(
+            raise NotWritten(
                 f"{failure}; whether it was written is not known, since the key could not be read afterwards: "
                 f"{error.message}",
                 hint="the next pass reads the key and repairs what differs",

@@ -8,6 +8,7 @@
     ├── SettingsError            a credential, an endpoint or a directory that is missing or wrong
     ├── OutputError              a result could not be written where it was asked for
     ├── Interrupted              a signal asked to stop before this was done (4)
+    ├── NotWritten               a write of which nobody saw that it took effect (4)
     └── RemoteError              something about the remote API (4)
         ├── Unreachable          no answer: refused, TLS, time-out, connection lost
         ├── BadAnswer            an answer that is not what the API promises
@@ -94,6 +95,12 @@ class Interrupted(ReconcilerError):
 
     def __init__(self, message: str = "interrupted") -> None:
         super().__init__(message)
+
+
+class NotWritten(ReconcilerError):
+    """A write did not take effect, or nobody could see that it did."""
+
+    exit_code = 4
 
 
 class RemoteError(ReconcilerError):

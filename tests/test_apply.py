@@ -60,8 +60,8 @@ def test_a_write_that_never_gets_through(tmp_path: Path) -> None:
     report = world.apply()
     assert outcomes(report) == {"shop": "failed"}
     assert report.requests.PUT == WRITE_ATTEMPTS
-    assert "the key is unchanged" in (change_of(report, "shop").reason or "")
-    assert exit_code(report) == 1 + 3
+    assert "tried 3 times, the key was unchanged when it was read last" in (change_of(report, "shop").reason or "")
+    assert exit_code(report) == 4
 
 
 def test_not_to_know_is_a_failure(tmp_path: Path) -> None:
@@ -154,6 +154,106 @@ def test_an_answer_that_is_not_what_was_asked(tmp_path: Path) -> None:
     reason = change_of(report, "shop").reason or ""
     assert outcomes(report) == {"shop": "failed"}
     assert f"label 'Shop'; scopes {NEWS}; ip_allow_list anywhere" in reason
+
+
+def test_a_write_that_lands_late(tmp_path: Path) -> None:
+    """A first try that took effect after all makes the second look refused (400); reading tells that it was applied."""
+    world = a_world(tmp_path)
+    world.faults({**PUT, "first": 1, "do": {"drop": "before"}})
+
+    def land(request: httpx.Request) -> None:
+        if request.method == "PUT" and world.puts == 1:
+            with world.edited() as keys:
+                keys[key_id(1)]["scopes"] = [SHOP]
+
+    world.before = land
+    report = world.apply()
+    assert report.requests.PUT == 2
+    assert outcomes(report) == {"shop": "applied"}
+
+
+def test_a_write_that_landed_before_it_was_sent_again(tmp_path: Path) -> None:
+    """A first try that is seen to have landed when the key is read for the second is applied, and not sent again."""
+    world = a_world(tmp_path)
+    world.faults({**PUT, "first": 1, "do": {"drop": "before"}})
+    reads: list[str] = []
+
+    def land(request: httpx.Request) -> None:
+        if request.method == "GET" and world.puts:
+            reads.append(request.url.path)
+            if len(reads) == 2:
+                with world.edited() as keys:
+                    keys[key_id(1)]["scopes"] = [SHOP]
+
+    world.before = land
+    report = world.apply()
+    assert report.requests.PUT == 1
+    assert outcomes(report) == {"shop": "applied"}
+
+
+def test_a_write_that_is_refused_when_sent_again(tmp_path: Path) -> None:
+    """A second try that is refused while the key is unchanged has failed, with what was said."""
+    world = a_world(tmp_path)
+    world.faults({**PUT, "first": 1, "do": {"status": 503}}, {**PUT, "rate": 1, "do": {"status": 400}})
+    report = world.apply()
+    assert outcomes(report) == {"shop": "failed"}
+    assert "400" in (change_of(report, "shop").reason or "")
+
+
+def test_what_waits_for_its_turn_is_read_after_it(tmp_path: Path) -> None:
+    """However long a PUT waits for its turn, the key is read after that: a fence set meanwhile is not overwritten."""
+    keys = [key(1, "shop", "domains:read"), key(2, "news", "domains:read")]
+    world = World(tmp_path, keys, TWO, rate=1, burst=1)
+    world.faults({"method": "PUT", "path": f"*{key_id(2)}", "first": 1, "do": {"status": 429}})
+
+    def fence(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        if response.status_code == 429:
+            with world.edited() as keys:
+                keys[key_id(1)]["ip_allow_list"] = ["192.0.2.1/32"]
+            return httpx.Response(429, headers={"Retry-After": "30"}, content=response.content)
+        return response
+
+    world.after = fence
+    report = world.apply()
+    assert outcomes(report) == {"news": "applied", "shop": "stale"}
+    assert world.remote(1)["ip_allow_list"] == ["192.0.2.1/32"]
+
+
+def test_one_key_that_may_not_be_written_stops_no_other(tmp_path: Path) -> None:
+    """A 403 for one key alone fails that key alone: every kind of key may not be writable."""
+    keys = [key(number, f"k{number:02}", "domains:read") for number in range(1, 9)]
+    entries = [f'  - {{name: k{number:02}, scopes: ["domains:read", "routes:read:all"]}}\n' for number in range(1, 9)]
+    world = World(tmp_path, keys, f"keys:\n{''.join(entries)}")
+    world.faults({"method": "PUT", "path": f"*{key_id(1)}", "rate": 1, "do": {"status": 403}})
+    report = world.apply(allowed=frozenset({"max-changes"}))
+    assert outcomes(report).pop("k01") == "failed"
+    assert list(outcomes(report).values()).count("applied") == 7
+
+
+def test_a_credential_revoked_before_the_last_look(tmp_path: Path) -> None:
+    """A 401 when a key is read again ends the account: nothing more is sent."""
+    world = World(tmp_path, [key(1, "shop", "domains:read"), key(2, "news", "domains:read")], TWO)
+    world.faults({"method": "GET", "path": f"*{key_id(1)}", "rate": 1, "do": {"status": 401}})
+    report = world.apply()
+    assert outcomes(report)["shop"] == "failed"
+    assert "401" in (change_of(report, "shop").reason or "")
+
+
+def test_an_observer_that_fails_afterwards(tmp_path: Path) -> None:
+    """What was done stays done and says that it was not recorded; nothing more is written to that account."""
+    keys = [key(number, f"k{number:02}", "domains:read") for number in range(1, 31)]
+    entries = [f'  - {{name: k{number:02}, scopes: ["domains:read", "routes:read:all"]}}\n' for number in range(1, 31)]
+    world = World(tmp_path, keys, f"keys:\n{''.join(entries)}")
+
+    def full(event: Event) -> None:
+        if isinstance(event, ChangeApplied):
+            raise OSError("no space left on device")
+
+    world.observe = full
+    report = world.apply(allowed=frozenset({"max-changes"}))
+    applied = [change for change in report.changes if change.outcome.value == "applied"]
+    assert len(world.emulator.history) == len(applied) < 30
+    assert all("not recorded: no space left" in (change.reason or "") for change in applied)
 
 
 def test_a_refused_write_stops_no_other(tmp_path: Path) -> None:
@@ -306,7 +406,7 @@ def test_a_stop_while_a_write_is_repeated(tmp_path: Path) -> None:
     world.before = lambda request: stop.request() if request.method == "PUT" else None
     report = world.apply()
     assert report.requests.PUT == 1
-    assert "interrupted; the key is unchanged" in (change_of(report, "shop").reason or "")
+    assert "interrupted; the key was unchanged" in (change_of(report, "shop").reason or "")
 
 
 async def test_a_planned_change_without_a_key_is_a_bug(tmp_path: Path) -> None:

@@ -184,6 +184,47 @@ def test_a_move_that_succeeds(tmp_path: Path) -> None:
     assert [change.key_id for change in world.emulator.history] == [key_id(2), key_id(1)]
 
 
+def test_a_swap_is_held_back(tmp_path: Path) -> None:
+    """Two keys that are to swap a right would lose one of the two on the way: both wait, and are told how to do it."""
+    files = """
+        keys:
+          - {name: one, scopes: ["messages:send:{news.example.com}"]}
+          - {name: two, scopes: ["messages:send:{shop.example.com}"]}
+        """
+    world = World(tmp_path, [key(1, "one", SHOP), key(2, "two", NEWS)], files)
+    report = world.plan()
+    assert outcomes(report) == {"one": "skipped", "two": "skipped"}
+    assert "let the files grant first" in (change_of(report, "one").reason or "")
+    world.write(files.replace("scopes: [", f'scopes: ["{SHOP}", "{NEWS}", '))
+    assert set(outcomes(world.apply()).values()) == {"applied"}
+    world.write(files)
+    assert set(outcomes(world.apply()).values()) == {"applied"}
+
+
+def test_an_unmanaged_key_is_not_fenced_before_its_right_arrived(tmp_path: Path) -> None:
+    """A key that no file names keeps working while the named key that is to have its right does not get it."""
+    files = """
+        unmanaged: {then: quarantine, include_senders: true}
+        keys: [{name: new, scopes: ["domains:read", "messages:send:{shop.example.com}"]}]
+        """
+    keys = [key(1, "new", "domains:read"), key(2, "old", SHOP)]
+    world = World(tmp_path, keys, files, domains=())
+    report = world.apply(allowed=frozenset({"max-switched-off"}))
+    assert outcomes(report)["unmanaged old"] == "skipped"
+    assert world.remote(2)["ip_allow_list"] == OFFICE
+
+
+def test_a_leak_is_closed_at_once(tmp_path: Path) -> None:
+    """A key that a file says to quarantine is fenced, whether or not another key has its right yet."""
+    files = """
+        keys:
+          - {name: old, state: quarantined}
+          - {name: new, scopes: ["messages:send:{shop.example.com}"]}
+        """
+    report = World(tmp_path, [key(1, "old", SHOP)], files).apply()
+    assert outcomes(report) == {"new": "skipped", "old": "applied"}
+
+
 def test_an_account_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     """With one credential revoked the other account is healed; the exit code says that something failed."""
     files = f"""version: 1

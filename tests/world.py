@@ -86,6 +86,8 @@ class World:
     observe: Callable[[Event], None] = lambda event: None
     tokens: dict[str | None, str] = field(default_factory=lambda: {None: TOKEN})
     stop: Stop | None = None
+    rate: float = 1e6
+    burst: int = 10**6
     more_accounts: tuple[dict[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
@@ -134,7 +136,7 @@ class World:
             stop = self.stop or Stop()
             self._config = ClientConfig(
                 Endpoint("http://127.0.0.1:1"),
-                Paces(1e6, 10**6),
+                Paces(self.rate, self.burst),
                 stop,
                 self._told,
                 lambda account: self.tokens[account.credential],

@@ -7,9 +7,9 @@ sending it again, because a repeated PUT that changes nothing is answered with 4
 import asyncio
 import random
 import re
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TypeVar
@@ -92,8 +92,7 @@ class KeyReader:
             keys = await self._whole_list()
             if len({key.id for key in keys}) == len(keys):
                 return keys
-        ids = [key.id for key in keys]
-        twice = next(key_id for key_id in ids if ids.count(key_id) > 1)
+        ((twice, _),) = Counter(key.id for key in keys).most_common(1)
         raise self._unsound(f"key {twice} came twice, and again when the list was read once more")
 
     async def get_key(self, key_id: str, *, patient: bool = False) -> RemoteKey:
@@ -135,15 +134,18 @@ class KeyWriter:
     def __init__(self, line: "_WriteLine") -> None:
         self._line = line
 
-    async def update_key(self, key_id: str, fields: Fields) -> RemoteKey:
+    async def update_key(
+        self, key_id: str, fields: Fields, *, first: Callable[[], Awaitable[None]] | None = None
+    ) -> RemoteKey:
         """Send the fields that differ, once, and give the key as the API says it is now.
 
-        After any error but `Rejected`, `Unauthorized`, `Forbidden`, `NotFound`, `RateLimited` and `SettingsError` the
-        change may have been made, or may still be made: read the key. `Interrupted` before anything was sent says
-        "interrupted" and no more.
+        ``first`` is awaited when the request has its turn, however long that took, right before it is sent; what it
+        raises forbids it. After any error but those of ``first``, `Rejected`, `Unauthorized`, `Forbidden`, `NotFound`,
+        `RateLimited` and `SettingsError` the change may have been made, or may still be made: read the key.
+        `Interrupted` before anything was sent says "interrupted" and no more.
         """
         ask = self._line.ask("PUT", f"changing key {key_id}", key_id, content=update_body(fields))
-        return _same(await self._line.put(ask, read_key), key_id, ask)
+        return _same(await self._line.put(ask, read_key, first), key_id, ask)
 
 
 def _same(key: RemoteKey, key_id: str, ask: Ask) -> RemoteKey:
@@ -196,11 +198,15 @@ class _ReadLine:
     async def _attempt(self, ask: Ask, read: Callable[[Answer, Ask], type_result]) -> type_result:
         return read(await self.answer(ask, *await self.begin(ask)), ask)
 
-    async def begin(self, ask: Ask) -> tuple[asyncio.Task[Answer], str]:
-        """Begin a request in its turn; give its task and the token that it carries."""
+    async def begin(
+        self, ask: Ask, first: Callable[[], Awaitable[None]] | None = None
+    ) -> tuple[asyncio.Task[Answer], str]:
+        """Begin a request in its turn, after ``first``; give its task and the token that it carries."""
         await self._lane.acquire()
         try:
             await self.pace.turn()
+            if first:
+                await first()
             token = self._token()
             task = await self._connection.start(ask, token)
         except BaseException:
@@ -247,10 +253,15 @@ class _ReadLine:
 class _WriteLine(_ReadLine):
     """A way on which something can be written."""
 
-    async def put(self, ask: Ask, read: Callable[[Answer, Ask], type_result]) -> type_result:
+    async def put(
+        self,
+        ask: Ask,
+        read: Callable[[Answer, Ask], type_result],
+        first: Callable[[], Awaitable[None]] | None = None,
+    ) -> type_result:
         """Send a PUT once. A request to stop prevents it; once it is sent, only the end of the grace gives it up."""
         stop = self.config.stop
-        task, token = await unless(stop.requested, self.begin(ask))
+        task, token = await unless(stop.requested, self.begin(ask, first))
         lost = f"interrupted: {ask.deed}: it was sent, and the answer did not come in time"
         try:
             return read(await unless(stop.abandoned, self.answer(ask, task, token), lost), ask)
@@ -275,9 +286,10 @@ class _Retries:
         if self._attempt == self._line.config.attempts:
             return False
         account_id = self._line.account.account_id
-        self._line.config.observe(
-            RequestRetried(account_id, self._ask.method, error.error.message, self._attempt, wait)
-        )
+        with suppress(Exception):  # an observer may forbid a write, but break no reading
+            self._line.config.observe(
+                RequestRetried(account_id, self._ask.method, error.error.message, self._attempt, wait)
+            )
         return wait
 
 

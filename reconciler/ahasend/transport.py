@@ -26,6 +26,8 @@ POOL = 16
 """Connections of one session, and so requests at once."""
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer; a page of 100 keys with 100 scopes each is about 2.5 MB."""
+LONGEST_ANSWER = 60.0
+"""Seconds in which an answer must be whole: a limit between two pieces alone lets one dribble for ever."""
 LAST_WAIT = 1.0
 """Seconds that closing waits for answers nobody waits for any more."""
 USER_AGENT = f"ahasend-key-reconciler/{__version__}"
@@ -264,8 +266,12 @@ async def _all_ended(tasks: tuple[asyncio.Task[Answer], ...]) -> None:
 
 async def _received(response: httpx.Response, ask: Ask) -> Answer:
     body = bytearray()
+    clock = asyncio.get_running_loop().time
+    latest = clock() + LONGEST_ANSWER
     async for piece in response.aiter_bytes():
         body += piece
+        if clock() > latest:
+            raise Passing(Unreachable(f"{ask.deed}: the answer did not end in time", hint=_TIMEOUT_HINT))
         if len(body) > LARGEST_ANSWER:
             raise BadAnswer(f"{ask.deed}: the answer is longer than {LARGEST_ANSWER} bytes", hint=_BUG_HINT)
     headers = response.headers

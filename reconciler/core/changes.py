@@ -200,7 +200,7 @@ class Dependencies:
         return next((provider for _, provider in self._providers(change)), None)
 
     def _providers(self, change: Change) -> Iterator["_Grant"]:
-        for revoked in ScopeSet.parse(change.access.scopes.revoked):
+        for revoked in _taken(change):
             for grants in self._overlapping(revoked):
                 yield from (grant for grant in grants if grant[1] is not change)
 
@@ -228,6 +228,17 @@ def _provided(change: Change) -> ScopeSet:
     return ScopeSet.parse(change.access.scopes.granted + change.meant_to_grant)
 
 
+def _taken(change: Change) -> ScopeSet:
+    """Give the scopes that a change takes away: to fence a key that no file names takes all that it may do.
+
+    To fence one that a file names, by its name, takes none: whoever writes ``quarantined`` there answers a leak, and
+    that must not stay open until another key works.
+    """
+    if change.switches_off and change.name is None and change.before is not None:
+        return change.before.scopes
+    return ScopeSet.parse(change.access.scopes.revoked)
+
+
 def skip_reason(provider: Change) -> str:
     """Say why a change that revokes something waits for ``provider``, which was to grant it."""
     return (
@@ -241,8 +252,9 @@ def skip_dependents(changes: tuple[Change, ...]) -> tuple[Change, ...]:
 
     A change that is skipped grants nothing either, so this is repeated until nothing more follows.
     """
-    result = list(changes)
-    revoking = {place for place, change in enumerate(changes) if change.applicable and change.access.scopes.revoked}
+    result = [*_without_circles(changes)]
+    changes = tuple(result)
+    revoking = {place for place, change in enumerate(changes) if change.applicable and _taken(change).scopes}
     lost = [change for change in changes if not change.applicable]
     while lost and revoking:
         dependencies = Dependencies(lost)
@@ -254,11 +266,48 @@ def skip_dependents(changes: tuple[Change, ...]) -> tuple[Change, ...]:
     return tuple(result)
 
 
+def _without_circles(changes: tuple[Change, ...]) -> Iterator[Change]:
+    """Skip planned changes that wait for each other: whichever went first, a right would leave before it arrives."""
+    mixed = [change for change in changes if change.applicable and _rank(change) == _MIXED_RANK]
+    dependencies = Dependencies(mixed)
+    awaited = {id(change): [id(provider) for provider in dependencies.of(change)] for change in mixed}
+    circles = _in_circles(awaited)
+    for change in changes:
+        if id(change) in circles:
+            other = next(provider for provider in dependencies.of(change) if id(provider) in circles)
+            reason = (
+                f"it takes away what the change of {other.title} is to grant, and that one waits for it in turn: "
+                "let the files grant first, and take away when that is applied"
+            )
+            yield change.ended(Outcome.SKIPPED, reason)
+        else:
+            yield change
+
+
+def _in_circles(awaited: Mapping[int, list[int]]) -> frozenset[int]:
+    """Give what waits, over whatever others, for itself or for something that does."""
+    waiting: defaultdict[int, list[int]] = defaultdict(list)
+    left = {}
+    for change, providers in awaited.items():
+        left[change] = len(providers)
+        for provider in providers:
+            waiting[provider].append(change)
+    free = [change for change, count in left.items() if not count]
+    while free:
+        done = free.pop()
+        del left[done]
+        for change in waiting[done]:
+            left[change] -= 1
+            if not left[change]:
+                free.append(change)
+    return frozenset(left)
+
+
 def waves(changes: Iterable[Change]) -> tuple[tuple[Change, ...], ...]:
     """Divide changes into groups to be made one after the other; inside a group the order does not matter.
 
     Grants go first, then neutral, mixed, narrowing and switching-off changes. Among mixed ones, what grants a scope
-    goes before what revokes it; where that runs in a circle, one of the circle goes first, in the plan's order.
+    goes before what revokes it; where that runs in a circle, which no approved plan does, one of the circle goes first.
     """
     ranked: dict[int, list[Change]] = defaultdict(list)
     for change in changes:

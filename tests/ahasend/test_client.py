@@ -292,15 +292,13 @@ async def test_rotated_token() -> None:
 
 @virtual
 async def test_observer_that_raises() -> None:
-    """What an observer raises goes to the caller as it is, and leaves the session usable."""
+    """An observer may forbid a write, but break no reading: what it raises at a retry is passed over."""
 
     def observe(_event: object) -> None:
         raise KeyError("full disk")
 
     scene = Scene(Server(refusal(500), key()))
     async with open_reads(replace(scene.config, observe=observe)) as session:
-        with pytest.raises(KeyError, match="full disk"):
-            await session.reader(ACCOUNT).get_key(SHOP)
         assert (await session.reader(ACCOUNT).get_key(SHOP)).id == SHOP
 
 
