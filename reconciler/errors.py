@@ -24,18 +24,29 @@
 import re
 from dataclasses import dataclass
 
+SHORTEST_SECRET = 8
 _SECRET = re.compile(r"aha-sk-[A-Za-z0-9_\-]+")
 
 
 def mask(text: str, *secrets: str) -> str:
     """Return ``text`` with every AhaSend secret key, and each of ``secrets``, replaced by ``aha-sk-***``.
 
-    Source of the form of a secret: AhaSend's OpenAPI document, "Authentication".
+    Of ``secrets``, what is shorter than `SHORTEST_SECRET` is a mistake: to mask it would garble every text. Source of
+    the form of a secret: AhaSend's OpenAPI document, "Authentication".
     """
     for secret in sorted(secrets, key=len, reverse=True):  # one may begin with another
-        if secret:
+        if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, "aha-sk-***")
     return _SECRET.sub("aha-sk-***", text)
+
+
+def visible(text: str) -> str:
+    """Escape what a terminal would obey instead of show: control, format, bidi and zero-width characters."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
 
 
 class ReconcilerError(Exception):
@@ -69,7 +80,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return f"{place}: {mask(self.message)}"
+        return f"{visible(place)}: {visible(mask(self.message))}"
 
 
 class FilesError(ReconcilerError):

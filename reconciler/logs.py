@@ -41,9 +41,6 @@ from reconciler.errors import mask
 if TYPE_CHECKING:
     from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
-_SHORTEST_SECRET = 8
-"""Anything shorter is a mistake, not a secret: to mask it would blacken half of every line."""
-
 
 class LogFormat(StrEnum):
     """For whom the lines are written."""
@@ -121,7 +118,7 @@ def _logger(
     import structlog
 
     def masked(_logger: object, _method: str, line: "EventDict") -> "EventDict":
-        current = sorted((secret for secret in secrets() if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)
+        current = tuple(secrets())
         return {key: _plain(value, current) for key, value in line.items()}
 
     logger: FilteringBoundLogger = structlog.wrap_logger(

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import ClassVar, assert_never
 
 from reconciler import __version__
 from reconciler.ahasend.client import ReadSession, WriteSession
@@ -25,7 +25,7 @@ from reconciler.core.events import (
     PlanRefused,
 )
 from reconciler.core.findings import Finding, Severity
-from reconciler.core.guardrails import Approval, Consent, Refusal, approve
+from reconciler.core.guardrails import Approval, Consent, Refusal, approve, way_out
 from reconciler.core.keys import DesiredAccount, DesiredState, RemoteKey
 from reconciler.core.plan import AccountPlan, Plan, Remark, plan_account
 from reconciler.core.report import (
@@ -48,6 +48,7 @@ from reconciler.errors import ReconcilerError
 class DryRun:
     """Access for a pass that only plans: it can give sessions that read, and nothing else."""
 
+    mode: ClassVar = Mode.PLAN
     open: Callable[[], AbstractAsyncContextManager[ReadSession]]
 
 
@@ -55,6 +56,7 @@ class DryRun:
 class Live:
     """Access for a pass that applies what the guardrails approve."""
 
+    mode: ClassVar = Mode.APPLY
     open: Callable[[], AbstractAsyncContextManager[WriteSession]]
 
 
@@ -108,7 +110,7 @@ async def run_pass(inputs: PassInputs, now: datetime, memory: Memory) -> tuple[R
     clock = asyncio.get_running_loop().time
     began = clock()
     memory = Memory(memory.passes + 1)
-    mode = Mode.PLAN if isinstance(inputs.access, DryRun) else Mode.APPLY
+    mode = inputs.access.mode
     inputs.observe(PassStarted(inputs.run_id, mode, memory.passes))
     match inputs.access:
         case DryRun(open=open_session):
@@ -125,7 +127,8 @@ async def run_pass(inputs: PassInputs, now: datetime, memory: Memory) -> tuple[R
     seconds = clock() - began
     report = _report(inputs, read, replace(approval, plan=plan), _Times(mode, now, now + timedelta(seconds=seconds)))
     report = replace(report, requests=requests)
-    inputs.observe(PassFinished(inputs.run_id, report, seconds))
+    with suppress(Exception):  # what was done is reported, whether or not it can be recorded
+        inputs.observe(PassFinished(inputs.run_id, report, seconds))
     return report, memory
 
 
@@ -226,4 +229,5 @@ def _late_refusals(approval: Approval) -> Iterable[Refusal]:
     """Give the refusals that came only when the guardian was asked again before a write."""
     for before, after in zip(approval.approved.plan.changes, approval.plan.changes, strict=True):
         if before.applicable and after.outcome is Outcome.REFUSED:
-            yield Refusal("guardian", f"{after.title}: {after.reason}", after.account, after.key_id)
+            message = f"{after.title}: {after.reason}; {way_out('guardian')}"
+            yield Refusal("guardian", message, after.account, after.key_id)

@@ -82,9 +82,9 @@ def test_the_tree_is_whole() -> None:
     [
         ("Bearer aha-sk-Ab_9-z, then", (), "Bearer aha-sk-***, then"),
         ("aha-sk-one aha-sk-two", (), "aha-sk-*** aha-sk-***"),
-        ("token hunter2", ("hunter2",), "token aha-sk-***"),
-        ("nothing here", ("", "hunter2"), "nothing here"),
-        ("key abcdef", ("abc", "abcdef"), "key aha-sk-***"),
+        ("token hunter22", ("hunter22",), "token aha-sk-***"),
+        ("nothing here", ("", "here", "hunter22"), "nothing here"),
+        ("key abcdefghij", ("abcdefgh", "abcdefghij"), "key aha-sk-***"),
         ("aha-sk-abc+def", ("aha-sk-abc+def",), "aha-sk-***"),
     ],
 )

@@ -4,7 +4,7 @@ All times are in seconds of the running loop's clock, so that a loop whose time 
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from reconciler.core.keys import AccountRef
@@ -35,6 +35,10 @@ class Stop:
         else:
             self.requested.set()
             asyncio.get_running_loop().call_later(self._grace, self.abandoned.set)
+
+    async def unless_requested(self, work: Callable[[], type_result]) -> type_result:
+        """Do plain work in a thread, so that signals are heard meanwhile; `Interrupted` does not wait for its end."""
+        return await unless(self.requested, asyncio.to_thread(work))
 
 
 async def unless(

@@ -20,7 +20,7 @@ from reconciler import __version__
 from reconciler.ahasend.pace import unless
 from reconciler.core.keys import AccountRef
 from reconciler.core.report import RequestCounts
-from reconciler.errors import BadAnswer, Interrupted, RemoteError, SettingsError, Unreachable, mask
+from reconciler.errors import BadAnswer, Interrupted, RemoteError, SettingsError, Unreachable, mask, visible
 
 POOL = 16
 """Connections of one session, and so requests at once."""
@@ -324,8 +324,5 @@ def _root(error: Exception) -> BaseException:
 
 def legible(text: str, token: str, most: int = 300) -> str:
     """Make somebody else's text fit to show: without secrets, control characters escaped, not endless."""
-    shown = "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in mask(text, token)[: most + 1]
-    )
+    shown = visible(mask(text, token)[: most + 1])
     return shown if len(shown) <= most else f"{shown[:most]}…"

@@ -8,7 +8,6 @@ from reconciler.cli import options
 from reconciler.cli.one_pass import make_pass
 from reconciler.cli.options import DigestType, Output
 from reconciler.cli.wiring import Options, Secrets, Wiring, make_observer
-from reconciler.core.report import exit_code
 
 
 @click.command("apply", short_help="Make one pass: plan, approve, write what differs.")
@@ -28,7 +27,7 @@ from reconciler.core.report import exit_code
     options.rate,
     options.burst,
     options.log_format,
-    options.log_level("info"),
+    options.log_level(None),
 )
 def command(  # noqa: PLR0913 # one parameter an option
     *,
@@ -41,7 +40,7 @@ def command(  # noqa: PLR0913 # one parameter an option
     rate: float,
     burst: int,
     log_format: str | None,
-    log_level: str,
+    log_level: str | None,
 ) -> int:
     """Make one pass: plan, let the guardrails judge, write what differs, report.
 
@@ -55,4 +54,4 @@ def command(  # noqa: PLR0913 # one parameter an option
         make_observer(log_format, log_level, secrets),
         secrets,
     )
-    return exit_code(make_pass(wiring, output))
+    return make_pass(wiring, output)

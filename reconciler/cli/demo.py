@@ -1,6 +1,7 @@
 """``reconciler demo``: emulator, plan, apply, drift, heal, in one go, no account needed."""
 
 import asyncio
+import gc
 import os
 import tempfile
 from contextlib import AbstractAsyncContextManager, chdir
@@ -35,6 +36,7 @@ def command() -> int:
 
     Example: reconciler demo
     """
+    gc.enable()
     with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as folder, chdir(folder):
         return asyncio.run(_Story().tell())
 

@@ -1,6 +1,7 @@
 """``reconciler emulator``: serves a local AhaSend-compatible API."""
 
 import asyncio
+import gc
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,12 +26,17 @@ def command(*, port: int, host: str, seed: Path, latency: timedelta, rate_limit:
     """
     from reconciler.emulator.server import Emulator, load_seed, serve
 
+    gc.enable()  # it may run for days
+
     def started(real_port: int) -> None:
         write_stdout(f"emulator listens on http://{host}:{real_port}\n")
 
     try:
         emulator = Emulator(load_seed(seed), latency=latency.total_seconds(), rate=rate_limit, burst=burst)
         asyncio.run(serve(emulator, host=host, port=port, started=started))
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         raise SettingsError(f"the emulator does not start: {error}") from None
+    except OSError as error:
+        hint = "is another one running? Pass another --port, or 0 for any free one"
+        raise SettingsError(f"the emulator does not start on {host}:{port}: {error.strerror}", hint=hint) from None
     return 0

@@ -11,7 +11,7 @@ from reconciler.cli import options
 from reconciler.cli.output import write_stdout
 from reconciler.cli.wiring import Options, Secrets, Wiring, make_observer, run_with_signals
 from reconciler.core.keys import AccountRef
-from reconciler.errors import OutputError, SettingsError
+from reconciler.errors import OutputError, ReconcilerError, RemoteError, SettingsError
 from reconciler.files.export import export_account
 from reconciler.files.whole import write_whole
 from reconciler.settings import load_settings
@@ -31,7 +31,11 @@ _CREDENTIAL = re.compile(r"[a-z0-9][a-z0-9-]*")
         help="Directory to write into.",
     ),
     click.option(
-        "--overwrite", is_flag=True, envvar="RECONCILER_OVERWRITE", help="Replace a file that is there already."
+        "--overwrite",
+        is_flag=True,
+        type=options.SwitchType(),
+        envvar="RECONCILER_OVERWRITE",
+        help="Replace a file that is there already.",
     ),
     click.option(
         "--account", default=None, envvar="RECONCILER_ACCOUNT", help="Account id.  [default: AHASEND_ACCOUNT_ID]"
@@ -79,7 +83,10 @@ def command(  # noqa: PLR0913 # one parameter an option
         write_stdout(f"wrote {len(keys)} key{'' if len(keys) == 1 else 's'} to {path}\n")
         return 0
 
-    return run_with_signals(work)
+    try:
+        return run_with_signals(work)
+    except RemoteError as error:  # the one account could not be read: as for a plan, that is an error
+        raise ReconcilerError(error.message, hint=error.hint) from None
 
 
 def _account_id(option: str | None, setting: str | None) -> str:

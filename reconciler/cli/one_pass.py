@@ -1,24 +1,32 @@
-"""One pass from the command line, and its report where it was asked for."""
+"""One pass from the command line, its report where it was asked for, and its exit code."""
 
 from datetime import UTC, datetime
+from functools import partial
 
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli.options import Output
 from reconciler.cli.output import check_outputs, write_report
 from reconciler.cli.wiring import Wiring, run_with_signals
-from reconciler.core.report import Report
+from reconciler.core.report import exit_code
 from reconciler.reconcile import Memory, run_pass
 
 
-def make_pass(wiring: Wiring, outputs: tuple[Output, ...]) -> Report:
-    """Make one pass without a memory, write its report, and give it."""
+def make_pass(
+    wiring: Wiring, outputs: tuple[Output, ...], *, tell_differences: bool = False, judge_held_back: bool = True
+) -> int:
+    """Make one pass without a memory, write its report, and give its exit code."""
     outputs = check_outputs(outputs)
 
-    async def work(stop: Stop) -> Report:
+    async def work(stop: Stop) -> int:
         paces = Paces(wiring.options.rate, wiring.options.burst)
-        report, _ = await run_pass(wiring.inputs(paces, stop), datetime.now(UTC), Memory())
-        return report
+        inputs = await stop.unless_requested(partial(wiring.inputs, paces, stop))
+        report, _ = await run_pass(inputs, datetime.now(UTC), Memory())
+        write_report(report, outputs, tuple(wiring.secrets()))
+        return exit_code(
+            report,
+            tell_differences=tell_differences,
+            judge_held_back=judge_held_back,
+            interrupted=stop.requested.is_set(),
+        )
 
-    report = run_with_signals(work)
-    write_report(report, outputs, tuple(wiring.secrets()))
-    return report
+    return run_with_signals(work)

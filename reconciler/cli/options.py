@@ -3,6 +3,7 @@
 Each has an environment variable ``RECONCILER_…``; repeatable ones are comma-separated there.
 """
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ DEFAULT_POLICY = "config/policy.yaml"
 DEFAULT_RATE = 25.0
 DEFAULT_BURST = 50
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_LONGEST = 366 * 86400
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -98,7 +100,31 @@ class DurationType(click.ParamType[timedelta]):
         match = _DURATION.fullmatch(str(value))
         if match is None:
             self.fail(f"{value!r} is no duration: write a number and ms, s, m, h or d, such as 5m", param, ctx)
-        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+        seconds = float(match[1]) * _UNITS[match[2]]
+        if seconds > _LONGEST:
+            self.fail(f"{value!r} is longer than a year", param, ctx)
+        return timedelta(seconds=seconds)
+
+
+class SwitchType(click.types.BoolParamType):
+    """Yes or no; blank text in an environment variable is neither."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
+        """Read one switch."""
+        if isinstance(value, str) and not value.strip():
+            self.fail(f"{value!r} is neither yes nor no: write true or false, or unset the variable", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class RateType(click.FloatRange):
+    """A finite number within bounds."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read one number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number of requests", param, ctx)
+        return number
 
 
 class DigestType(click.ParamType[str]):
@@ -131,11 +157,11 @@ policy = click.option(
 )
 rate = click.option(
     "--rate",
-    type=click.FloatRange(min=0.1, max=1000),
+    type=RateType(min=0.1, max=1000),
     default=DEFAULT_RATE,
     show_default=True,
     envvar="RECONCILER_RATE",
-    help="Requests a second per account; its mail sending shares the API's limit of 100.",
+    help="Requests a second per account; the account's own mail shares the API's limit of 100.",
 )
 burst = click.option(
     "--burst",
@@ -162,20 +188,25 @@ log_format = click.option(
 )
 
 
-def log_level(default: str) -> Callable[[Decorated], Decorated]:
-    """Give ``--log-level``; what writes is talkative by default, what reads is quiet."""
+def log_level(default: str | None) -> Callable[[Decorated], Decorated]:
+    """Give ``--log-level``; None: what happens is logged where no person looks at the report."""
+    shown = "" if default else "  [default: info, error on a terminal]"
     return click.option(
         "--log-level",
-        type=click.Choice(["debug", "info", "warning", "error"]),
+        type=click.Choice(["info", "warning", "error"]),
         default=default,
-        show_default=True,
+        show_default=default is not None,
         envvar="RECONCILER_LOG_LEVEL",
-        help="The least important lines to log.",
+        help=f"The least important lines to log.{shown}",
     )
 
 
 dry_run = click.option(
-    "--dry-run", is_flag=True, envvar="RECONCILER_DRY_RUN", help="Only plan; nothing in the process can write."
+    "--dry-run",
+    is_flag=True,
+    type=SwitchType(),
+    envvar="RECONCILER_DRY_RUN",
+    help="Only plan; nothing in the process can write.",
 )
 allow = click.option(
     "--allow",

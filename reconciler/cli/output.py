@@ -33,20 +33,31 @@ def check_outputs(outputs: Sequence[Output]) -> tuple[Output, ...]:
     if len(set(paths)) < len(paths):
         raise click.UsageError("two --output options name the same file")
     for path in paths:
-        if path.is_dir() or not os.access(path.parent, os.W_OK):
-            why = "it is a directory" if path.is_dir() else "its folder is missing or closed"
+        special = path.exists() and not path.is_file()
+        if path.is_dir() or not os.access(path if special else path.parent, os.W_OK):
+            why = "it is a directory" if path.is_dir() else "it, or its folder, is missing or closed"
             raise OutputError(f"{path} cannot be written: {why}", hint="give --output a file in a folder that exists")
     return tuple(outputs) or (Output(OutputFormat.TEXT),)
 
 
 def write_report(report: Report, outputs: Sequence[Output], secrets: Sequence[str] = ()) -> None:
-    """Render the report for each output; no secret passes, wherever it may have come from."""
+    """Render the report for each output; no secret passes, wherever it may have come from.
+
+    Raises:
+        OutputError: one of them could not be written; the others were.
+    """
+    failures = []
     for output in sorted(outputs, key=lambda output: output.path is None):
         text = mask(_render(report, output), *secrets)
-        if output.path is None:
-            write_stdout(text)
-        else:
-            write_whole(output.path, text, overwrite=True)
+        try:
+            if output.path is None:
+                write_stdout(text)
+            else:
+                write_whole(output.path, text, overwrite=True)
+        except OutputError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
 
 
 def _render(report: Report, output: Output) -> str:

@@ -8,7 +8,6 @@ from reconciler.cli import options
 from reconciler.cli.one_pass import make_pass
 from reconciler.cli.options import Output
 from reconciler.cli.wiring import Options, Secrets, Wiring, make_observer
-from reconciler.core.report import exit_code
 
 
 @click.command("plan", short_help="Show what apply would do; writes nothing.")
@@ -18,6 +17,7 @@ from reconciler.core.report import exit_code
     click.option(
         "--detailed-exitcode",
         is_flag=True,
+        type=options.SwitchType(),
         envvar="RECONCILER_DETAILED_EXITCODE",
         help="Exit 2 when actual and desired differ, 3 when something is held back.",
     ),
@@ -44,5 +44,4 @@ def command(  # noqa: PLR0913 # one parameter an option
     """
     secrets = Secrets()
     wiring = Wiring(Options(desired, policy, rate, burst), make_observer(log_format, log_level, secrets), secrets)
-    report = make_pass(wiring, output)
-    return exit_code(report, tell_differences=detailed_exitcode, judge_held_back=detailed_exitcode)
+    return make_pass(wiring, output, tell_differences=detailed_exitcode, judge_held_back=detailed_exitcode)

@@ -1,6 +1,7 @@
 """``reconciler run``: passes on a schedule."""
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import click
@@ -63,7 +64,7 @@ def command(  # noqa: PLR0913 # one parameter an option
 ) -> int:
     """Make a pass at once and then on a schedule, never two at a time, until SIGTERM.
 
-    Files and credentials are read anew for each pass. Reports are written only where --output says.
+    Files and credentials are read anew for each pass. Without --output no report is written: the logs tell.
 
     Example: reconciler run --every 5m --log-format json
     """
@@ -104,5 +105,5 @@ async def _serve(wiring: Wiring, schedule: Schedule, outputs: tuple[Output, ...]
         except OutputError as error:
             click.echo(f"error: {error}", err=True)
 
-    await Service(schedule, lambda: wiring.inputs(paces, stop), deliver).run(stop, wiring.observe)
+    await Service(schedule, partial(wiring.inputs, paces, stop), deliver).run(stop, wiring.observe)
     return 0

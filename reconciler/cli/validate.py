@@ -8,7 +8,7 @@ from reconciler.cli import options
 from reconciler.cli.output import write_stdout
 from reconciler.cli.wiring import load_limits
 from reconciler.core.findings import Finding
-from reconciler.errors import FilesError, Problem, mask
+from reconciler.errors import FilesError, Problem, mask, visible
 from reconciler.files.desired import load_desired
 from reconciler.settings import look_up
 
@@ -46,7 +46,7 @@ def command(desired: tuple[Path, ...], policy: Path | None) -> int:
 def _line(finding: Finding) -> str:
     place = f"{finding.source}: " if finding.source else ""
     hint = f" ({finding.hint})" if finding.hint else ""
-    return f"{place}{finding.severity}: {finding.message}{hint}"
+    return visible(f"{place}{finding.severity}: {finding.message}{hint}")
 
 
 def _count(number: int, noun: str) -> str:

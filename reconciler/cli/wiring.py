@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 import uuid
@@ -15,6 +16,7 @@ from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli.options import DEFAULT_POLICY
 from reconciler.core.events import Observer
 from reconciler.core.guardrails import Consent, Limits
+from reconciler.errors import FilesError, Problem
 from reconciler.files.desired import load_desired
 from reconciler.logs import LogFormat, LogLevel, log_observer
 from reconciler.reconcile import DryRun, Live, PassInputs
@@ -70,6 +72,8 @@ class Wiring:
         """
         limits, policy = load_limits(self.options.policy)
         loaded = load_desired(self.options.desired, look_up)
+        if not loaded.state.accounts:
+            raise FilesError((Problem(", ".join(loaded.sources), 0, 0, "no account is named: add 'account: <uuid>'"),))
         accounts = [desired.account for desired in loaded.state.accounts]
         settings = self.secrets.remember(load_settings(account.credential for account in accounts))
         config = self.client(settings, paces, stop)
@@ -92,8 +96,8 @@ class Wiring:
 
 
 def load_limits(path: Path | None) -> tuple[Limits, str | None]:
-    """Load the policy's limits and its digest; only the default path may be absent."""
-    if path is None and not Path(DEFAULT_POLICY).exists():
+    """Load the policy's limits and its digest; only the default path may be absent, and a link is not absent."""
+    if path is None and not os.path.lexists(DEFAULT_POLICY):
         return Limits(), None
     from reconciler.files.policy import load_policy
 
@@ -101,22 +105,36 @@ def load_limits(path: Path | None) -> tuple[Limits, str | None]:
     return policy.limits, policy.digest
 
 
-def make_observer(log_format: str | None, log_level: str, secrets: Secrets) -> Observer:
-    """Give the observer that writes logs to stderr."""
-    chosen = log_format or ("console" if sys.stderr.isatty() else "json")
-    return log_observer(sys.stderr, format=LogFormat(chosen), level=LogLevel(log_level), secrets=secrets)
+def make_observer(log_format: str | None, log_level: str | None, secrets: Secrets) -> Observer:
+    """Give the observer that writes logs to stderr.
+
+    On a terminal the report tells what happened, so that there, unless asked otherwise, only errors are logged.
+    """
+    on_terminal = sys.stderr.isatty()
+    chosen = LogFormat(log_format or ("console" if on_terminal else "json"))
+    level = LogLevel(log_level or ("error" if on_terminal else "info"))
+    return log_observer(sys.stderr, format=chosen, level=level, secrets=secrets)
 
 
 def run_with_signals(work: Callable[[Stop], Awaitable[Result]]) -> Result:
-    """Run ``work`` in a loop of its own; SIGTERM and SIGINT ask it to stop, a second one not to wait."""
+    """Run ``work`` in a loop of its own; SIGTERM and SIGINT ask it to stop, a second one not to wait.
+
+    Once asked to stop, the loop is left as it is: closing it would wait for threads, which may take minutes to resolve
+    a name.
+    """
+    stop = Stop()
 
     async def main() -> Result:
         gc.freeze()  # what is loaded by now stays; the collector need not look at it again
         gc.enable()
-        stop = Stop()
         loop = asyncio.get_running_loop()
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signal_number, stop.request)
         return await work(stop)
 
-    return asyncio.run(main())
+    runner = asyncio.Runner()
+    try:
+        return runner.run(main())
+    finally:
+        if not stop.requested.is_set():
+            runner.close()

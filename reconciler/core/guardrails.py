@@ -89,6 +89,7 @@ class Guardian:
         actual = tuple(actual)
         known = self_key is not None and (account.sub_account_id is not None or self_key in {key.id for key in actual})
         self._self_key = self_key if known else None
+        self._unknown = None if known else self_key
         self._protected = frozenset(
             {self_key} if self_key and known else {key.id for key in actual if _manages_keys(key)}
         )
@@ -114,9 +115,10 @@ class Guardian:
     def _whose(self) -> str:
         if self._self_key:
             return "the key that the reconciler uses"
+        wrong = f", {self._unknown} is not one of this account's keys" if self._unknown else ""
         return (
-            "a key that can write keys, and so may be the one that the reconciler uses "
-            "(set RECONCILER_SELF_KEY_ID to the id of that one to protect it alone),"
+            "a key that can write keys, and so may be the one that the reconciler uses (set RECONCILER_SELF_KEY_ID, or "
+            f"RECONCILER_SELF_KEY_ID_<CREDENTIAL>, to the id of that one to protect it alone{wrong}),"
         )
 
 
@@ -254,7 +256,7 @@ def _single_refusals(change: Change, consent: Consent, guardian: Guardian | None
         "unreachable": _unreachable_objection(change),
     }
     refusals = [
-        Refusal(guardrail, f"{change.title}: {objection}; {_way_out(guardrail)}", change.account, change.key_id)
+        Refusal(guardrail, f"{change.title}: {objection}; {way_out(guardrail)}", change.account, change.key_id)
         for guardrail, objection in objections.items()
         if objection
     ]
@@ -275,7 +277,8 @@ def _unreachable_objection(change: Change) -> str | None:
     return "its ip_allow_list would hold no public IPv4 network, where alone the API answers: nobody could use the key"
 
 
-def _way_out(guardrail: str) -> str:
+def way_out(guardrail: str) -> str:
+    """Say how a person lets a guardrail through."""
     setting = " or list its name under guardrails.allow_restore in the policy" if guardrail == "restore" else ""
     return f"let it through with --allow {guardrail}{setting}"
 
@@ -293,7 +296,7 @@ def _takes_the_last_manager(
         if change.applicable and change.access.direction is not Direction.WIDEN:
             others = (key for key in managers if key.id != change.key_id)
             if objection := guardian.objection(change, others):
-                message = f"{change.title}: {objection}; {_way_out('guardian')}"
+                message = f"{change.title}: {objection}; {way_out('guardian')}"
                 return Refusal("guardian", message, change.account, change.key_id), change
     return None
 
@@ -309,9 +312,9 @@ def _plan_refusals(account: AccountPlan, changes: tuple[Change, ...], limits: Li
     refusals = [
         Refusal(
             guardrail,
-            f"{actual} {what} are more than {limit}, which is {threshold.percent} % of the {listed} keys listed "
-            f"but at least {threshold.at_least}; raise guardrails.{guardrail.replace('-', '_')} in the policy or "
-            f"{_way_out(guardrail)}",
+            f"{actual} {what}, but the limit is {limit}: {threshold.percent} % of the {listed} keys listed, "
+            f"or {threshold.at_least} if that is more; raise guardrails.{guardrail.replace('-', '_')} in the policy or "
+            f"{way_out(guardrail)}",
             account.account,
             limit=limit,
             actual=actual,
@@ -321,5 +324,5 @@ def _plan_refusals(account: AccountPlan, changes: tuple[Change, ...], limits: Li
     ]
     if account.without_desired and account.unmanaged_acts and applicable:
         message = f"the files name no key of this account, so all {listed} would count as unmanaged; "
-        refusals.append(Refusal("empty-desired", message + _way_out("empty-desired"), account.account))
+        refusals.append(Refusal("empty-desired", message + way_out("empty-desired"), account.account))
     return refusals

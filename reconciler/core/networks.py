@@ -54,6 +54,8 @@ def check_network(text: str) -> str:
         ValueError: with what to write instead.
     """
     network = parse_network(text)
+    if not text.strip().partition("/")[2].isdecimal() and "/" in text:
+        raise ValueError(f"{text!r} has no prefix length: write it as {network!r}")
     if network.endswith("/0"):
         raise ValueError(f"{text!r} allows every address and the API refuses it: write [] for 'usable from anywhere'")
     if ":" in network and _network(network).subnet_of(_MAPPED):  # type: ignore[arg-type] # a colon makes it IPv6

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
+from typing import assert_never
 
 from reconciler.core.changes import (
     AccessChange,
@@ -107,8 +108,10 @@ def plan_account(desired: DesiredAccount, actual: Iterable[RemoteKey], now: date
                 change = _change(desired.account, spec, remote)
             case Missing(spec):
                 change = _missing(desired.account, spec)
-            case _:
+            case Unclear():
                 change = _unclear(desired.account, match)
+            case _:
+                assert_never(match)
         if change is not None:
             changes.append(_paused(change, match.spec, now))
     remarks = _remarks(matching)

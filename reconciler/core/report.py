@@ -276,17 +276,20 @@ def summarize(accounts: Iterable[ReportedAccount], findings: Iterable[ReportedFi
     )
 
 
-def exit_code(report: Report, *, tell_differences: bool = False, judge_held_back: bool = True) -> int:
+def exit_code(
+    report: Report, *, tell_differences: bool = False, judge_held_back: bool = True, interrupted: bool = False
+) -> int:
     """Give the exit code of a pass: the first that applies of 1, 4, 3, 2, 0.
 
     Args:
         report: The report of the pass.
+        interrupted: Whether a signal ended it early: then what was not read may be at the next try.
         tell_differences: Whether planned changes are worth a 2 (``plan --detailed-exitcode``).
         judge_held_back: Whether what is held back is worth a 3 (always but for a plain ``plan``).
     """
     failed = [account.status is AccountStatus.FAILED for account in report.accounts]
     outcomes = {change.outcome for change in report.changes}
-    if failed and all(failed):
+    if failed and all(failed) and not interrupted:
         return 1
     if any(failed) or any(outcome.may_be_retried for outcome in outcomes):
         return 4

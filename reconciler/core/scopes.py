@@ -106,9 +106,13 @@ def _domain(target: str) -> str | None:
     """Give the canonical domain that ``target`` names, with or without braces, or None."""
     braced = target.startswith("{") and target.endswith("}")
     domain = canonical_domain(target[1:-1] if braced else target)
-    if not _DOMAIN.fullmatch(domain) or not (braced or "." in domain):
+    if not _is_domain(domain) or not (braced or "." in domain):
         return None
     return domain
+
+
+def _is_domain(text: str) -> bool:
+    return text.isprintable() and _DOMAIN.fullmatch(text) is not None
 
 
 def canonical_domain(text: str) -> str:
@@ -138,7 +142,7 @@ def _with_target(text: str) -> str | None:
     if not colon:
         return None
     bare = target.strip("{} .")
-    domain = bare if _DOMAIN.fullmatch(bare) else "example.com"
+    domain = bare if _is_domain(bare) else "example.com"
     if family in TARGETED:
         return f"{family}:all" if "*" in bare else f"{family}:{{{domain}}}"
     if not target.startswith("{") and "." not in target:

@@ -13,7 +13,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from reconciler.ahasend.pace import Stop
 from reconciler.core.events import ConfigRejected, ConfigReloaded, DaemonStarted, DaemonStopped, Observer
 from reconciler.core.report import Report
-from reconciler.errors import FilesError, ReconcilerError
+from reconciler.errors import FilesError, Interrupted, ReconcilerError
 from reconciler.reconcile import Memory, PassInputs, run_pass
 
 _MOST_JITTER = timedelta(seconds=30)
@@ -43,7 +43,7 @@ class Schedule:
             raise ValueError("--jitter must be shorter than --every")
         shift = min(interval / 10, _MOST_JITTER) if jitter is None else jitter
         trigger = IntervalTrigger(seconds=interval.total_seconds(), jitter=shift.total_seconds() or None, timezone=UTC)
-        return cls(trigger, f"every {interval}")
+        return cls(trigger, f"every {_in_words(interval)}")
 
     @classmethod
     def cron(cls, expression: str, jitter: timedelta = timedelta()) -> "Schedule":
@@ -73,7 +73,18 @@ class Schedule:
             )
         except (ValueError, TypeError) as error:
             raise ValueError(f"--cron {expression!r}: {error}") from None
+        if trigger.get_next_fire_time(None, datetime.now(UTC)) is None:
+            raise ValueError(f"--cron {expression!r} names no time that ever comes")
         return cls(trigger, f"cron {expression} (UTC)")
+
+
+def _in_words(interval: timedelta) -> str:
+    """Write an interval in its largest whole unit, as ``--every`` takes it."""
+    seconds = interval.total_seconds()
+    unit, size = next(
+        (unit, size) for unit, size in (("h", 3600), ("m", 60), ("s", 1)) if seconds % size == 0 or size == 1
+    )
+    return f"{seconds / size:g}{unit}"
 
 
 def _weekdays(field: str) -> str:
@@ -129,7 +140,7 @@ class Service:
         Raises:
             ReconcilerError: what the first pass needs does not load. Later, that is reported, and tried again.
         """
-        inputs: PassInputs | None = self._load()
+        inputs: PassInputs | None = await stop.unless_requested(self._load)
         scheduler = AsyncIOScheduler(timezone=UTC)
         scheduler.add_job(self._wake, self._schedule.trigger, misfire_grace_time=None, coalesce=True, max_instances=1)
         scheduler.start()
@@ -138,13 +149,22 @@ class Service:
         try:
             while not stop.requested.is_set():
                 if inputs is not None:
-                    report, memory = await run_pass(inputs, datetime.now(UTC), memory)
-                    self._deliver(report)
+                    memory = await self._pass(inputs, memory, observe)
                 await self._wait(stop)
-                inputs = None if stop.requested.is_set() else self._reload(observe)
+                inputs = None if stop.requested.is_set() else await self._reload(stop, observe)
         finally:
             scheduler.shutdown(wait=False)
             observe(DaemonStopped("asked to stop", memory.passes))
+
+    async def _pass(self, inputs: PassInputs, memory: Memory, observe: Observer) -> Memory:
+        """Make one pass; a setting that shows to be wrong only then, as that of a proxy, is told like a broken file."""
+        try:
+            report, memory = await run_pass(inputs, datetime.now(UTC), memory)
+        except ReconcilerError as error:
+            self._reject(error, observe)
+        else:
+            self._deliver(report)
+        return memory
 
     async def _wake(self) -> None:
         self._due.set()
@@ -157,16 +177,24 @@ class Service:
             task.cancel()
         self._due.clear()
 
-    def _reload(self, observe: Observer) -> PassInputs | None:
+    async def _reload(self, stop: Stop, observe: Observer) -> PassInputs | None:
         """Load files and settings anew; None where they do not load, which the next time may mend."""
         try:
-            inputs = self._load()
+            inputs = await stop.unless_requested(self._load)
+        except Interrupted:
+            return None
         except ReconcilerError as error:
-            self._rejected = True
-            observe(ConfigRejected(error.problems if isinstance(error, FilesError) else (), str(error)))
+            self._reject(error, observe)
             return None
         if self._rejected:
             self._rejected = False
             accounts = inputs.desired.accounts
             observe(ConfigReloaded(len(accounts), sum(len(account.keys) for account in accounts)))
         return inputs
+
+    def _reject(self, error: ReconcilerError, observe: Observer) -> None:
+        self._rejected = True
+        if isinstance(error, FilesError):
+            observe(ConfigRejected(error.problems, "the files do not load"))
+        else:
+            observe(ConfigRejected((), str(error)))

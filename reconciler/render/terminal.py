@@ -20,6 +20,7 @@ from reconciler.core.report import (
     ReportedFinding,
     ReportedRefusal,
 )
+from reconciler.errors import visible
 from reconciler.render.words import Line, in_sync, in_words, kept, network_lines, number, scope_lines, summary
 
 
@@ -108,7 +109,7 @@ class _Page:
         for given in text.split("\n"):
             inset = " " * min(len(given) - len(given.lstrip(" ")), _GUTTER)
             room = max(self.width - margin - len(inset), _NARROWEST // 2)
-            for line in _wrapped(_visible(given.strip(" ")), room):
+            for line in _wrapped(visible(given.strip(" ")), room):
                 start = gutter + inset if line else gutter.rstrip()
                 self.add(self.paint(start, gutter_looks) + self.paint(line, looks))
                 gutter = " " * margin
@@ -118,16 +119,9 @@ def _wrapped(text: str, room: int) -> list[str]:
     return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
 
 
-def _visible(text: str) -> str:
-    """Escape what a terminal would obey instead of show: control, format, bidi and zero-width characters."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
 def _quoted(text: str, room: int | None = None) -> str:
     """Give a text in quotes, cut to ``room`` columns."""
-    shown = _visible(text).replace('"', '\\"')
+    shown = visible(text).replace('"', '\\"')
     return f'"{shown}"' if room is None else f'"{_cut(shown, room - 2)}"'
 
 
@@ -140,7 +134,7 @@ def _identity(account: ReportedAccount | ReportedRefusal) -> tuple[str | None, s
 
 
 def _account_name(account_id: str, sub_account_id: str | None) -> str:
-    return _visible(f"account {account_id}" + (f", sub account {sub_account_id}" if sub_account_id else ""))
+    return visible(f"account {account_id}" + (f", sub account {sub_account_id}" if sub_account_id else ""))
 
 
 # Accounts and their changes
@@ -222,16 +216,16 @@ def _verdict_words(change: ReportedChange) -> tuple[str, str]:
 def _title(change: ReportedChange, room: int) -> tuple[str, str]:
     """Give the name of a change's key, and its label in quotes where that says more."""
     if change.name == change.label:
-        return _cut(_visible(change.name), _LONGEST_NAME), ""
-    name = "unmanaged key" if change.name is None else _cut(_visible(change.name), _LONGEST_NAME)
+        return _cut(visible(change.name), _LONGEST_NAME), ""
+    name = "unmanaged key" if change.name is None else _cut(visible(change.name), _LONGEST_NAME)
     return name, _quoted(change.label, min(max(room - len(name) - 2, _SHORTEST_LABEL), _LONGEST_LABEL))
 
 
 def _change(page: _Page, change: ReportedChange, reason: str | None, columns: _Columns) -> None:
     """Show one change as a block: what happens to which key, who asks for it, what differs, and why it is held back."""
     _change_heading(page, change, columns)
-    where = [f"{_visible(change.source.file)}:{change.source.line}"] if change.source else []
-    key = [page.paint(f"key {_visible(change.key_id)}", "dim")] if change.key_id else []
+    where = [f"{visible(change.source.file)}:{change.source.line}"] if change.source else []
+    key = [page.paint(f"key {visible(change.key_id)}", "dim")] if change.key_id else []
     if where and key and 6 + len(where[0]) + len(f"  key {change.key_id}") > page.width:
         page.add("      " + where.pop())
     if where or key:
@@ -283,7 +277,7 @@ def _diff(page: _Page, title: str, lines: Iterable[Line], unchanged: int = 0) ->
     """Show what goes and what comes, a line each, with a remark where a line alone would mislead."""
     gutter = _gutter(title)
     for line in lines:
-        shown = page.paint(f"{line.sign} {_visible(line.text)}", "red" if line.sign == "-" else "green")
+        shown = page.paint(f"{line.sign} {visible(line.text)}", "red" if line.sign == "-" else "green")
         remark = page.paint(f"  ({line.remark})", "dim") if line.remark else ""
         page.add(page.paint(gutter, "dim") + shown + remark)
         gutter = _gutter("")
@@ -306,9 +300,9 @@ def _refusals(page: _Page, report: Report) -> None:
     page.gap()
     page.add(page.paint("Refused by guardrails", "bold"))
     for refusal in left:
-        page.hang(f"  {_visible(refusal.guardrail)}  ", refusal.message, gutter_looks="bold magenta")
+        page.hang(f"  {visible(refusal.guardrail)}  ", refusal.message, gutter_looks="bold magenta")
         if refusal.account_id is not None and len(report.accounts) > 1:
-            margin = " " * len(f"  {_visible(refusal.guardrail)}  ")
+            margin = " " * len(f"  {visible(refusal.guardrail)}  ")
             page.hang(margin, _account_name(refusal.account_id, refusal.sub_account_id), "dim")
 
 
@@ -355,7 +349,7 @@ def _finding(finding: ReportedFinding) -> str:
     about = finding.key if finding.key is not None else finding.label
     named = about is None or about in finding.message
     who = "" if named else f"{finding.key or _quoted(finding.label or '', _LONGEST_NAME)}: "
-    return f"{_visible(where)}{_visible(who)}{finding.message}"
+    return f"{visible(where)}{visible(who)}{finding.message}"
 
 
 # What it comes to
@@ -390,5 +384,6 @@ def _end(page: _Page, report: Report) -> None:
     good = in_sync(report) and report.mode is not Mode.AUDIT
     page.add(page.paint(summary(report), "bold green" if good else "bold"))
     if report.mode is Mode.PLAN and report.summary.planned and report.digest is not None:
-        digest = _visible(f"digest {report.digest}")
-        page.add(f"{digest} {page.paint('(apply exactly this with --digest)', 'dim')}")
+        digest, use = visible(f"digest {report.digest}"), "(apply exactly this with --digest)"
+        between = " " if len(digest) + len(use) < page.width else "\n"  # a terminal must not break what is to be copied
+        page.add(f"{digest}{between}{page.paint(use, 'dim')}")

@@ -90,7 +90,7 @@ def test_max_changes_says_its_numbers() -> None:
     (refusal,) = judge(drifted(9, 10)).refusals
     assert refusal == Refusal(
         "max-changes",
-        "9 changes are more than 5, which is 30 % of the 10 keys listed but at least 5; raise guardrails.max_changes "
+        "9 changes, but the limit is 5: 30 % of the 10 keys listed, or 5 if that is more; raise guardrails.max_changes "
         "in the policy or let it through with --allow max-changes",
         drifted(0, 0).account,
         limit=5,
@@ -221,11 +221,18 @@ def test_guardian_of_the_own_key(wanted: KeySpec, loss: str | None, known: bool)
         "the key that the reconciler uses"
         if known
         else "a key that can write keys, and so may be the one that the reconciler uses "
-        "(set RECONCILER_SELF_KEY_ID to the id of that one to protect it alone),"
+        "(set RECONCILER_SELF_KEY_ID, or RECONCILER_SELF_KEY_ID_<CREDENTIAL>, to the id of that one to protect it alone),"
     )
     messages = [f"{wanted.name}: {whose} would {loss}; let it through with --allow guardian"] if loss else []
     assert [refusal.message for refusal in judged.refusals] == messages
     assert judge(account, allowed=frozenset({"guardian"})).refusals == ()
+
+
+def test_a_self_key_of_another_account_is_named() -> None:
+    """A self key that is not among the account's keys protects none of them by itself, and the message says so."""
+    account = plan((spec("admin", "api-keys:read"), UNCHANGED[1]), (ADMIN, SPARE))
+    (refusal,) = judge(account, self_keys={None: "elsewhere"}).refusals
+    assert "elsewhere is not one of this account's keys" in refusal.message
 
 
 def test_guardian_of_others() -> None:

@@ -380,6 +380,7 @@ def test_the_digest_is_shown_where_it_is_of_use() -> None:
     """A plan with something to apply ends with its digest; an empty one, an incomplete one and an apply do not."""
     one = change("a", scopes=([], ["domains:read"]))
     assert told(account(one)).endswith("\ndigest sha256:ab (apply exactly this with --digest)\n")
+    assert told(account(one), width=40).endswith("\ndigest sha256:ab\n(apply exactly this with --digest)\n")
     assert "digest" not in told(account())
     assert "digest" not in told(account(one), failed("no"))
     assert "digest" not in told(account(one), mode=Mode.APPLY)
