@@ -116,9 +116,7 @@ class _AccountRun:
 
     async def _attempt(self, change: Change) -> Change:
         """Ask what must be asked, and write."""
-        key_id = change.key_id
-        if key_id is None or change.before is None:
-            raise RuntimeError(f"the change of {change.title} is planned but names no key")
+        key_id, _ = _target(change)
         try:
             return self._held(change) or await self._write(change, key_id)
         except _Ended as ended:
@@ -179,7 +177,7 @@ class _AccountRun:
             except _AMBIGUOUS as error:
                 failure = error.message
             seen = await self._look(key_id, failure)
-            if change.before is None or not seen.same_access(change.before):
+            if not seen.same_access(_target(change)[1]):
                 return seen
         raise NotWritten(f"{failure}; tried {WRITE_ATTEMPTS} times, {_UNCHANGED}")
 
@@ -199,7 +197,7 @@ class _AccountRun:
         if failure and _as_asked(change, seen):
             self._keys[key_id] = seen
             raise _Ended(change.ended(Outcome.APPLIED))
-        if change.before is None or not seen.same_access(change.before):
+        if not seen.same_access(_target(change)[1]):
             self._keys[key_id] = seen
             raise _Ended(change.ended(Outcome.STALE, "the key changed after it was listed; the next pass looks again"))
         if held := self._held(change):
@@ -222,8 +220,7 @@ class _AccountRun:
         A 401 says that the credential is of no use any more. A 403 speaks of one operation: AhaSend leaves open whether
         every kind of key can be written, so only a second key makes it the credential's.
         """
-        if change.before is not None:
-            self._keys[key_id] = change.before
+        _, self._keys[key_id] = _target(change)
         if isinstance(error, Rejected) and change.switches_off and (change.fields.label or change.fields.scopes):
             return await self._switch_off_alone(change, key_id, error)
         if isinstance(error, Forbidden):
@@ -263,6 +260,13 @@ class _AccountRun:
     async def _rest(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._run.stop.requested.wait(), seconds)
+
+
+def _target(change: Change) -> tuple[str, RemoteKey]:
+    """Give the id of the key to write to, and the key as it was listed; a planned change that lacks them is a bug."""
+    if change.key_id is None or change.before is None:
+        raise RuntimeError(f"the change of {change.title} is planned but names no key")
+    return change.key_id, change.before
 
 
 def _as_asked(change: Change, seen: RemoteKey) -> bool:

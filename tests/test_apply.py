@@ -409,6 +409,15 @@ def test_a_stop_while_a_write_is_repeated(tmp_path: Path) -> None:
     assert "interrupted; the key was unchanged" in (change_of(report, "shop").reason or "")
 
 
+def test_a_key_that_cannot_be_read_again_is_not_written(tmp_path: Path) -> None:
+    """Where the last look before a PUT fails, the PUT is not sent, and the others go on."""
+    world = World(tmp_path, [key(1, "shop", "domains:read"), key(2, "news", "domains:read")], TWO)
+    world.faults({"method": "GET", "path": f"*{key_id(1)}", "rate": 1, "do": {"status": 503}})
+    report = world.apply()
+    assert outcomes(report) == {"news": "applied", "shop": "failed"}
+    assert report.requests.PUT == 1
+
+
 async def test_a_planned_change_without_a_key_is_a_bug(tmp_path: Path) -> None:
     """A change that is planned but names no key is never turned into a request."""
     change = Change(AccountRef("a"), Action.UPDATE, "shop", None, "shop", None)

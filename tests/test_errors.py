@@ -55,7 +55,7 @@ def test_remote_errors(error: type[RemoteError]) -> None:
     ],
 )
 def test_exit_codes(error: ReconcilerError, code: int) -> None:
-    """Each kind of error has the exit code of DESIGN section 6."""
+    """Each kind of error has the exit code that README promises."""
     assert error.exit_code == code
 
 

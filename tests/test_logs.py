@@ -90,7 +90,7 @@ STORY: tuple[Event, ...] = (
     ChangeApplied(RUN, CHANGE.ended(Outcome.APPLIED)),
     ChangeFailed(RUN, CHANGE.ended(Outcome.FAILED, "503 Service Unavailable")),
     PassFinished(RUN, REPORT, 1.23456),
-    DaemonStopped("SIGTERM", 1),
+    DaemonStopped("asked to stop", 1),
 )
 COMMON = {"timestamp", "level", "event"}
 CATALOGUE = (Path(__file__).parents[1] / "docs" / "logs.md").read_text()

@@ -77,16 +77,16 @@ def command(  # noqa: PLR0913 # one parameter an option
     wiring = Wiring(Options((), None, rate, burst), make_observer(log_format, log_level, secrets), secrets)
 
     async def work(stop: Stop) -> int:
-        async with open_reads(wiring.client(settings, Paces(rate, burst), stop)) as session:
-            keys = await session.reader(reference).list_keys()
+        try:
+            async with open_reads(wiring.client(settings, Paces(rate, burst), stop)) as session:
+                keys = await session.reader(reference).list_keys()
+        except RemoteError as error:  # the one account could not be read: as for a plan, that is an error
+            raise ReconcilerError(error.message, hint=error.hint) from None
         write_whole(path, export_account(reference, keys), overwrite=overwrite)
         write_stdout(f"wrote {len(keys)} key{'' if len(keys) == 1 else 's'} to {path}\n")
         return 0
 
-    try:
-        return run_with_signals(work)
-    except RemoteError as error:  # the one account could not be read: as for a plan, that is an error
-        raise ReconcilerError(error.message, hint=error.hint) from None
+    return run_with_signals(work)
 
 
 def _account_id(option: str | None, setting: str | None) -> str:

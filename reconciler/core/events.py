@@ -122,7 +122,7 @@ class ConfigRejected:
 
 @dataclass(frozen=True, slots=True)
 class ConfigReloaded:
-    """Files that had been rejected, or had changed, load again."""
+    """Files that had been rejected load again."""
 
     accounts: int
     keys: int

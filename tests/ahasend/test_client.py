@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import httpx
@@ -312,3 +313,26 @@ async def test_silence(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCapt
         assert TOKEN not in repr(scene.config) + repr(session) + repr(session.reader(ACCOUNT))
     assert capfd.readouterr() == ("", "")
     assert TOKEN not in caplog.text
+
+
+class Dribble(httpx.AsyncByteStream):
+    """A body that comes a byte every nine seconds, and never ends."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(9)
+            yield b" "
+
+
+@virtual
+async def test_an_answer_that_dribbles() -> None:
+    """An answer that never ends is given up after a minute, however steadily its pieces come."""
+
+    async def dribble(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=Dribble())
+
+    scene = Scene(Server(dribble))
+    async with open_reads(replace(scene.config, attempts=2)) as session:
+        with pytest.raises(Unreachable, match="did not end in time"):
+            await session.reader(ACCOUNT).get_key(SHOP)
+    assert asyncio.get_running_loop().time() < 150

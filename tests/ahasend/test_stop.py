@@ -1,6 +1,7 @@
 """A request to stop, wherever an operation waits."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -23,6 +24,7 @@ from ahasend.scene import (
     wire_key,
 )
 from reconciler.ahasend import WriteSession, open_reads, open_writes
+from reconciler.ahasend.pace import Stop
 from reconciler.core.keys import AccountRef
 from reconciler.errors import (
     Interrupted,
@@ -132,3 +134,16 @@ async def test_stop_during_a_put() -> None:
     time, message = await stopped(Scene(Server(hang)), writing)
     assert time == pytest.approx(5 + 9)
     assert "it was sent" in message
+
+
+async def test_plain_work_does_not_hold_a_stop_up() -> None:
+    """Work in a thread is not waited for once asked to stop; asked before, it is not even begun."""
+    stop, done = Stop(), threading.Event()
+    asyncio.get_running_loop().call_later(0.01, stop.request)
+    with pytest.raises(Interrupted):
+        await stop.unless_requested(lambda: done.wait(5))
+    assert not done.is_set()
+    done.set()
+    with pytest.raises(Interrupted):
+        await stop.unless_requested(done.clear)
+    assert done.is_set()

@@ -210,6 +210,9 @@ def test_outputs(shell: Shell) -> None:
         ["plan", "-o", "json=x", "-o", "text=x"],
         ["plan", "--rate", "0"],
         ["plan", "--burst", "0"],
+        ["plan", "--rate", "nan"],
+        ["run", "--every", "9999999d"],
+        ["run", "--cron", "0 0 30 2 *"],
         ["plan", "--desired", ""],
         ["plan", "extra"],
         ["apply", "--allow", "digest"],
@@ -254,6 +257,7 @@ def test_a_misspelt_command(shell: Shell) -> None:
         ("RECONCILER_BURST", "-1"),
         ("RECONCILER_DETAILED_EXITCODE", "perhaps"),
         ("RECONCILER_LOG_LEVEL", "loud"),
+        ("RECONCILER_DETAILED_EXITCODE", " "),
         ("RECONCILER_SELF_KEY_ID", "shop"),
     ],
 )
@@ -261,6 +265,44 @@ def test_wrong_environment(shell: Shell, monkeypatch: pytest.MonkeyPatch, name: 
     """A bad value of an environment variable is wrong usage, too."""
     monkeypatch.setenv(name, value)
     assert shell.run("plan") == 64
+
+
+def test_a_blank_dry_run_does_not_apply(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one switch that must not fail open is refused when it is blank."""
+    shell.drift("domains:read")
+    monkeypatch.setenv("RECONCILER_DRY_RUN", " ")
+    assert shell.run("apply") == 64
+    assert shell.emulator.requests["GET"] == 0
+
+
+def test_a_policy_that_is_a_dangling_link(shell: Shell) -> None:
+    """A policy that is there but cannot be read is an error: unread is not absent."""
+    Path("config/policy.yaml").symlink_to("missing.yaml")
+    assert shell.run("apply") == 1
+    assert "config/policy.yaml" in shell.err
+
+
+def test_files_that_name_no_account(shell: Shell) -> None:
+    """Files with roles alone name nothing to compare: that is no account in sync."""
+    shell.write("version: 1\nroles: {sender: [domains:read]}\n")
+    assert shell.run("plan") == 1
+    assert "no account is named" in shell.err
+
+
+def test_messages_do_no_harm_on_a_terminal(shell: Shell) -> None:
+    """What a file holds is escaped in messages and notes."""
+    shell.write(FILES + '  - {name: b, scopes: ["routes:read:all", "routes:read:{a\\e[31m.b}"]}\n')
+    shell.run("validate")
+    assert "\x1b" not in shell.out + shell.err
+    assert "\\x1b" in shell.out + shell.err or "\\u001b" in shell.out + shell.err
+
+
+def test_one_output_that_fails_costs_no_other(shell: Shell) -> None:
+    """Where one output cannot be written, the others are, and the error is told."""
+    shell.drift("domains:read")
+    assert shell.run("apply", "-o", "json", "-o", "text=/dev/full") == 1
+    assert shell.report()["summary"]["applied"] == 1
+    assert "/dev/full cannot be written" in shell.err
 
 
 def test_environment_instead_of_options(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

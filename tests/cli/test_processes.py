@@ -44,6 +44,13 @@ def wait_for_writes(emulator: Emulator, count: int) -> None:
         time.sleep(0.01)
 
 
+def wait_for_requests(emulator: Emulator, method: str) -> None:
+    deadline = time.monotonic() + 20
+    while not emulator.requests[method]:
+        assert time.monotonic() < deadline, "no request came"
+        time.sleep(0.01)
+
+
 def test_killed_in_the_middle_of_an_apply(shell: Shell) -> None:
     """After a SIGKILL in the middle, a second run does the rest, each key once, and the third nothing."""
     drifted(shell)
@@ -82,16 +89,46 @@ def test_terminated_while_the_server_is_silent(shell: Shell) -> None:
     shell.drift("domains:read")
     shell.emulator.set_faults({"rules": [{"method": "PUT", "path": "*", "rate": 1, "do": {"delay": "60s"}}]})
     process = start("apply", "-o", "json")
-    deadline = time.monotonic() + 20
-    while not shell.emulator.requests["PUT"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for_requests(shell.emulator, "PUT")
     began = time.monotonic()
     process.terminate()
     out, _ = process.communicate()
     assert time.monotonic() - began < 10
     assert process.returncode == 4
     assert "interrupted" in json.loads(out)["accounts"][0]["changes"][0]["reason"]
+
+
+def test_terminated_while_listing(shell: Shell) -> None:
+    """After a SIGTERM while the account is listed apply exits 4: nothing is wrong, and a retry may help."""
+    shell.emulator.set_faults({"rules": [{"method": "GET", "path": "*", "rate": 1, "do": {"delay": "60s"}}]})
+    process = start("apply", "-o", "json")
+    wait_for_requests(shell.emulator, "GET")
+    process.terminate()
+    out, _ = process.communicate()
+    assert process.returncode == 4
+    assert "interrupted" in json.loads(out)["accounts"][0]["error"]
+
+
+def test_a_closed_stdout_is_told_before_anything_is_done(shell: Shell) -> None:
+    """With no place for results nothing is done; with none for logs only they are lost."""
+    shell.drift("domains:read")
+    command = f"{sys.executable} -m reconciler apply"
+    closed = subprocess.run(["bash", "-c", f"{command} >&-"], capture_output=True, text=True, check=False)
+    assert closed.returncode == 1
+    assert "stdout is closed" in closed.stderr
+    assert shell.emulator.requests["GET"] == 0
+    silent = subprocess.run(["bash", "-c", f"{command} 2>&-"], capture_output=True, text=True, check=False)
+    assert silent.returncode == 0
+    assert "Applied 1 of 1 change" in silent.stdout
+
+
+def test_terminated_before_anything_was_begun() -> None:
+    """A SIGTERM while the process still starts ends it with 4, also as the first process of a container."""
+    program = (
+        "import os, signal; import reconciler.__main__ as m; import reconciler.cli as c;"
+        "c.main = lambda: os.kill(os.getpid(), signal.SIGTERM); m.run()"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 4
 
 
 def test_run_heals_until_terminated(shell: Shell) -> None:

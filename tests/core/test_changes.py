@@ -224,6 +224,17 @@ def test_a_restore_provides_only_what_it_adds() -> None:
     assert Dependencies([adding]).of(change("old", revokes=(NEWS,))) == (adding,)
 
 
+def test_what_waits_for_two_is_in_no_circle() -> None:
+    """A change that waits for two others goes when both are done; two that wait for each other are held back."""
+    both = change("both", grants=("a:x",), revokes=("b:x", "c:x"))
+    one, two = (change(name, grants=(f"{name}:x",), revokes=(f"{name}:y",)) for name in ("b", "c"))
+    assert skip_dependents((both, one, two)) == (both, one, two)
+    there, back = change("there", grants=("d:x",), revokes=("e:x",)), change("back", grants=("e:x",), revokes=("d:x",))
+    held = skip_dependents((there, back, one))
+    assert [held_back.outcome for held_back in held] == [Outcome.SKIPPED, Outcome.SKIPPED, Outcome.PLANNED]
+    assert "there" in (held[1].reason or "")
+
+
 def test_skipping_runs_through_chains() -> None:
     """A skipped change grants nothing either, so whoever waits for it is skipped as well; others go on."""
     chain = (

@@ -221,7 +221,8 @@ def test_guardian_of_the_own_key(wanted: KeySpec, loss: str | None, known: bool)
         "the key that the reconciler uses"
         if known
         else "a key that can write keys, and so may be the one that the reconciler uses "
-        "(set RECONCILER_SELF_KEY_ID, or RECONCILER_SELF_KEY_ID_<CREDENTIAL>, to the id of that one to protect it alone),"
+        "(set RECONCILER_SELF_KEY_ID, or RECONCILER_SELF_KEY_ID_<CREDENTIAL>, to the id of that one to protect it "
+        "alone),"
     )
     messages = [f"{wanted.name}: {whose} would {loss}; let it through with --allow guardian"] if loss else []
     assert [refusal.message for refusal in judged.refusals] == messages

@@ -57,6 +57,7 @@ def test_no_network(text: str) -> None:
                 "write [] for 'usable from anywhere'"
             ),
         ),
+        ("10.0.0.0/255.0.0.0", "'10.0.0.0/255.0.0.0' has no prefix length: write it as '10.0.0.0/8'"),
         ("fe80::1%eth0", "'fe80::1%eth0' has a zone, which means nothing to a server elsewhere: leave it out"),
         ("fe80::1%eth0/64", "'fe80::1%eth0/64' has a zone, which means nothing to a server elsewhere: leave it out"),
         ("here", "'here' is not an IPv4 or IPv6 address or CIDR block"),

@@ -1,4 +1,4 @@
-"""The plan: one story for each row of DESIGN section 4, and the digest."""
+"""The plan: a story for each thing that a file may ask of a key, and the digest."""
 
 import hashlib
 from dataclasses import replace

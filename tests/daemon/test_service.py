@@ -1,8 +1,11 @@
 """The daemon's schedule and its one worker."""
 
 import asyncio
+import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -122,6 +125,37 @@ async def test_files_that_break_later(daemon: Daemon) -> None:
         ConfigRejected((), "no directory\n  hint: mount it"),
     ]
     assert daemon.told(ConfigReloaded) == [ConfigReloaded(1, 1)]
+
+
+async def test_a_setting_that_shows_to_be_wrong_in_a_pass(daemon: Daemon) -> None:
+    """A setting that shows to be wrong only when a session opens is told, and the daemon goes on."""
+    first = daemon.load()
+
+    def broken() -> NoReturn:
+        raise SettingsError("the proxy is none")
+
+    passes = iter([replace(first, access=Live(broken)), first])
+    daemon.service._load = lambda: next(passes, first)
+    await daemon.run_until(1)
+    assert daemon.told(ConfigRejected) == [ConfigRejected((), "the proxy is none")]
+
+
+async def test_asked_to_stop_while_files_load(daemon: Daemon) -> None:
+    """Asked to stop while files load, it ends without waiting for them, and without another pass."""
+    first, loop = daemon.load(), asyncio.get_running_loop()
+    loads: list[PassInputs] = []
+
+    def load() -> PassInputs:
+        loads.append(first)
+        if len(loads) > 1:
+            loop.call_soon_threadsafe(daemon.stop.request)
+            time.sleep(0.1)
+        return first
+
+    daemon.service._load = load
+    await daemon.service.run(daemon.stop, daemon.events.append)
+    assert len(daemon.reports) == 1
+    assert daemon.told(ConfigRejected) == []
 
 
 async def test_what_does_not_load_at_the_start_ends_it(daemon: Daemon) -> None:
