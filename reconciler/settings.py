@@ -1,6 +1,7 @@
 """What the environment and the secrets directory say: credentials, the endpoint, the reconciler's own key, the hold.
 
-A file in the secrets directory (``RECONCILER_SECRETS_DIR``, a mounted Kubernetes Secret) wins over the environment.
+A file in the secrets directory (``RECONCILER_SECRETS_DIR``, a mounted Kubernetes Secret) wins over the environment, but
+only for what AhaSend gave: nothing there may lift a hold.
 """
 
 import os
@@ -69,10 +70,10 @@ def load_settings(credentials: Iterable[str | None]) -> Settings:
         UsageError: a variable of the reconciler's own holds a value that it cannot have.
     """
     wanted = tuple(dict.fromkeys((None, *credentials)))
-    names = ["AHASEND_ENDPOINT", "AHASEND_ACCOUNT_ID", "RECONCILER_HOLD"]
-    names += [variable(prefix, one) for one in wanted for prefix in ("AHASEND_API_KEY", "RECONCILER_SELF_KEY_ID")]
-    values = _read(names)
-    self_keys = {one: values[variable("RECONCILER_SELF_KEY_ID", one)] for one in wanted}
+    values = _read(
+        ["AHASEND_ENDPOINT", "AHASEND_ACCOUNT_ID", *(variable("AHASEND_API_KEY", credential) for credential in wanted)]
+    )
+    self_keys = {one: os.environ.get(variable("RECONCILER_SELF_KEY_ID", one)) for one in wanted}
     return Settings(
         endpoint=values["AHASEND_ENDPOINT"] or DEFAULT_ENDPOINT,
         account_id=values["AHASEND_ACCOUNT_ID"],
@@ -80,7 +81,7 @@ def load_settings(credentials: Iterable[str | None]) -> Settings:
         self_keys={
             one: _uuid(variable("RECONCILER_SELF_KEY_ID", one), text) for one, text in self_keys.items() if text
         },
-        hold=values["RECONCILER_HOLD"],
+        hold=os.environ.get("RECONCILER_HOLD") or None,
     )
 
 

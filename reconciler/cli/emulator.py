@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.options import DurationType, PathType
+from reconciler.cli.options import DurationType, PathType, RateType
 from reconciler.cli.output import write_stdout
 from reconciler.errors import SettingsError
 
@@ -17,8 +17,12 @@ from reconciler.errors import SettingsError
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
 @click.option("--seed", type=PathType(), required=True, help="YAML or JSON file with accounts and keys.")
 @click.option("--latency", type=DurationType(), default="0ms", show_default=True, help="Added to each API request.")
-@click.option("--rate-limit", type=click.FloatRange(min=0.1), default=100.0, show_default=True)
-@click.option("--burst", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option(
+    "--rate-limit", type=RateType(min=0.1), default=100.0, show_default=True, help="Requests a second per account."
+)
+@click.option(
+    "--burst", type=click.IntRange(min=1), default=200, show_default=True, help="Requests that may come at once."
+)
 def command(*, port: int, host: str, seed: Path, latency: timedelta, rate_limit: float, burst: int) -> int:
     """Serve a local API that behaves as AhaSend's, for trying things out and for tests.
 

@@ -243,7 +243,7 @@ def skip_reason(provider: Change) -> str:
     """Say why a change that revokes something waits for ``provider``, which was to grant it."""
     return (
         f"it revokes what the change of {provider.title} was to grant, and that one is {provider.outcome}: "
-        "nobody would be left with it"
+        "nobody would be left with it; settle that one first, or take this revocation out of the files"
     )
 
 

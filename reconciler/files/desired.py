@@ -35,6 +35,7 @@ __all__ = ["Loaded", "desired_schema", "load_desired"]
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _UNMANAGED: Final = re.compile(r"""^(?:unmanaged|"unmanaged"|'unmanaged') *: +(?=\w)""", re.MULTILINE)
 _UUID: Final = re.compile(UUID)
+_SECRET_KEY: Final = re.compile(r"aha-sk-[A-Za-z0-9_-]{32}")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LEFT_OUT: Final = {"state": "absent"}
 
@@ -152,6 +153,7 @@ class _Loading:
             except FilesError as error:
                 self._unread(*error.problems)
                 continue
+            self._faults.problems += _pasted_secrets(text, name)
             self._faults.opened[name] = path
             if file := self._fitted(name, document, text):
                 yield file
@@ -276,6 +278,16 @@ class _Loading:
                 message = f"{path[0]}: {shown(label)} is already used at "
                 then = ", and neither key has an id: pin their ids, or use another label"
                 self._faults.wrong(replace(spot, path=(*spot.path, *path)), message, other.source, then)
+
+
+def _pasted_secrets(text: str, name: str) -> tuple[Problem, ...]:
+    """Find secret keys that somebody pasted: as a label or a scope one would be sent, and shown in the dashboard."""
+    message = "this looks like a secret key: take it out, and revoke that key, since it has been in a file"
+    return tuple(
+        Problem(name, before.count("\n") + 1, len(before) - before.rfind("\n"), message)
+        for found in _SECRET_KEY.finditer(text)
+        for before in (text[: found.start()],)
+    )
 
 
 def _link_not_followed(link: str) -> Finding:

@@ -12,16 +12,16 @@ from typing import Any
 from reconciler.core.changes import Fields
 from reconciler.core.report import Report
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_OBEYED = re.compile(r"[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 
 def render(report: Report) -> str:
     """Give the report as JSON: indented, non-ASCII kept, one newline at the end.
 
-    Halves of characters, which UTF-8 cannot write, are escaped, so that the text can always be encoded.
+    What a terminal would obey instead of show is escaped, and so are halves of characters, which UTF-8 cannot write.
     """
     text = json.dumps(report, default=_members, ensure_ascii=False, indent=2)
-    return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text) + "\n"
+    return _OBEYED.sub(lambda letter: f"\\u{ord(letter[0]):04x}", text) + "\n"
 
 
 def _members(record: Any) -> dict[str, Any]:
