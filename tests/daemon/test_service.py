@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from apscheduler.triggers.date import DateTrigger
 
 from reconciler.ahasend.client import ClientConfig, Endpoint, open_writes
 from reconciler.ahasend.pace import Paces, Stop
@@ -102,6 +103,21 @@ async def test_what_came_during_a_pass_is_made_up_for_once(daemon: Daemon) -> No
     await asyncio.gather(daemon.service.run(daemon.stop, daemon.events.append), slow())
     assert len(started) == 2
     assert started[1] - started[0] < 1
+
+
+async def test_a_beginning_that_was_missed_is_made_up_for(daemon: Daemon) -> None:
+    """A beginning that came while the whole process was held up is not dropped, however late it is noticed."""
+    held_up = 1.2  # APScheduler drops what is more than a second late unless told otherwise
+    once = Schedule(DateTrigger(datetime.now(UTC) + timedelta(seconds=0.5)), "once")
+
+    def deliver(report: Report) -> None:
+        daemon.reports.append(report)
+        if len(daemon.reports) == 1:
+            time.sleep(0.5 + held_up)
+
+    daemon.service = Service(once, daemon.load, deliver)
+    async with asyncio.timeout(10):
+        await daemon.run_until(2)
 
 
 async def test_files_that_break_later(daemon: Daemon) -> None:
