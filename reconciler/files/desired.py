@@ -23,7 +23,7 @@ from reconciler.core.keys import (
     UnmanagedRule,
 )
 from reconciler.errors import FilesError, Problem
-from reconciler.files.document import MAX_RUN_BYTES, Mapping, Path, Value, collector_paused, parse, read_text
+from reconciler.files.document import MAX_RUN_BYTES, Mapping, Path, Value, collector_paused, parse_all, read_text
 from reconciler.files.entries import DESIRED, NEEDS_ACCOUNT, UUID, FileEntry, UnmanagedEntry, desired_schema
 from reconciler.files.folders import find_files
 from reconciler.files.keyspecs import KeyReader, Notes, Roles
@@ -149,9 +149,13 @@ class _Loading:
                     message = f"the files hold more than {limit} MiB together: read fewer in one run"
                     self._unread(Problem(name, 0, 0, message))
                     return
-                document = parse(text, name)
             except FilesError as error:
                 self._unread(*error.problems)
+                continue
+            document, problems = parse_all(text, name)
+            if problems:
+                self._unread(*problems)
+            if document is None:
                 continue
             self._faults.problems += _pasted_secrets(text, name)
             self._faults.opened[name] = path

@@ -49,7 +49,7 @@ from reconciler.files.places import (
 )
 
 __all__ = ["MAX_FILE_BYTES", "MAX_RUN_BYTES", "Mapping", "Path", "Place", "Places", "Value"]
-__all__ += ["collector_paused", "locate", "parse", "read_text"]
+__all__ += ["collector_paused", "locate", "parse", "parse_all", "read_text"]
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
 MAX_RUN_BYTES = 64 * 1024 * 1024
@@ -128,12 +128,22 @@ def parse(text: str, file: str) -> Value:
     Raises:
         FilesError: everything found wrong in the text, which ``file`` names, up to ``MAX_PROBLEMS``.
     """
+    value, problems = parse_all(text, file)
+    if problems or value is None:
+        raise FilesError(problems)
+    return value
+
+
+def parse_all(text: str, file: str) -> tuple[Value | None, tuple[Problem, ...]]:
+    """Return as :func:`parse` the value, None where nothing could be built, and everything found wrong in the text.
+
+    A value beside problems is what the text probably means: to be looked at for more of them, not to be used.
+    """
     builder = _Builder()
     with collector_paused(), suppress(_Stop):  # what stops it is the last of the problems
         builder.build(text, file)
-    if builder.found:
-        raise FilesError(tuple(_problems(builder.found, text, file)))
-    return builder.root[0]
+    problems = tuple(_problems(builder.found, text, file)) if builder.found else ()
+    return builder.root[0] if builder.whole and builder.root else None, problems
 
 
 def _problems(found: list["_Found"], text: str, file: str) -> Iterator[Problem]:
@@ -203,6 +213,7 @@ class _Builder:
 
     def __init__(self) -> None:
         self.found: list[_Found] = []
+        self.whole = False  # read to the end
         self.root: list[Value] = []
         self.current: list[Value] | Mapping = self.root
         self.key: str | None = None  # of the next value, where `current` is a mapping
@@ -236,6 +247,8 @@ class _Builder:
                     handler(event)
         except MarkedYAMLError as error:
             self.found.append(_Found(*syntax_problem(error, text)))
+        else:
+            self.whole = True
         if not self.root and not self.found:
             self.found.append(_Found(Place(0, 0), "the file is empty: remove the file, or write its fields"))
 

@@ -69,8 +69,11 @@ class Faults:
         wrongs = [wrong for each in self._wrongs.values() for wrong in each]
         others = [wrong.other for wrong in wrongs if isinstance(wrong.other, Spot)]
         sources = self.sources([*(wrong.spot for wrong in wrongs), *others])
+        told = {(problem.file, problem.line, problem.column) for problem in self.problems}
         for wrong in wrongs:
             at = sources[wrong.spot]
+            if (at.file, at.line, at.column) in told:  # it follows from what is told of this very place
+                continue
             other = sources[wrong.other] if isinstance(wrong.other, Spot) else wrong.other or ""
             self.problems.append(Problem(at.file, at.line, at.column, f"{wrong.message}{other}{wrong.then}"))
         return FilesError(tuple(self.problems))
