@@ -109,6 +109,30 @@ def test_terminated_while_listing(shell: Shell) -> None:
     assert "interrupted" in json.loads(out)["accounts"][0]["error"]
 
 
+def test_a_name_that_takes_minutes_to_resolve_holds_no_signal_up(shell: Shell) -> None:
+    """A thread that waits for a name neither delays the end after a SIGTERM nor costs the report."""
+    program = (
+        "import socket, sys, time; import reconciler.__main__ as m;"
+        "socket.getaddrinfo = lambda *a, **k: (print('asked', file=sys.stderr, flush=True), time.sleep(60)); m.run()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "apply", "-o", "json"],
+        env=os.environ | {"AHASEND_ENDPOINT": "https://slow.invalid"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    while "asked" not in process.stderr.readline():
+        assert process.poll() is None
+    began = time.monotonic()
+    process.terminate()
+    out, _ = process.communicate()
+    assert time.monotonic() - began < 10
+    assert process.returncode == 4
+    assert json.loads(out)["accounts"][0]["status"] == "failed"
+
+
 def test_a_closed_stdout_is_told_before_anything_is_done(shell: Shell) -> None:
     """With no place for results nothing is done; with none for logs only they are lost."""
     shell.drift("domains:read")
