@@ -12,12 +12,11 @@ from reconciler.cli.output import write_stdout
 from reconciler.cli.wiring import Options, Secrets, Wiring, make_observer, run_with_signals
 from reconciler.core.keys import AccountRef
 from reconciler.errors import OutputError, ReconcilerError, RemoteError, SettingsError
+from reconciler.files.entries import CREDENTIAL, UUID
 from reconciler.files.export import export_account
 from reconciler.files.whole import write_whole
+from reconciler.render.words import number
 from reconciler.settings import load_settings
-
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_CREDENTIAL = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 @click.command("export", short_help="Write desired state from an account.")
@@ -66,7 +65,7 @@ def command(  # noqa: PLR0913 # one parameter an option
 
     Example: reconciler export --to config/keys
     """
-    if credential is not None and not _CREDENTIAL.fullmatch(credential):
+    if credential is not None and not re.fullmatch(CREDENTIAL, credential):
         raise click.UsageError(f"--credential {credential!r}: lower-case letters, digits and '-', such as production")
     secrets = Secrets()
     settings = secrets.remember(load_settings([credential]))
@@ -83,7 +82,7 @@ def command(  # noqa: PLR0913 # one parameter an option
         except RemoteError as error:  # the one account could not be read: as for a plan, that is an error
             raise ReconcilerError(error.message, hint=error.hint) from None
         write_whole(path, export_account(reference, keys), overwrite=overwrite)
-        write_stdout(f"wrote {len(keys)} key{'' if len(keys) == 1 else 's'} to {path}\n")
+        write_stdout(f"wrote {number(len(keys), 'key')} to {path}\n")
         return 0
 
     return run_with_signals(work)
@@ -94,7 +93,7 @@ def _account_id(option: str | None, setting: str | None) -> str:
     account_id = (option or setting or "").strip().lower()
     if not account_id:
         raise SettingsError("no account to export", hint="set AHASEND_ACCOUNT_ID, or pass --account")
-    if _UUID.fullmatch(account_id):
+    if re.fullmatch(UUID, account_id):
         return account_id
     if option:
         raise click.UsageError("--account is not a UUID")

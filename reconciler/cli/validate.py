@@ -10,6 +10,7 @@ from reconciler.cli.wiring import load_limits
 from reconciler.core.findings import Finding
 from reconciler.errors import FilesError, Problem, mask, visible
 from reconciler.files.desired import load_desired
+from reconciler.render.words import number
 from reconciler.settings import look_up
 
 
@@ -38,7 +39,7 @@ def command(desired: tuple[Path, ...], policy: Path | None) -> int:
     keys = sum(len(account.keys) for account in loaded.state.accounts)
     accounts = len(loaded.state.accounts)
     write_stdout(
-        f"valid: {_count(keys, 'key')} in {_count(accounts, 'account')}, {_count(len(loaded.sources), 'file')}\n"
+        f"valid: {number(keys, 'key')} in {number(accounts, 'account')}, {number(len(loaded.sources), 'file')}\n"
     )
     return 0
 
@@ -47,7 +48,3 @@ def _line(finding: Finding) -> str:
     place = f"{finding.source}: " if finding.source else ""
     hint = f" ({finding.hint})" if finding.hint else ""
     return visible(f"{place}{finding.severity}: {finding.message}{hint}")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
