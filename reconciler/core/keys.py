@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 from reconciler.core.networks import AllowList
 from reconciler.core.scopes import ScopeSet
@@ -102,12 +103,65 @@ class UnmanagedRule:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteSubAccount:
+    """One actual sub account, as its parent lists it; ``status`` is AhaSend's word."""
+
+    id: str
+    name: str
+    status: str
+
+    @property
+    def suspended(self) -> bool:
+        """Whether its keys are of no use at present, so that they are left alone; every word but ``active`` is that."""
+        return self.status != "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Which sub accounts are meant: those for which all holds that it says; None says nothing."""
+
+    id: str | None = None
+    name: str | None = None
+    status: str | None = None
+
+    def matches(self, sub_account: RemoteSubAccount) -> bool:
+        """Tell whether a sub account is meant; in a name ``*`` stands for any characters, ``?`` for one."""
+        return self.status in (None, sub_account.status) and self.names(sub_account)
+
+    def names(self, sub_account: RemoteSubAccount) -> bool:
+        """Tell whether a sub account would be meant, were it not for its status."""
+        return self.id in (None, sub_account.id) and (
+            self.name is None or fnmatchcase(sub_account.name, self.name.replace("[", "[[]"))
+        )
+
+    def __str__(self) -> str:
+        said = {"id": self.id, "name": self.name, "status": self.status}
+        return ", ".join(f"{field}: {text}" for field, text in said.items() if text is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class SubAccountRule:
+    """The keys of every sub account that ``select`` means, sorted by name; ``unmanaged`` is None where not said."""
+
+    select: Selector
+    keys: tuple[KeySpec, ...]
+    source: Source
+    unmanaged: UnmanagedRule | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredAccount:
-    """Everything that the files say about one account, keys sorted by name."""
+    """Everything that the files say about one account, keys sorted by name.
+
+    ``sub_accounts`` are rules for the accounts below it, in the order of their sources; a sub account has none, and a
+    ``name``.
+    """
 
     account: AccountRef
     keys: tuple[KeySpec, ...]
     unmanaged: UnmanagedRule = field(default_factory=UnmanagedRule)
+    sub_accounts: tuple[SubAccountRule, ...] = ()
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class UnmanagedKey:
 
 @dataclass(frozen=True, slots=True)
 class ReportedAccount:
-    """One account: whether it could be read, and what was to be done there."""
+    """One account: whether it could be read, and what was to be done there; a sub account has a name."""
 
     account_id: str
     sub_account_id: str | None
@@ -69,6 +69,7 @@ class ReportedAccount:
     keys: KeyCounts
     changes: tuple[ReportedChange, ...] = ()
     unmanaged: tuple[UnmanagedKey, ...] = ()
+    sub_account_name: str | None = None
 
     @property
     def unchanged(self) -> int:
