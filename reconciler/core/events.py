@@ -26,12 +26,13 @@ class PassStarted:
 
 @dataclass(frozen=True, slots=True)
 class AccountListed:
-    """All keys of an account were read, or could not be (``error``)."""
+    """All keys of an account were read, or could not be (``error``); ``name`` is a sub account's."""
 
     run_id: str
     account: AccountRef
     keys: int
     error: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
