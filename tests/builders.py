@@ -54,5 +54,10 @@ def only(plan: AccountPlan) -> Change:
     return change
 
 
+def below(number: int) -> AccountRef:
+    """The story's n-th sub account."""
+    return AccountRef(ACCOUNT.account_id, f"33333333-3333-4333-8333-{number:012}")
+
+
 def whole(*accounts: AccountPlan, complete: bool = True) -> Plan:
     return Plan(accounts, complete)

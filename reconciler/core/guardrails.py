@@ -2,15 +2,18 @@
 
 The guardrails that :class:`Limits` and ``--allow`` know:
 
-``max-changes``, ``max-switched-off``, ``empty-desired``
-    refuse an account's whole plan.
+``max-changes``, ``max-switched-off``
+    refuse the whole plan of an account, of a sub account, or of all sub accounts of one parent together.
+``empty-desired``
+    refuses an account's whole plan.
 ``guardian``, ``restore``, ``unreachable``
     refuse single changes.
 ``digest``, ``hold``
     refuse everything, and cannot be allowed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
 from typing import Final
 
@@ -21,8 +24,15 @@ from reconciler.core.scopes import parse_scope
 
 ALLOWABLE: Final = ("max-changes", "max-switched-off", "empty-desired", "guardian", "restore", "unreachable")
 NEVER_ALLOWED: Final = ("digest", "hold")
-_READS_KEYS = parse_scope("api-keys:read")
 _WRITES_KEYS = parse_scope("api-keys:write")
+_WRITES_BELOW = parse_scope("sub-account-api-keys:write")
+_NEEDED = (
+    _WRITES_KEYS,
+    parse_scope("api-keys:read"),
+    parse_scope("sub-accounts:read"),
+    parse_scope("sub-account-api-keys:read"),
+    _WRITES_BELOW,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +88,22 @@ class Refusal:
 
 
 class Guardian:
-    """Watches over the ability to manage keys in one account.
+    """Watches over the ability to manage keys in one account, never a sub account: its keys the parent manages.
 
     The key that the reconciler uses must not lose key management, be fenced or have its list narrowed; where it is not
     known, or not among the account's keys, that holds for every key that can write keys. And an account that had an
-    unfenced key which can write keys must still have one; a sub account, whose keys the parent manages, need not.
+    unfenced key which can write keys must still have one.
     """
 
-    def __init__(self, account: AccountRef, actual: Iterable[RemoteKey], self_key: str | None) -> None:
+    def __init__(self, actual: Iterable[RemoteKey], self_key: str | None) -> None:
         actual = tuple(actual)
-        known = self_key is not None and (account.sub_account_id is not None or self_key in {key.id for key in actual})
+        known = self_key in {key.id for key in actual}
         self._self_key = self_key if known else None
         self._unknown = None if known else self_key
         self._protected = frozenset(
-            {self_key} if self_key and known else {key.id for key in actual if _manages_keys(key)}
+            {self_key} if known else {key.id for key in actual if _manages_keys(key) or _manages_below(key)}
         )
-        self._must_keep_a_manager = account.sub_account_id is None and any(map(_manages_keys, actual))
+        self._must_keep_a_manager = any(map(_manages_keys, actual))
 
     def protects(self, change: Change) -> str | None:
         """Say why ``change`` must not be made to this very key, whatever else happens, or None."""
@@ -132,13 +142,17 @@ def _manages_keys(key: RemoteKey) -> bool:
     return key.scopes.covers(_WRITES_KEYS) and not key.ip_allow_list.fenced
 
 
+def _manages_below(key: RemoteKey) -> bool:
+    return key.scopes.covers(_WRITES_BELOW) and not key.ip_allow_list.fenced
+
+
 def _loss(change: Change) -> str | None:
     """Say in words what a protected key would lose, or None."""
     if change.switches_off:
         return "be switched off"
     if change.before is None or change.after is None:
         return None
-    for needed in (_WRITES_KEYS, _READS_KEYS):
+    for needed in _NEEDED:
         if change.before.scopes.covers(needed) and not change.after.scopes.covers(needed):
             return f"lose {needed.text}"
     if change.access.networks.revoked:
@@ -183,6 +197,9 @@ def approve(plan: Plan, consent: Consent) -> Approval:
         judged, refused = _judge_account(account, consent)
         accounts.append(judged)
         refusals += refused
+    below = _family_refusals(accounts, consent)
+    accounts = [_refuse_all(account, below.get(account.account.parent, ())) for account in accounts]
+    refusals += (refusal for refused in below.values() for refusal in refused)
     judged_plan = replace(plan, accounts=tuple(accounts))
     for refusal in _run_refusals(judged_plan, consent):
         refusals.append(refusal)
@@ -226,8 +243,35 @@ def _judge_account(account: AccountPlan, consent: Consent) -> tuple[AccountPlan,
         changes = skip_dependents(
             tuple(_refuse(change, [refusal]) if change is refused_change else change for change in changes)
         )
-    whole = [refusal for refusal in _plan_refusals(account, changes, consent.limits) if _stands(refusal, consent)]
-    return replace(account, changes=tuple(_refuse(change, whole) for change in changes)), refusals + whole
+    account = replace(account, changes=changes)
+    whole = [refusal for refusal in _plan_refusals(account, consent.limits) if _stands(refusal, consent)]
+    return _refuse_all(account, whole), refusals + whole
+
+
+def _refuse_all(account: AccountPlan, refusals: Sequence[Refusal]) -> AccountPlan:
+    if not refusals:
+        return account
+    return replace(account, changes=tuple(_refuse(change, refusals) for change in account.changes))
+
+
+def _family_refusals(accounts: Iterable[AccountPlan], consent: Consent) -> dict[AccountRef | None, list[Refusal]]:
+    """Ask the guardrails that count over all sub accounts of one parent together, by parent.
+
+    What each sub account may change by itself adds up: a mistake in one rule reaches all of them.
+    """
+    families: defaultdict[AccountRef | None, list[AccountPlan]] = defaultdict(list)
+    for account in accounts:
+        families[account.account.parent].append(account)
+    refused: dict[AccountRef | None, list[Refusal]] = {}
+    for parent, family in families.items():
+        if parent is None or len(family) == 1:
+            continue
+        changes = [change for account in family for change in account.changes if change.applicable]
+        listed = sum(len(account.actual) for account in family)
+        too_many = _too_many(_Counted(parent, changes, listed, f" in {len(family)} sub accounts"), consent.limits)
+        if standing := [refusal for refusal in too_many if _stands(refusal, consent)]:
+            refused[parent] = standing
+    return refused
 
 
 def _stands(refusal: Refusal, consent: Consent) -> bool:
@@ -241,9 +285,9 @@ def _refuse(change: Change, refusals: Iterable[Refusal]) -> Change:
 
 
 def _guardian(account: AccountPlan, consent: Consent) -> Guardian | None:
-    if "guardian" in consent.allowed:
+    if "guardian" in consent.allowed or account.account.parent is not None:
         return None
-    return Guardian(account.account, account.actual, consent.self_keys.get(account.account.credential))
+    return Guardian(account.actual, consent.self_keys.get(account.account.credential))
 
 
 def _single_refusals(change: Change, consent: Consent, guardian: Guardian | None) -> list[Refusal]:
@@ -301,28 +345,43 @@ def _takes_the_last_manager(
     return None
 
 
-def _plan_refusals(account: AccountPlan, changes: tuple[Change, ...], limits: Limits) -> list[Refusal]:
+def _plan_refusals(account: AccountPlan, limits: Limits) -> list[Refusal]:
     """Ask the guardrails that look at an account's whole plan, over what is left of it."""
-    applicable = [change for change in changes if change.applicable]
+    applicable = [change for change in account.changes if change.applicable]
     listed = len(account.actual)
-    counted = (
-        ("max-changes", limits.max_changes, len(applicable), "changes"),
-        ("max-switched-off", limits.max_switched_off, sum(c.switches_off for c in applicable), "keys switched off"),
-    )
-    refusals = [
-        Refusal(
-            guardrail,
-            f"{actual} {what}, but the limit is {limit}: {threshold.percent} % of the {listed} keys listed, "
-            f"or {threshold.at_least} if that is more; raise guardrails.{guardrail.replace('-', '_')} in the policy or "
-            f"{way_out(guardrail)}",
-            account.account,
-            limit=limit,
-            actual=actual,
-        )
-        for guardrail, threshold, actual, what in counted
-        if actual > (limit := threshold.of(listed))
-    ]
+    refusals = _too_many(_Counted(account.account, applicable, listed, ""), limits)
     if account.without_desired and account.unmanaged_acts and applicable:
         message = f"the files name no key of this account, so all {listed} would count as unmanaged; "
         refusals.append(Refusal("empty-desired", message + way_out("empty-desired"), account.account))
     return refusals
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Changes that are counted together: of which account, over how many listed keys, and where in words."""
+
+    account: AccountRef
+    changes: Sequence[Change]
+    listed: int
+    where: str
+
+
+def _too_many(counted: _Counted, limits: Limits) -> list[Refusal]:
+    off = sum(change.switches_off for change in counted.changes)
+    checks = (
+        ("max-changes", limits.max_changes, len(counted.changes), "changes"),
+        ("max-switched-off", limits.max_switched_off, off, "keys switched off"),
+    )
+    return [
+        Refusal(
+            guardrail,
+            f"{actual} {what}{counted.where}, but the limit is {limit}: {threshold.percent} % of the {counted.listed} "
+            f"keys listed, or {threshold.at_least} if that is more; raise guardrails.{guardrail.replace('-', '_')} in "
+            f"the policy or {way_out(guardrail)}",
+            counted.account,
+            limit=limit,
+            actual=actual,
+        )
+        for guardrail, threshold, actual, what in checks
+        if actual > (limit := threshold.of(counted.listed))
+    ]

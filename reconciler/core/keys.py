@@ -30,6 +30,11 @@ class AccountRef:
     credential: str | None = None
 
     @property
+    def parent(self) -> "AccountRef | None":
+        """The account that a sub account is below, None for an account."""
+        return AccountRef(self.account_id, None, self.credential) if self.sub_account_id is not None else None
+
+    @property
     def identity(self) -> tuple[str, str]:
         """The account without its credential, to sort and look up by."""
         return self.account_id, self.sub_account_id or ""
@@ -194,3 +199,12 @@ class RemoteKey:
     def send_only(self) -> bool:
         """Whether the key may do nothing but send: the kind the dashboard makes for applications."""
         return bool(self.scopes.scopes) and all(scope.family == "messages:send" for scope in self.scopes)
+
+
+UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+"""What the id of an account, a sub account or a key looks like; in our own texts it is in lower case."""
+
+
+def credential_variable(prefix: str, credential: str | None) -> str:
+    """Name the environment variable that belongs to a credential: ``production`` gives ``<prefix>_PRODUCTION``."""
+    return prefix if credential is None else f"{prefix}_{credential.upper().replace('-', '_')}"

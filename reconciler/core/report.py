@@ -10,7 +10,7 @@ from typing import Literal
 from reconciler.core.changes import AccessChange, Action, Change, Fields, Outcome
 from reconciler.core.findings import Finding, Severity, Waiver
 from reconciler.core.guardrails import Refusal
-from reconciler.core.keys import AccountRef, RemoteKey, Source
+from reconciler.core.keys import DesiredAccount, RemoteKey, Source
 from reconciler.core.plan import AccountPlan, KeyCounts
 
 SCHEMA: Literal["reconciler/report/v1"] = "reconciler/report/v1"
@@ -179,8 +179,8 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def report_account(plan: AccountPlan) -> ReportedAccount:
-    """Give the report of an account that was read."""
+def report_account(plan: AccountPlan, name: str | None = None) -> ReportedAccount:
+    """Give the report of an account that was read; ``name`` is a sub account's."""
     return ReportedAccount(
         account_id=plan.account.account_id,
         sub_account_id=plan.account.sub_account_id,
@@ -189,13 +189,20 @@ def report_account(plan: AccountPlan) -> ReportedAccount:
         keys=plan.counts,
         changes=tuple(map(_report_change, plan.changes)),
         unmanaged=tuple(map(_report_unmanaged, plan.unmanaged)),
+        sub_account_name=name,
     )
 
 
-def report_failed_account(account: AccountRef, desired: int, error: str) -> ReportedAccount:
-    """Give the report of an account that could not be read: no changes, and the error."""
+def report_unplanned_account(desired: DesiredAccount, status: AccountStatus, error: str | None) -> ReportedAccount:
+    """Give the report of an account for which nothing was planned: it could not be read, or it is suspended."""
+    account = desired.account
     return ReportedAccount(
-        account.account_id, account.sub_account_id, AccountStatus.FAILED, error, KeyCounts(desired=desired)
+        account_id=account.account_id,
+        sub_account_id=account.sub_account_id,
+        status=status,
+        error=error,
+        keys=KeyCounts(desired=len(desired.keys)),
+        sub_account_name=desired.name,
     )
 
 
@@ -288,11 +295,11 @@ def exit_code(
         tell_differences: Whether planned changes are worth a 2 (``plan --detailed-exitcode``).
         judge_held_back: Whether what is held back is worth a 3 (always but for a plain ``plan``).
     """
-    failed = [account.status is AccountStatus.FAILED for account in report.accounts]
+    statuses = {account.status for account in report.accounts}
     outcomes = {change.outcome for change in report.changes}
-    if failed and all(failed) and not interrupted:
+    if AccountStatus.FAILED in statuses and AccountStatus.OK not in statuses and not interrupted:
         return 1
-    if any(failed) or any(outcome.may_be_retried for outcome in outcomes):
+    if AccountStatus.FAILED in statuses or any(outcome.may_be_retried for outcome in outcomes):
         return 4
     if judge_held_back and (report.refusals or any(outcome.held_back for outcome in outcomes)):
         return 3

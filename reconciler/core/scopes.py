@@ -72,6 +72,11 @@ class Scope:
             case _:
                 return (EVERYTHING,)
 
+    @property
+    def domain(self) -> str | None:
+        """The domain that the scope aims at, in canonical form, or None."""
+        return self.text[len(self.family) + 2 : -1] if self.reach is Reach.DOMAIN else None
+
     def covers(self, other: "Scope") -> bool:
         """Tell whether whoever holds this scope may do all that ``other`` allows."""
         return self.text == other.text or self.text in other.wider

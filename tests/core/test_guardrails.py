@@ -12,6 +12,7 @@ from builders import (
     NEWS,
     SHOP,
     SUB_ACCOUNT,
+    below,
     plan,
     remote,
     spec,
@@ -30,7 +31,7 @@ from reconciler.core.guardrails import (
     Threshold,
     approve,
 )
-from reconciler.core.keys import KeySpec, KeyState, Pause, RemoteKey, UnmanagedAction, UnmanagedRule
+from reconciler.core.keys import AccountRef, KeySpec, KeyState, Pause, RemoteKey, UnmanagedAction, UnmanagedRule
 from reconciler.core.plan import AccountPlan
 
 QUARANTINED = KeyState.QUARANTINED
@@ -283,14 +284,36 @@ def test_a_fenced_last_manager() -> None:
     assert approve(whole(without), consent).refusals == ()
 
 
-def test_sub_accounts_need_no_manager() -> None:
-    """A sub account's keys are the parent's to manage: it may be left with none that can."""
+@pytest.mark.parametrize("self_keys", [{}, {None: "self"}])
+def test_sub_accounts_need_no_manager(self_keys: dict[str | None, str]) -> None:
+    """A sub account's keys are the parent's to manage: none of them can be the reconciler's, and all may lose that."""
     account = plan((spec("a", SHOP),), (remote("1", "a", *MANAGER),), account=SUB_ACCOUNT)
-    assert judge(account).refusals == ()
+    assert judge(account, self_keys=self_keys).refusals == ()
+    assert judge(account).approved.guardian(account) is None
+
+
+@pytest.mark.parametrize("lost", ["sub-accounts:read", "sub-account-api-keys:read", "sub-account-api-keys:write"])
+def test_guardian_of_what_sub_accounts_need(lost: str) -> None:
+    """The key that the reconciler uses keeps what it needs to manage the keys of sub accounts as well."""
+    held = (*MANAGER, "sub-accounts:read", "sub-account-api-keys:read", "sub-account-api-keys:write")
+    keys = (remote("self", "admin", *held), SPARE)
+    account = plan((spec("admin", *(text for text in held if text != lost)), UNCHANGED[1]), keys)
+    (refusal,) = judge(account).refusals
+    assert refusal.message == (
+        f"admin: the key that the reconciler uses would lose {lost}; let it through with --allow guardian"
+    )
+
+
+def test_guardian_of_a_key_that_manages_sub_accounts_only() -> None:
+    """Where the own key is not known, it may also be one that can write keys of sub accounts and no others."""
+    below_only = remote("1", "below", "sub-account-api-keys:write", "api-keys:read")
+    account = plan((spec("below", "api-keys:read"), UNCHANGED[1]), (below_only, SPARE))
+    assert raised(judge(account, self_keys={})) == ["guardian"]
+    assert judge(plan((UNCHANGED[1],), (SPARE,)), self_keys={}).refusals == ()
 
 
 def guardian_of(*keys: RemoteKey) -> Guardian:
-    return Guardian(plan((), ()).account, keys, "3")
+    return Guardian(keys, "3")
 
 
 def test_objections_before_a_write() -> None:
@@ -309,7 +332,7 @@ def test_a_protected_key_that_nothing_is_known_of() -> None:
     """A change without a before and an after takes nothing away."""
     keys = (ADMIN, SPARE)
     change: Change = plan((spec("admin", SHOP), UNCHANGED[1]), keys).changes[0]
-    guardian = Guardian(change.account, keys, "self")
+    guardian = Guardian(keys, "self")
     assert guardian.protects(change) is not None
     assert guardian.protects(replace(change, before=None, after=None)) is None
 
@@ -370,6 +393,56 @@ def test_accounts_are_judged_apart() -> None:
     judged = approve(whole(drifted(9, 9), calm), SELF)
     assert (outcomes(judged)["k000"], outcomes(judged)["z"]) == ("refused", "planned")
     assert next(change for change in judged.plan.changes if change.name == "y").outcome is Outcome.SKIPPED
+
+
+def sub_accounts(*sizes: int, changed: int) -> tuple[AccountPlan, ...]:
+    """Sub accounts with so many keys each, of which in each so many need another scope."""
+    return tuple(replace(drifted(changed, size), account=below(number)) for number, size in enumerate(sizes))
+
+
+def test_sub_accounts_are_counted_apart() -> None:
+    """Each sub account has its own limit; one over it leaves the others planned."""
+    calm, over = sub_accounts(9, changed=2) + sub_accounts(9, 9, changed=6)[1:]
+    judged = approve(whole(calm, over, *sub_accounts(*[9] * 9, changed=0)[2:]), SELF)
+    assert [(r.guardrail, r.account, r.limit, r.actual) for r in judged.refusals] == [("max-changes", below(1), 5, 6)]
+    assert [change.outcome.value for change in judged.plan.changes] == ["planned"] * 2 + ["refused"] * 6
+
+
+@pytest.mark.parametrize(("family", "refused"), [(3, True), (7, False)])
+def test_sub_accounts_are_counted_together(family: int, refused: bool) -> None:
+    """Nine changes in three sub accounts are too many of 9 keys, and not of 33; the parent's own go on."""
+    plans = sub_accounts(3, 3, 3, *[6] * (family - 3), changed=3)
+    calm = tuple(replace(one, changes=()) if number >= 3 else one for number, one in enumerate(plans))
+    judged = approve(whole(drifted(2, 9), *calm), SELF)
+    expected = (
+        "9 changes in 3 sub accounts, but the limit is 5: 30 % of the 9 keys listed, or 5 if that is more; raise "
+        "guardrails.max_changes in the policy or let it through with --allow max-changes"
+    )
+    assert [(r.message, r.account) for r in judged.refusals] == ([(expected, below(0).parent)] if refused else [])
+    of_parent, of_family = judged.plan.changes[:2], judged.plan.changes[2:]
+    assert {change.outcome.value for change in of_parent} == {"planned"}
+    assert {change.outcome.value for change in of_family} == {"refused" if refused else "planned"}
+    assert approve(whole(*calm), Consent(allowed=frozenset({"max-changes"}))).refusals == ()
+
+
+def test_switching_off_is_counted_over_all_sub_accounts() -> None:
+    """One fence in each of two sub accounts is what each may do, and twice what they may do together."""
+    plans = tuple(
+        replace(plan((spec("a", SHOP, state=QUARANTINED),), (remote("1", "a", SHOP),)), account=below(number))
+        for number in range(2)
+    )
+    judged = approve(whole(*plans), SELF)
+    assert [(r.guardrail, r.limit, r.actual) for r in judged.refusals] == [("max-switched-off", 1, 2)]
+    assert set(outcomes(judged).values()) == {"refused"}
+
+
+def test_families_are_counted_apart() -> None:
+    """Sub accounts of different parents are not added up, and a single one is counted once."""
+    other = AccountRef("99999999-9999-4999-8999-999999999999", "99999999-0000-4000-8000-000000000000")
+    plans = (*sub_accounts(3, changed=3), replace(drifted(3, 3), account=other))
+    assert approve(whole(*plans), SELF).refusals == ()
+    (refusal,) = approve(whole(*sub_accounts(9, changed=6)), SELF).refusals
+    assert refusal.account == below(0)
 
 
 def test_seal() -> None:

@@ -1,10 +1,11 @@
 """The report: what it takes over, what it counts, and what the pass exits with."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from builders import ACCOUNT, FENCE, NEWS, NOW, SHOP, SUB_ACCOUNT, plan, remote, spec
+from builders import FENCE, NEWS, NOW, SHOP, SUB_ACCOUNT, desired, plan, remote, spec
 from reconciler.core.changes import AccessChange, Action, Fields, Outcome
 from reconciler.core.findings import Finding, Severity, Waiver
 from reconciler.core.guardrails import Refusal
@@ -25,9 +26,9 @@ from reconciler.core.report import (
     UnmanagedKey,
     exit_code,
     report_account,
-    report_failed_account,
     report_finding,
     report_refusal,
+    report_unplanned_account,
     rfc3339,
     summarize,
 )
@@ -60,6 +61,7 @@ SUSPENDED = account(status=AccountStatus.SUSPENDED)
         ((account(Outcome.APPLIED),), 0, 0, 0),
         ((account(Outcome.PAUSED),), 0, 0, 0),
         ((SUSPENDED,), 0, 0, 0),
+        ((FAILED, SUSPENDED), 1, 1, 1),
         ((account(Outcome.PLANNED, Outcome.PAUSED),), 0, 2, 0),
         ((account(Outcome.PLANNED, Outcome.DENIED),), 0, 3, 3),
         ((account(Outcome.REFUSED),), 0, 3, 3),
@@ -117,7 +119,7 @@ def test_an_account_that_was_read() -> None:
     """An account's report takes over its changes, its counts and its unmanaged keys."""
     used = remote("2", "stray", "*", at=(FENCE,), last_used_at=NOW)
     made = plan((spec("shop", SHOP),), (remote("1", "shop", NEWS), used, remote("3", "x", at=())), account=SUB_ACCOUNT)
-    reported = report_account(made)
+    reported = report_account(made, "Acme")
     change = made.changes[0]
     assert reported.changes == (
         ReportedChange(
@@ -138,15 +140,18 @@ def test_an_account_that_was_read() -> None:
     )
     assert (reported.account_id, reported.sub_account_id) == (SUB_ACCOUNT.account_id, SUB_ACCOUNT.sub_account_id)
     assert (reported.status, reported.error, reported.keys) == (AccountStatus.OK, None, made.counts)
+    assert reported.sub_account_name == "Acme"
     assert report(reported).changes == reported.changes
     assert summarize([reported], ()).unmanaged == 2
 
 
 def test_an_account_that_could_not_be_read() -> None:
     """A failed account has an error, no changes, and nothing of it counts as unchanged."""
-    reported = report_failed_account(ACCOUNT, 12, "no answer")
+    unread = replace(desired(spec("a", SHOP), spec("b", SHOP), account=SUB_ACCOUNT), name="Acme")
+    reported = report_unplanned_account(unread, AccountStatus.FAILED, "no answer")
     assert (reported.status, reported.error, reported.changes) == (AccountStatus.FAILED, "no answer", ())
-    assert (reported.keys, reported.unchanged) == (KeyCounts(desired=12), 0)
+    assert (reported.keys, reported.unchanged) == (KeyCounts(desired=2), 0)
+    assert (reported.sub_account_id, reported.sub_account_name) == (SUB_ACCOUNT.sub_account_id, "Acme")
 
 
 def test_findings_and_refusals() -> None:

@@ -1,0 +1,84 @@
+"""Which sub accounts the files mean, and what they want of each."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from reconciler.core.findings import Finding, Severity
+from reconciler.core.keys import (
+    AccountRef,
+    DesiredAccount,
+    KeySpec,
+    RemoteSubAccount,
+    SubAccountRule,
+    UnmanagedRule,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A sub account that rules select, with what they want of it; ``clash`` says why that cannot all be wanted."""
+
+    remote: RemoteSubAccount
+    desired: DesiredAccount
+    clash: str | None = None
+
+
+def choose(
+    parent: DesiredAccount, listed: Iterable[RemoteSubAccount]
+) -> tuple[tuple[Chosen, ...], tuple[Finding, ...]]:
+    """Give every sub account that a rule selects, sorted by id, and a finding for each rule that selects none."""
+    by_id = {sub_account.id: sub_account for sub_account in listed}
+    rules_of: defaultdict[str, list[SubAccountRule]] = defaultdict(list)
+    findings = []
+    for rule in parent.sub_accounts:
+        named = [sub_account for sub_account in _candidates(rule, by_id) if rule.select.names(sub_account)]
+        selected = [sub_account for sub_account in named if rule.select.matches(sub_account)]
+        for sub_account in selected:
+            rules_of[sub_account.id].append(rule)
+        if not selected:
+            findings.append(_matches_nothing(parent.account, rule, named))
+    chosen = tuple(_chosen(parent.account, by_id[each], rules_of[each]) for each in sorted(rules_of))
+    return chosen, tuple(findings)
+
+
+def _candidates(rule: SubAccountRule, by_id: dict[str, RemoteSubAccount]) -> Iterable[RemoteSubAccount]:
+    """Look a pinned one up: ten thousand rules that each pin one must not each look at all."""
+    if rule.select.id is None:
+        return by_id.values()
+    return (by_id[rule.select.id],) if rule.select.id in by_id else ()
+
+
+def _chosen(parent: AccountRef, remote: RemoteSubAccount, rules: Sequence[SubAccountRule]) -> Chosen:
+    account = replace(parent, sub_account_id=remote.id)
+    # Thousands of sub accounts usually have the keys of one rule: those are shared, not copied.
+    keys = rules[0].keys if len(rules) == 1 else tuple(sorted((k for r in rules for k in r.keys), key=_name))
+    said = [rule for rule in rules if rule.unmanaged is not None]
+    unmanaged = (said[0].unmanaged if said else None) or UnmanagedRule()
+    return Chosen(remote, DesiredAccount(account, keys, unmanaged, name=remote.name), _clash(keys, rules, said))
+
+
+def _name(spec: KeySpec) -> str:
+    return spec.name
+
+
+def _clash(keys: Sequence[KeySpec], rules: Sequence[SubAccountRule], said: Sequence[SubAccountRule]) -> str | None:
+    """Say what several rules want of one sub account that cannot all be."""
+    if len(rules) == 1:
+        return None
+    for first, second in pairwise(keys):
+        if first.name == second.name:
+            return f"the key {first.name} is wanted twice, at {first.source} and at {second.source}: rename one"
+    if len(said) > 1:
+        return f"unmanaged is said twice, at {said[0].source} and at {said[1].source}: keep one"
+    return None
+
+
+def _matches_nothing(parent: AccountRef, rule: SubAccountRule, named: Sequence[RemoteSubAccount]) -> Finding:
+    message = f"no sub account matches {rule.select}"
+    if named:
+        statuses = ", ".join(sorted({sub_account.status for sub_account in named}))
+        message += f"; {len(named)} would, but for the status, which is {statuses}"
+    hint = "correct what it selects, or remove it; the sub account may have been renamed or deleted"
+    return Finding("select-matches-nothing", Severity.WARN, message, hint, parent, source=rule.source)
