@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Literal
 
 from reconciler.core.keys import AccountRef, RemoteKey, Source
 from reconciler.core.networks import AllowList
@@ -69,6 +70,9 @@ class AccessChange:
     networks: Delta = Delta()
 
 
+FieldName = Literal["label", "scopes", "ip_allow_list"]
+
+
 @dataclass(frozen=True, slots=True)
 class TextDiff:
     """One text before and after; ``before`` is None where the key does not exist yet."""
@@ -96,6 +100,16 @@ class Fields:
     def __bool__(self) -> bool:
         return not (self.label is None and self.scopes is None and self.ip_allow_list is None)
 
+    @property
+    def diffs(self) -> "dict[FieldName, TextDiff | ListDiff]":
+        """Those that differ, by the names that the API gives them, in its order."""
+        named: dict[FieldName, TextDiff | ListDiff | None] = {
+            "label": self.label,
+            "scopes": self.scopes,
+            "ip_allow_list": self.ip_allow_list,
+        }
+        return {name: diff for name, diff in named.items() if diff is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -103,7 +117,7 @@ class Change:
 
     ``before`` is the key as it was listed, ``after`` the key as it would be; both are None where no key was matched.
     ``name`` is None for an unmanaged key. ``meant_to_grant`` holds what a change whose key could not be told would have
-    granted: revocations elsewhere wait for that too.
+    granted: revocations elsewhere wait for that too. ``rejected``: the API does not take the change as it is.
     """
 
     account: AccountRef
@@ -119,6 +133,7 @@ class Change:
     outcome: Outcome = Outcome.PLANNED
     reason: str | None = None
     meant_to_grant: tuple[str, ...] = ()
+    rejected: bool = False
 
     @property
     def applicable(self) -> bool:

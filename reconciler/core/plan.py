@@ -334,13 +334,13 @@ def _canonical(value: object) -> str:
 
 
 def _digested(change: Change) -> dict[str, object]:
-    diffs = {"label": change.fields.label, "scopes": change.fields.scopes, "ip_allow_list": change.fields.ip_allow_list}
+    diffs = change.fields.diffs
     return {
         "account": change.account.account_id,
         "sub_account": change.account.sub_account_id,
         "key_id": change.key_id,
         "name": change.name,
         "action": change.action.value,
-        "before": {name: diff.before for name, diff in diffs.items() if diff},
-        "after": {name: diff.after for name, diff in diffs.items() if diff},
+        "before": {name: diff.before for name, diff in diffs.items()},
+        "after": {name: diff.after for name, diff in diffs.items()},
     }
