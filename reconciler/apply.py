@@ -5,17 +5,19 @@ grant the same are asked again with what has really been applied.
 """
 
 import asyncio
-from collections.abc import Iterable
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from reconciler.ahasend.client import WriteSession
-from reconciler.ahasend.pace import Stop
+from reconciler.ahasend.pace import Stop, in_flight
 from reconciler.core.changes import Change, Dependencies, Fields, Outcome, skip_reason, waves
 from reconciler.core.events import ChangeApplied, ChangeFailed, ChangeSkipped, ChangeStarted, Observer
 from reconciler.core.guardrails import ApprovedPlan, Guardian
-from reconciler.core.keys import RemoteKey
+from reconciler.core.keys import AccountRef, RemoteKey
 from reconciler.core.plan import AccountPlan
 from reconciler.errors import (
     BadAnswer,
@@ -29,6 +31,7 @@ from reconciler.errors import (
     Unauthorized,
     Unreachable,
 )
+from reconciler.listing import ACCOUNTS_AT_ONCE, OUT_OF_TIME
 
 CHANGES_AT_ONCE = 10
 """Changes of one account under way at the same time: enough for the pace, few enough that each key was just read."""
@@ -48,26 +51,33 @@ class _Ended(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What the changes of one pass share: its id, the wish to stop, and who is told."""
+    """What the changes of one pass share: its id, the wish to stop, who is told, and each account's seconds left."""
 
     run_id: str
     stop: Stop
     observe: Observer
+    seconds: Mapping[AccountRef, float] = field(default_factory=dict)
 
 
 async def apply_plan(approved: ApprovedPlan, session: WriteSession, run: Run) -> tuple[Change, ...]:
-    """Make the planned changes of every account, accounts side by side.
+    """Make the planned changes of every account: accounts side by side, sub accounts of one parent some at a time.
 
     Returns all changes of the plan in its order, those that were planned with the outcome that they came to: applied,
     failed, stale, skipped or refused. Remote errors never escape; they are outcomes.
     """
-    results = await asyncio.gather(
-        *(
-            _AccountRun(account, approved.guardian(account), session, run).changes()
-            for account in approved.plan.accounts
-        )
-    )
-    return tuple(change for changes in results for change in changes)
+    ended = {account.account: account.changes for account in approved.plan.accounts}
+    families: defaultdict[str, list[AccountPlan]] = defaultdict(list)
+    for account in approved.plan.accounts:
+        if any(change.applicable for change in account.changes):
+            families[account.account.account_id].append(account)
+
+    async def make(account: AccountPlan) -> None:
+        with run.stop.within(run.seconds.get(account.account, math.inf), OUT_OF_TIME) as stop:
+            made = _AccountRun(account, approved.guardian(account), session, replace(run, stop=stop))
+            ended[account.account] = await made.changes()
+
+    await asyncio.gather(*(in_flight(family, make, ACCOUNTS_AT_ONCE) for family in families.values()))
+    return tuple(change for changes in ended.values() for change in changes)
 
 
 class _AccountRun:
@@ -83,8 +93,8 @@ class _AccountRun:
         self._dependencies = Dependencies(account.changes)
         self._guardian = guardian
         self._keys = {key.id: key for key in account.actual}
-        self._reader = session.reader(account.account)
-        self._writer = session.writer(account.account)
+        self._reader = session.reader(account.account, run.stop)
+        self._writer = session.writer(account.account, run.stop)
         self._run = run
         self._slots = asyncio.Semaphore(CHANGES_AT_ONCE)
         self._forbidden: set[str] = set()
@@ -127,7 +137,7 @@ class _AccountRun:
     def _held(self, change: Change) -> Change | None:
         """Say why the change must not be sent now, or None; it is asked right before a write, without a pause."""
         if self._run.stop.requested.is_set():
-            return change.ended(Outcome.FAILED, "interrupted")
+            return change.ended(Outcome.FAILED, self._run.stop.reason)
         if self._closed is not None:
             return change.ended(Outcome.FAILED, f"not sent, since the account refused another request: {self._closed}")
         for provider in self._dependencies.of(change):
@@ -165,7 +175,7 @@ class _AccountRun:
             if attempt:
                 await self._rest(_FIRST_PAUSE * 2**attempt)
             if failure and self._run.stop.requested.is_set():
-                raise NotWritten(f"interrupted; {_UNCHANGED} after: {failure}")
+                raise NotWritten(f"{self._run.stop.reason}; {_UNCHANGED} after: {failure}")
             try:
                 return await self._writer.update_key(
                     key_id, change.fields, first=partial(self._last_look, change, key_id, failure)
@@ -227,7 +237,11 @@ class _AccountRun:
             self._forbidden.add(key_id)
         if isinstance(error, Unauthorized) or (len(self._forbidden) > 1 and not self._wrote_something()):
             self._closed = error.message
-        return change.ended(Outcome.FAILED, str(error))
+        failed = change.ended(Outcome.FAILED, str(error))
+        if not isinstance(error, Rejected):
+            return failed
+        asked = f"{failed.reason}\n  asked for at {change.source}" if change.source else failed.reason
+        return replace(failed, reason=asked, rejected=True)
 
     def _wrote_something(self) -> bool:
         return any(change.outcome is Outcome.APPLIED for change in self._changes)

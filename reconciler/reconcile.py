@@ -1,7 +1,7 @@
 """One pass: load (done by the caller), list, plan, judge, approve, apply, report."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -11,9 +11,8 @@ from reconciler import __version__
 from reconciler.ahasend.client import ReadSession, WriteSession
 from reconciler.ahasend.pace import Stop
 from reconciler.apply import Run, apply_plan
-from reconciler.core.changes import Outcome
+from reconciler.core.changes import Change, Outcome
 from reconciler.core.events import (
-    AccountListed,
     ChangeFailed,
     ChangeSkipped,
     Event,
@@ -26,22 +25,25 @@ from reconciler.core.events import (
 )
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.guardrails import Approval, Consent, Refusal, approve, way_out
-from reconciler.core.keys import DesiredAccount, DesiredState, RemoteKey
+from reconciler.core.keys import DesiredState
+from reconciler.core.memory import Memory, learn, recall
 from reconciler.core.plan import AccountPlan, Plan, Remark, plan_account
+from reconciler.core.policy import deny, unknown_domains
 from reconciler.core.report import (
     SCHEMA,
+    AccountStatus,
     Mode,
     Report,
     ReportedAccount,
     RequestCounts,
     report_account,
-    report_failed_account,
     report_finding,
     report_refusal,
+    report_unplanned_account,
     rfc3339,
     summarize,
 )
-from reconciler.errors import ReconcilerError
+from reconciler.listing import OUT_OF_TIME, Errand, Listed, Reading, Suspended, Unread, list_accounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,19 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """The seconds that one pass may take, and one account or sub account in it, by the loop's clock."""
+
+    per_pass: float = 1800.0
+    per_account: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
 class PassInputs:
     """All that one pass needs.
 
-    ``notes`` are what loading the files had to say; ``policy`` is the digest of the policy, None without one.
+    ``notes`` are what loading the files had to say; ``policy`` is the digest of the policy, None without one;
+    ``check_domains`` asks each account for its domains, so that a scope for another one is denied before it is sent.
     """
 
     run_id: str
@@ -75,91 +86,103 @@ class PassInputs:
     consent: Consent = field(default_factory=Consent)
     notes: tuple[Finding, ...] = ()
     policy: str | None = None
+    patience: Patience = field(default_factory=Patience)
+    check_domains: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """What ``run`` remembers from one pass to the next; a CronJob starts with none."""
+class _Decision:
+    """What was read, what the guardrails made of the plan for it, and all findings."""
 
-    passes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    desired: DesiredAccount
-    keys: tuple[RemoteKey, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Unread:
-    desired: DesiredAccount
-    error: ReconcilerError
+    readings: tuple[Reading, ...]
+    approval: Approval
+    findings: tuple[Finding, ...]
+    memory: Memory
 
 
 async def run_pass(inputs: PassInputs, now: datetime, memory: Memory) -> tuple[Report, Memory]:
     """Make one pass and report on it.
 
     Remote errors do not escape: an account that cannot be read is ``failed`` in the report, a change that cannot be
-    made has an outcome and a reason.
+    made has an outcome and a reason. What its `Patience` does not suffice for is ``failed`` too, as out of time.
 
     Args:
         inputs: What the files, the settings and the command line say.
         now: The time at which the pass begins, with a zone.
-        memory: What the pass before remembered.
+        memory: What the pass before remembered; a dry run neither heeds nor changes it.
     """
     clock = asyncio.get_running_loop().time
     began = clock()
-    memory = Memory(memory.passes + 1)
+    memory = replace(memory, passes=memory.passes + 1)
     mode = inputs.access.mode
     inputs.observe(PassStarted(inputs.run_id, mode, memory.passes))
-    match inputs.access:
-        case DryRun(open=open_session):
-            async with open_session() as session:
-                read, approval = await _decide(inputs, session, now)
-            plan, requests = approval.plan, session.requests
-        case Live(open=open_session):
-            async with open_session() as session:
-                read, approval = await _decide(inputs, session, now)
-                ended = await apply_plan(approval.approved, session, Run(inputs.run_id, inputs.stop, inputs.observe))
-            plan, requests = approval.plan.with_changes(ended), session.requests
-        case _:
-            assert_never(inputs.access)
+    with inputs.stop.within(inputs.patience.per_pass, OUT_OF_TIME) as stop:
+        match inputs.access:
+            case DryRun(open=open_session):
+                async with open_session() as session:
+                    decision = await _decide(inputs, session, stop, now, Memory())
+                plan, requests = decision.approval.plan, session.requests
+            case Live(open=open_session):
+                async with open_session() as session:
+                    decision = await _decide(inputs, session, stop, now, memory)
+                    ended = await _apply(inputs, decision, session, stop)
+                memory = learn(decision.memory, ended, now)
+                plan, requests = decision.approval.plan.with_changes(ended), session.requests
+            case _:
+                assert_never(inputs.access)
     seconds = clock() - began
-    report = _report(inputs, read, replace(approval, plan=plan), _Times(mode, now, now + timedelta(seconds=seconds)))
+    report = _report(inputs, decision, plan, _Times(mode, now, now + timedelta(seconds=seconds)))
     report = replace(report, requests=requests)
     with suppress(Exception):  # what was done is reported, whether or not it can be recorded
         inputs.observe(PassFinished(inputs.run_id, report, seconds))
     return report, memory
 
 
-async def _decide(
-    inputs: PassInputs, session: ReadSession, now: datetime
-) -> tuple[tuple[_Listed | _Unread, ...], Approval]:
-    """List every account side by side, plan each that could be read, and let the guardrails judge."""
-    read = tuple(await asyncio.gather(*(_list(inputs, session, account) for account in inputs.desired.accounts)))
-    plans = tuple(plan_account(listed.desired, listed.keys, now) for listed in read if isinstance(listed, _Listed))
-    approval = approve(Plan(plans, complete=len(plans) == len(read)), inputs.consent)
-    for event in _decisions(inputs, approval):
+async def _decide(inputs: PassInputs, session: ReadSession, stop: Stop, now: datetime, memory: Memory) -> _Decision:
+    """Read every account, plan each that could be read, and let memory, rules and guardrails judge."""
+    errand = Errand(
+        inputs.run_id, session, stop, inputs.observe, inputs.patience.per_account, check_domains=inputs.check_domains
+    )
+    readings, selected = await list_accounts(inputs.desired.accounts, errand)
+    complete = not any(isinstance(reading, Unread) for reading in readings)
+    listed = [reading for reading in readings if isinstance(reading, Listed)]
+    planned = [_plan(reading, now) for reading in listed]
+    plan = Plan(tuple(account for account, _ in planned), complete)
+    plan, memory, contests = recall(plan, memory, now)
+    approval = approve(plan, inputs.consent)
+    denials = (finding for _, findings in planned for finding in findings)
+    findings = (*inputs.notes, *selected, *denials, *contests, *_noted_all(approval.plan))
+    for event in _decisions(inputs, approval, findings):
         inputs.observe(event)
-    return read, approval
+    return _Decision(readings, approval, findings, memory)
 
 
-async def _list(inputs: PassInputs, session: ReadSession, desired: DesiredAccount) -> _Listed | _Unread:
-    try:
-        keys = await session.reader(desired.account).list_keys()
-    except ReconcilerError as error:
-        inputs.observe(AccountListed(inputs.run_id, desired.account, 0, error.message))
-        return _Unread(desired, error)
-    inputs.observe(AccountListed(inputs.run_id, desired.account, len(keys)))
-    return _Listed(desired, keys)
+def _plan(listed: Listed, now: datetime) -> tuple[AccountPlan, tuple[Finding, ...]]:
+    """Plan one account, and judge the plan by the rules."""
+    plan = plan_account(listed.desired, listed.keys, now)
+    if listed.domains is None:
+        return plan, ()
+    findings = unknown_domains(listed.desired, listed.domains)
+    return deny(plan, findings), findings
 
 
-def _decisions(inputs: PassInputs, approval: Approval) -> Iterable[Event]:
+async def _apply(inputs: PassInputs, decision: _Decision, session: WriteSession, stop: Stop) -> tuple[Change, ...]:
+    """Apply what was approved, each account with what reading it has left of its patience."""
+    per_account = inputs.patience.per_account
+    left = {
+        reading.desired.account: per_account - reading.seconds
+        for reading in decision.readings
+        if isinstance(reading, Listed)
+    }
+    return await apply_plan(decision.approval.approved, session, Run(inputs.run_id, stop, inputs.observe, left))
+
+
+def _decisions(inputs: PassInputs, approval: Approval, findings: Iterable[Finding]) -> Iterable[Event]:
     """Tell what was decided, before anything is written."""
     changes = approval.plan.changes
     applicable = sum(change.applicable for change in changes)
     yield PlanComputed(inputs.run_id, approval.plan.digest, len(changes), applicable)
-    for finding in _findings(inputs, approval.plan):
+    for finding in findings:
         yield FindingRaised(inputs.run_id, finding)
     for refusal in approval.refusals:
         yield PlanRefused(inputs.run_id, refusal)
@@ -170,9 +193,8 @@ def _decisions(inputs: PassInputs, approval: Approval) -> Iterable[Event]:
             yield ChangeSkipped(inputs.run_id, change)
 
 
-def _findings(inputs: PassInputs, plan: Plan) -> tuple[Finding, ...]:
-    remarks = (_noted(account, remark) for account in plan.accounts for remark in account.remarks)
-    return (*inputs.notes, *remarks)
+def _noted_all(plan: Plan) -> tuple[Finding, ...]:
+    return tuple(_noted(account, remark) for account in plan.accounts for remark in account.remarks)
 
 
 def _noted(account: AccountPlan, remark: Remark) -> Finding:
@@ -197,13 +219,11 @@ class _Times:
     finished: datetime
 
 
-def _report(inputs: PassInputs, read: tuple[_Listed | _Unread, ...], approval: Approval, times: _Times) -> Report:
-    planned = iter(approval.plan.accounts)
-    accounts = tuple(
-        _report_unread(result) if isinstance(result, _Unread) else report_account(next(planned)) for result in read
-    )
-    findings = tuple(map(report_finding, _findings(inputs, approval.plan)))
-    refusals = (*approval.refusals, *_late_refusals(approval))
+def _report(inputs: PassInputs, decision: _Decision, plan: Plan, times: _Times) -> Report:
+    planned = iter(plan.accounts)
+    accounts = tuple(_reported(reading, planned) for reading in decision.readings)
+    findings = tuple(map(report_finding, decision.findings))
+    refusals = (*decision.approval.refusals, *_late_refusals(decision.approval.approved.plan, plan))
     return Report(
         schema=SCHEMA,
         version=__version__,
@@ -211,7 +231,7 @@ def _report(inputs: PassInputs, read: tuple[_Listed | _Unread, ...], approval: A
         run_id=inputs.run_id,
         started_at=rfc3339(times.started),
         finished_at=rfc3339(times.finished),
-        digest=approval.plan.digest,
+        digest=plan.digest,
         policy=inputs.policy,
         accounts=accounts,
         findings=findings,
@@ -221,13 +241,21 @@ def _report(inputs: PassInputs, read: tuple[_Listed | _Unread, ...], approval: A
     )
 
 
-def _report_unread(result: _Unread) -> ReportedAccount:
-    return report_failed_account(result.desired.account, len(result.desired.keys), str(result.error))
+def _reported(reading: Reading, planned: Iterator[AccountPlan]) -> ReportedAccount:
+    match reading:
+        case Listed(desired=desired):
+            return report_account(next(planned), desired.name)
+        case Unread(desired=desired, error=error):
+            return report_unplanned_account(desired, AccountStatus.FAILED, error)
+        case Suspended(desired=desired):
+            return report_unplanned_account(desired, AccountStatus.SUSPENDED, None)
+        case _:
+            assert_never(reading)
 
 
-def _late_refusals(approval: Approval) -> Iterable[Refusal]:
+def _late_refusals(approved: Plan, ended: Plan) -> Iterable[Refusal]:
     """Give the refusals that came only when the guardian was asked again before a write."""
-    for before, after in zip(approval.approved.plan.changes, approval.plan.changes, strict=True):
+    for before, after in zip(approved.changes, ended.changes, strict=True):
         if before.applicable and after.outcome is Outcome.REFUSED:
             message = f"{after.title}: {after.reason}; {way_out('guardian')}"
             yield Refusal("guardian", message, after.account, after.key_id)

@@ -14,11 +14,12 @@ from reconciler.ahasend.client import ClientConfig, Endpoint, open_reads, open_w
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.core.events import Event
 from reconciler.core.guardrails import Consent
+from reconciler.core.memory import Memory
 from reconciler.core.report import Report, ReportedChange
 from reconciler.emulator.faults import ConnectionDropped
 from reconciler.emulator.server import Emulator
 from reconciler.files.desired import load_desired
-from reconciler.reconcile import DryRun, Live, Memory, PassInputs, run_pass
+from reconciler.reconcile import DryRun, Live, PassInputs, Patience, run_pass
 from virtual_time import run_virtual
 
 ACCOUNT = "11111111-1111-4111-8111-111111111111"
@@ -47,6 +48,26 @@ def admin(account: str = ACCOUNT, token: str = TOKEN, **fields: Any) -> dict[str
     number = 0 if account == ACCOUNT else 900
     made = key(number, "reconciler", "api-keys:read", "api-keys:write", secret_key=token, ip_allow_list=[])
     return made | fields
+
+
+FAMILY_MANAGER = (
+    "api-keys:read",
+    "api-keys:write",
+    "sub-accounts:read",
+    "sub-account-api-keys:read",
+    "sub-account-api-keys:write",
+)
+
+
+def below(number: int) -> str:
+    """The id of the story's n-th sub account."""
+    return f"bbbbbbbb-0000-4000-8000-{number:012}"
+
+
+def sub_account(number: int, name: str, *keys: dict[str, Any], status: str = "active") -> dict[str, Any]:
+    """A sub account of the seed, which owns the domains that the story's account owns as well."""
+    domains = ["shop.example.com", "news.example.com"]
+    return {"id": below(number), "name": name, "status": status, "domains": domains, "keys": [*keys]}
 
 
 Tamper = Callable[[httpx.Request, httpx.Response], httpx.Response]
@@ -89,9 +110,16 @@ class World:
     rate: float = 1e6
     burst: int = 10**6
     more_accounts: tuple[dict[str, Any], ...] = ()
+    manager: tuple[str, ...] = ("api-keys:read", "api-keys:write")
+    sub_accounts: tuple[dict[str, Any], ...] = ()
+    patience: Patience = field(default_factory=Patience)
+    check_domains: bool = False
+    memory: Memory = field(default_factory=Memory)
+    now: datetime = NOON
 
     def __post_init__(self) -> None:
-        account = {"id": ACCOUNT, "domains": list(self.domains), "keys": [admin(), *self.keys]}
+        keys = [admin(scopes=list(self.manager)), *self.keys]
+        account = {"id": ACCOUNT, "domains": list(self.domains), "keys": keys, "sub_accounts": [*self.sub_accounts]}
         self.emulator = Emulator({"accounts": [account, *self.more_accounts]}, rate=1e6, burst=10**6, now=lambda: NOON)
         self.write(self.text)
 
@@ -108,12 +136,19 @@ class World:
         return self._pass(DryRun(lambda: open_reads(self._config)), consent)
 
     def apply(self, **consent: Any) -> Report:
+        """One pass as of ``apply``: without a memory."""
+        self.memory = Memory()
+        return self.run(**consent)
+
+    def run(self, **consent: Any) -> Report:
+        """One more pass as of ``run``: it remembers the one before."""
         return self._pass(Live(lambda: open_writes(self._config)), consent)
 
     def account(self, account: str = ACCOUNT) -> dict[str, dict[str, Any]]:
-        """The account's keys as a seed shows them, by id."""
-        accounts = {one["id"]: one for one in self.emulator.dump()["accounts"]}
-        return {one["id"]: one for one in accounts[account]["keys"]}
+        """The keys of an account or sub account as a seed shows them, by id."""
+        accounts = self.emulator.dump()["accounts"]
+        every = [*accounts, *(below for one in accounts for below in one["sub_accounts"])]
+        return {one["id"]: one for found in every if found["id"] == account for one in found["keys"]}
 
     def remote(self, number: int) -> dict[str, Any]:
         return self.account()[key_id(number)]
@@ -139,15 +174,24 @@ class World:
                 Paces(self.rate, self.burst),
                 stop,
                 self._told,
-                lambda account: self.tokens[account.credential],
+                lambda account, refused: self.tokens[account.credential],
                 make_transport=lambda: InProcess(self.emulator, self.before, self.after),
             )
             loaded = load_desired([self.folder], lambda name: None)
             consent.setdefault("self_keys", {None: key_id(0)})
             inputs = PassInputs(
-                "run", loaded.state, access, self._told, stop, Consent(**consent), loaded.findings, policy=None
+                "run",
+                loaded.state,
+                access,
+                self._told,
+                stop,
+                Consent(**consent),
+                loaded.findings,
+                policy=None,
+                patience=self.patience,
+                check_domains=self.check_domains,
             )
-            report, _ = await run_pass(inputs, NOON, Memory())
+            report, self.memory = await run_pass(inputs, self.now, self.memory)
             return report
 
         return run_virtual(work())

@@ -1,0 +1,239 @@
+"""What accounts have: their sub accounts and domains, side by side, within bounds of time."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from reconciler.core.events import AccountListed
+from reconciler.core.report import AccountStatus, Report, exit_code
+from reconciler.reconcile import Patience
+from world import ACCOUNT, FAMILY_MANAGER, World, below, change_of, key, outcomes, sub_account
+
+SEND = "messages:send:all"
+SHOP = "messages:send:{shop.example.com}"
+FAMILY = """
+sub_accounts:
+  - select: {name: "Acme *"}
+    keys: [{name: sender, scopes: ["messages:send:all"]}]
+"""
+DRIFTED = "domains:read"
+
+
+def family(tmp_path: Path, *sub_accounts: dict[str, Any], files: str = FAMILY, **fields: Any) -> World:
+    fields = {"manager": FAMILY_MANAGER} | fields
+    return World(tmp_path, [], files, sub_accounts=sub_accounts, **fields)
+
+
+def statuses(report: Report) -> dict[str | None, str]:
+    return {account.sub_account_name: account.status.value for account in report.accounts}
+
+
+def errors(report: Report) -> dict[str | None, str | None]:
+    return {account.sub_account_name: account.error for account in report.accounts}
+
+
+def test_sub_accounts_are_reconciled(tmp_path: Path) -> None:
+    """One pass with the parent's credential heals the keys of every selected sub account, and of no other."""
+    drifted = [key(number, "sender", SEND, DRIFTED) for number in (1, 2, 3)]
+    names = ("Acme East", "Acme West", "Beta")
+    world = family(tmp_path, *(sub_account(n, name, drifted[n]) for n, name in enumerate(names)))
+    report = world.apply()
+    assert [change.outcome.value for change in report.changes] == ["applied", "applied"]
+    assert statuses(report) == {None: "ok", "Acme East": "ok", "Acme West": "ok"}
+    assert [world.account(below(n))[drifted[n]["id"]]["scopes"] for n in range(3)] == [[SEND], [SEND], [SEND, DRIFTED]]
+    assert {change.account_id for change in world.emulator.history} == {below(0), below(1)}
+    # The parent's keys, its sub accounts, and two lists of keys; then each key before its PUT.
+    assert (report.requests.GET, report.requests.PUT) == (6, 2)
+    assert world.plan().changes == ()
+
+
+def test_each_sub_account_is_told(tmp_path: Path) -> None:
+    """The event of a listing names the sub account, and the report's account its id and its name."""
+    world = family(tmp_path, sub_account(1, "Acme East", key(1, "sender", SEND)))
+    report = world.plan()
+    listed = [event for event in world.events if isinstance(event, AccountListed)]
+    assert [(event.account.sub_account_id, event.name, event.keys) for event in listed] == [
+        (None, None, 1),
+        (below(1), "Acme East", 1),
+    ]
+    assert [(account.account_id, account.sub_account_id) for account in report.accounts] == [
+        (ACCOUNT, None),
+        (ACCOUNT, below(1)),
+    ]
+
+
+def test_suspended_sub_accounts_are_left_alone(tmp_path: Path) -> None:
+    """A suspended one is a condition, not an error: nothing is asked of it, nothing planned, and the exit code is 0."""
+    world = family(
+        tmp_path,
+        sub_account(1, "Acme East", key(1, "sender", SEND)),
+        sub_account(2, "Acme West", key(2, "sender", DRIFTED), status="suspended"),
+        sub_account(3, "Acme South", key(3, "sender", DRIFTED), status="parent-suspended"),
+    )
+    report = world.apply()
+    assert statuses(report) == {None: "ok", "Acme East": "ok", "Acme West": "suspended", "Acme South": "suspended"}
+    assert (report.changes, report.requests.GET, exit_code(report)) == ((), 3, 0)
+    assert report.digest is not None
+
+
+def test_a_selector_that_matches_nothing_is_a_finding(tmp_path: Path) -> None:
+    """It is told with its place in the file, and the rest goes on."""
+    report = family(tmp_path, sub_account(1, "Beta", key(1, "sender", SEND))).plan()
+    (finding,) = report.findings
+    assert (finding.rule, finding.severity.value, finding.account_id) == ("select-matches-nothing", "warn", ACCOUNT)
+    assert finding.source is not None
+    assert finding.source.line == 5
+    assert report.summary.findings.warn == 1
+
+
+def test_a_clash_fails_its_sub_account_alone(tmp_path: Path) -> None:
+    """Where rules want one name twice, that sub account is failed with both places, and the others go on."""
+    files = (
+        FAMILY
+        + """\
+  - select: {name: "* East"}
+    keys: [{name: sender, scopes: ["messages:send:all"]}]
+"""
+    )
+    drifted = (
+        sub_account(1, "Acme East", key(1, "sender", DRIFTED)),
+        sub_account(2, "Acme West", key(2, "sender", SEND)),
+    )
+    report = family(tmp_path, *drifted, files=files).apply()
+    assert statuses(report) == {None: "ok", "Acme East": "failed", "Acme West": "ok"}
+    assert "the key sender is wanted twice, at " in str(errors(report)["Acme East"])
+    assert (report.changes, report.digest, exit_code(report)) == ((), None, 4)
+
+
+def test_a_sub_account_that_cannot_be_read(tmp_path: Path) -> None:
+    """Its failure stops no other; it is failed with the reason, the digest is gone, and the exit code says 4."""
+    world = family(
+        tmp_path, *(sub_account(n, f"Acme {n}", key(n, "sender", SEND, DRIFTED)) for n in (1, 2, 3)), rate=10.0
+    )
+    world.faults({"method": "GET", "path": f"*{below(1)}*", "do": {"status": 503}})
+    report = world.apply()
+    assert statuses(report) == {None: "ok", "Acme 1": "failed", "Acme 2": "ok", "Acme 3": "ok"}
+    assert "503" in str(errors(report)["Acme 1"])
+    assert [change.outcome.value for change in report.changes] == ["applied", "applied"]
+    assert exit_code(report) == 4
+
+
+@pytest.mark.parametrize("path", ["*/sub-accounts", f"*/{ACCOUNT}/api-keys"])
+def test_a_list_that_cannot_be_read_fails_the_whole_family(tmp_path: Path, path: str) -> None:
+    """Without the list of sub accounts nothing is planned, neither for them nor for their parent."""
+    world = family(tmp_path, sub_account(1, "Acme East", key(1, "sender", DRIFTED)))
+    world.faults({"method": "GET", "path": path, "do": {"status": 403}})
+    report = world.apply()
+    assert statuses(report) == {None: "failed"}
+    assert (report.changes, world.puts, exit_code(report)) == ((), 0, 1)
+
+
+def test_a_missing_permission_is_named(tmp_path: Path) -> None:
+    """A credential that may not list sub accounts is told which scope it lacks."""
+    report = family(tmp_path, manager=("api-keys:read", "api-keys:write")).plan()
+    assert "sub-accounts:read" in str(errors(report)[None])
+
+
+def test_unknown_domains_are_denied(tmp_path: Path) -> None:
+    """With --check-domains a scope for a domain that is not the account's holds its change back before any PUT."""
+    files = f"""
+    defaults: {{ip_allow_list: [203.0.113.0/24]}}
+    keys:
+      - {{name: shop, scopes: ["{SHOP}"]}}
+      - {{name: gone, scopes: ["messages:send:{{gone.example.com}}"]}}
+    """
+    keys = [key(1, "shop", SHOP, DRIFTED), key(2, "gone", DRIFTED)]
+    world = World(tmp_path, keys, files, manager=(*FAMILY_MANAGER, "domains:read"), check_domains=True)
+    report = world.apply()
+    assert outcomes(report) == {"shop": "applied", "gone": "denied"}
+    assert str(change_of(report, "gone").reason).startswith(
+        "unknown-domain: gone is to have scopes for gone.example.com"
+    )
+    assert (report.summary.findings.deny, exit_code(report), world.puts) == (1, 3, 1)
+    assert world.plan().summary.denied == 1
+
+
+def test_domains_that_cannot_be_read(tmp_path: Path) -> None:
+    """Asked to check domains, a credential that may not list them plans nothing: what is asked for cannot be judged."""
+    report = World(tmp_path, [key(1, "shop", DRIFTED)], "keys: []", check_domains=True).apply()
+    assert "domains:read" in str(errors(report)[None])
+    assert (report.accounts[0].status, exit_code(report)) == (AccountStatus.FAILED, 1)
+
+
+def test_domains_are_not_asked_for_otherwise(tmp_path: Path) -> None:
+    """Without the option the scope goes to the API, which refuses it; the key is failed with its place in the file."""
+    files = 'keys: [{name: gone, scopes: ["messages:send:{gone.example.com}"]}]'
+    report = World(tmp_path, [key(2, "gone", DRIFTED)], files).apply()
+    assert outcomes(report) == {"gone": "failed"}
+    reason = str(change_of(report, "gone").reason)
+    assert "400" in reason
+    assert "keys.yaml:3:8" in reason
+
+
+def slow(world: World, part: str, seconds: float) -> None:
+    """Let each request to a path with ``part`` in it take so many seconds."""
+    world.faults({"method": "*", "path": f"*{part}*", "do": {"delay": f"{seconds:g}s"}})
+
+
+def test_an_account_out_of_time(tmp_path: Path) -> None:
+    """A sub account that takes longer than it may is failed as out of time, and the others are not held up."""
+    subs = (sub_account(n, f"Acme {n}", key(n, "sender", SEND, DRIFTED)) for n in (1, 2, 3))
+    world = family(tmp_path, *subs, patience=Patience(per_account=5.0))
+    slow(world, below(1), 60)
+    report = world.apply()
+    assert statuses(report) == {None: "ok", "Acme 1": "failed", "Acme 2": "ok", "Acme 3": "ok"}
+    assert errors(report)["Acme 1"] == (
+        "out of time: it was not read whole\n"
+        "  hint: is the API slow, or --rate too low for so many keys? See --account-timeout and --pass-timeout"
+    )
+    assert [change.outcome.value for change in report.changes] == ["applied", "applied"]
+
+
+def test_changes_out_of_time(tmp_path: Path) -> None:
+    """What an account's time does not suffice for is failed as out of time, and done by the next pass."""
+    keys = [key(number, f"k{number:02}", SEND, DRIFTED) for number in range(1, 31)]
+    entries = "\n".join(f'  - {{name: k{number:02}, scopes: ["{SEND}"]}}' for number in range(1, 31))
+    world = World(tmp_path, keys, f"keys:\n{entries}", rate=10.0, burst=1, patience=Patience(per_account=4.0))
+    allowed = frozenset({"max-changes"})
+    report = world.apply(allowed=allowed)
+    done = report.summary.applied
+    assert 15 <= done <= 20
+    assert {change.reason for change in report.changes} == {None, "out of time"}
+    assert (report.summary.failed, exit_code(report)) == (30 - done, 4)
+    assert world.puts == done
+    second = world.apply(allowed=allowed)
+    assert second.summary.applied + done == 30
+
+
+def test_a_pass_out_of_time(tmp_path: Path) -> None:
+    """The whole pass has a limit as well: what was not read by then is failed, whichever account it belongs to."""
+    subs = (sub_account(n, f"Acme {n:03}", key(n, "sender", SEND)) for n in range(100))
+    world = family(tmp_path, *subs, rate=10.0, burst=1, patience=Patience(per_pass=5.0))
+    report = world.apply()
+    read = [account for account in report.accounts if account.status is AccountStatus.OK]
+    assert 40 <= len(read) <= 52
+    assert len(report.accounts) == 101
+    assert exit_code(report) == 4
+
+
+def test_few_sub_accounts_are_under_way_at_a_time(tmp_path: Path) -> None:
+    """However many there are, no more requests are in flight than there are connections."""
+    under_way = most = 0
+
+    def before(_request: httpx.Request) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+
+    def after(_request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        nonlocal under_way
+        under_way -= 1
+        return response
+
+    subs = (sub_account(n, f"Acme {n:03}", key(n, "sender", SEND)) for n in range(200))
+    world = family(tmp_path, *subs, before=before, after=after)
+    slow(world, "", 0.05)
+    assert world.plan().summary.unchanged == 200
+    assert 8 < most <= 16
