@@ -185,9 +185,8 @@ def _pass_line(
     match event:
         case PassStarted(_, mode, number):
             return LogLevel.INFO, "pass.started", {"mode": mode, "number": number}
-        case AccountListed(_, account, keys, error):
-            level = LogLevel.INFO if error is None else LogLevel.ERROR
-            return level, "account.listed", {**_account(account), "keys": keys, "error": error}
+        case AccountListed():
+            return _listed(event)
         case PlanComputed(_, digest, changes, applicable):
             fields = {"digest": digest, "changes": changes, "applicable": applicable}
             return LogLevel.INFO, "plan.computed", fields
@@ -216,6 +215,14 @@ def _change_line(event: ChangeStarted | ChangeApplied | ChangeFailed | ChangeSki
             return level, "change.skipped", _change(change)
         case _:
             assert_never(event)
+
+
+def _listed(event: AccountListed) -> _Line:
+    """Tell of one account; of a sub account in good order only at ``debug``, since there may be thousands of them."""
+    name = {} if event.name is None else {"sub_account_name": event.name}
+    fields = {**_account(event.account), **name, "keys": event.keys, "error": event.error}
+    good = LogLevel.INFO if event.account.sub_account_id is None else LogLevel.DEBUG
+    return good if event.error is None else LogLevel.ERROR, "account.listed", fields
 
 
 def _account(account: AccountRef | None) -> dict[str, str | None]:

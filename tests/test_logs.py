@@ -38,6 +38,7 @@ from reconciler.logs import LogFormat, LogLevel, log_observer
 
 RUN = "4f1c"
 ACCOUNT = AccountRef("d3b0", "acme", "production")
+PARENT = AccountRef("d3b0", None, "production")
 CHANGE = Change(
     account=ACCOUNT,
     action=Action.UPDATE,
@@ -81,7 +82,7 @@ STORY: tuple[Event, ...] = (
     ConfigReloaded(1, 12),
     PassStarted(RUN, Mode.APPLY, 1),
     RequestRetried("d3b0", "GET", "503 Service Unavailable", 1, 0.5),
-    AccountListed(RUN, ACCOUNT, 14),
+    AccountListed(RUN, ACCOUNT, 14, None, "Acme East"),
     PlanComputed(RUN, "sha256:ab", 2, 1),
     FindingRaised(RUN, FINDING),
     PlanRefused(RUN, Refusal("max-changes", "9 changes are more than 5", ACCOUNT, None, 5, 9)),
@@ -213,8 +214,10 @@ def test_what_there_is_not_is_null_or_absent() -> None:
         (ChangeSkipped(RUN, CHANGE.ended(Outcome.SKIPPED)), "warning"),
         (ChangeSkipped(RUN, CHANGE.ended(Outcome.PAUSED)), "info"),
         (ChangeStarted(RUN, CHANGE), "info"),
-        (AccountListed(RUN, ACCOUNT, 0, "403"), "error"),
-        (AccountListed(RUN, ACCOUNT, 3), "info"),
+        (AccountListed(RUN, PARENT, 0, "403"), "error"),
+        (AccountListed(RUN, PARENT, 3), "info"),
+        (AccountListed(RUN, ACCOUNT, 0, "403", "Acme East"), "error"),
+        (AccountListed(RUN, ACCOUNT, 3, None, "Acme East"), "debug"),
         (FindingRaised(RUN, FINDING), "error"),
         (FindingRaised(RUN, Finding("r", Severity.WARN, "m")), "warning"),
         (FindingRaised(RUN, Finding("r", Severity.NOTE, "m")), "info"),
@@ -232,6 +235,21 @@ def test_less_serious_lines_are_left_out() -> None:
     """At level warning nothing below it is written, at level error only errors."""
     assert {line["level"] for line in logged(*STORY, level=LogLevel.WARNING)} == {"warning", "error"}
     assert {line["level"] for line in logged(*STORY, level=LogLevel.ERROR)} == {"error"}
+
+
+def test_thousands_of_sub_accounts_do_not_drown_the_rest() -> None:
+    """At level info the sub accounts in good order leave no line; the one that could not be read is named."""
+    below = [AccountListed(RUN, AccountRef("d3b0", f"s-{n}"), 3, None, f"Acme {n}") for n in range(1000)]
+    broken = AccountListed(RUN, AccountRef("d3b0", "s-x"), 0, "403 Forbidden", "Acme X")
+    (line,) = logged(*below, broken, level=LogLevel.INFO)
+    assert [line[name] for name in ("sub_account_id", "sub_account_name", "keys")] == ["s-x", "Acme X", 0]
+    assert len(logged(*below, level=LogLevel.DEBUG)) == 1000
+
+
+def test_an_account_has_no_sub_account_in_its_line() -> None:
+    """Neither the id nor the name of a sub account is there where there is none."""
+    (line,) = logged(AccountListed(RUN, PARENT, 3))
+    assert list(line)[3:] == ["run_id", "account_id", "keys", "error"]
 
 
 SECRET = 'tok"en\n-12345'
@@ -291,6 +309,7 @@ def test_the_console_shows_a_hostile_label_escaped() -> None:
     text = shown(ChangeStarted(HOSTILE, change))
     assert text.endswith("\n")
     assert text[:-1].isprintable()
+    assert shown(AccountListed(RUN, ACCOUNT, 3, None, HOSTILE))[:-1].isprintable()
     assert "'before': 'a\\n{}\\r\\x1b[31m\\u202e\\x85\\u2028\\x00b'" in text
 
 

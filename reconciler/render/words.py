@@ -3,12 +3,13 @@
 Texts from files and from the server come out as they are: to escape them is the rendering's affair.
 """
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from reconciler.core.changes import Action, Delta, ListDiff, Outcome
 from reconciler.core.networks import ANYWHERE, FENCE
-from reconciler.core.report import AccountStatus, Mode, Report, ReportedChange
+from reconciler.core.report import AccountStatus, Mode, Report, ReportedAccount, ReportedChange
 from reconciler.core.scopes import ScopeSet, parse_scope
 
 
@@ -91,7 +92,7 @@ def summary(report: Report) -> str:
     elif report.mode is Mode.PLAN:
         told = f"Plan: {_intended(report)}"
     else:
-        told = f"Applied {report.summary.applied} of {number(len(report.changes), 'change')}"
+        told = f"Applied {report.summary.applied} of {number(len(report.changes), 'change')}{_where(report)}"
     return "; ".join([told, *_remainder(report)]) + "."
 
 
@@ -101,10 +102,25 @@ def in_sync(report: Report) -> bool:
     return not (failed or report.changes or report.refusals)
 
 
+def _accounts(accounts: Iterable[ReportedAccount]) -> str:
+    """Count accounts and, where there are any, sub accounts: ``1 account and 20 sub accounts``."""
+    below = [account.sub_account_id is not None for account in accounts]
+    counts = ((below.count(False), "account"), (below.count(True), "sub account"))
+    return " and ".join(number(count, what) for count, what in counts if count) or number(0, "account")
+
+
 def _read(report: Report) -> str:
     """Say how many keys were compared, in how many accounts."""
     read = [account for account in report.accounts if account.status is AccountStatus.OK]
-    return f"{number(report.summary.unchanged, 'key')} in {number(len(read), 'account')}"
+    return f"{number(report.summary.unchanged, 'key')} in {_accounts(read)}"
+
+
+def _where(report: Report, outcomes: Collection[Outcome] = tuple(Outcome)) -> str:
+    """Say how many accounts some changes touch, if there are sub accounts: a rule may reach many of them."""
+    if all(account.sub_account_id is None for account in report.accounts):
+        return ""
+    touched = [account for account in report.accounts if any(c.outcome in outcomes for c in account.changes)]
+    return f" in {_accounts(touched)}" if touched else ""
 
 
 def _audit(report: Report) -> str:
@@ -112,27 +128,31 @@ def _audit(report: Report) -> str:
     found = (("deny", counts.deny), ("warn", counts.warn), ("note", counts.note))
     judged = sum(account.keys.actual for account in report.accounts)
     told = ", ".join(f"{count} {severity}" for severity, count in found if count) or "nothing found"
-    return f"Audit: {told} in {number(judged, 'key')}"
+    read = [account for account in report.accounts if account.status is AccountStatus.OK]
+    of = f" of {_accounts(read)}" if any(account.sub_account_id is not None for account in read) else ""
+    return f"Audit: {told} in {number(judged, 'key')}{of}"
 
 
 def _intended(report: Report) -> str:
     planned = [change.action for change in report.changes if change.outcome is Outcome.PLANNED]
     told = [f"{planned.count(action)} to {action}" for action in Action if action in planned]
-    return ", ".join(told) or "nothing to change"
+    return ", ".join(told) + _where(report, (Outcome.PLANNED,)) if told else "nothing to change"
 
 
 def _remainder(report: Report) -> list[str]:
     """Count what was not done, and what there was nothing to do about."""
     counts = report.summary
     held_back = counts.refused + counts.denied + counts.skipped
-    failed = sum(account.status is AccountStatus.FAILED for account in report.accounts)
+    failed = [account for account in report.accounts if account.status is AccountStatus.FAILED]
+    suspended = sum(account.status is AccountStatus.SUSPENDED for account in report.accounts)
     told = (
-        (failed, f"{number(failed, 'account')} FAILED"),
+        (failed, f"{_accounts(failed)} FAILED"),
         (counts.failed, f"{counts.failed} failed"),
         (counts.stale, f"{counts.stale} stale"),
         (held_back, f"{held_back} held back"),
         (counts.paused, f"{counts.paused} paused"),
         (counts.unchanged and not in_sync(report), f"{counts.unchanged} unchanged"),
         (counts.unmanaged, f"{counts.unmanaged} unmanaged"),
+        (suspended, f"{number(suspended, 'sub account')} suspended"),
     )
-    return [text for count, text in told if count]
+    return [text for applies, text in told if applies]

@@ -116,6 +116,7 @@ DUMPED = {
             "unmanaged": [
                 {"key_id": "k-9", "label": "old", "scopes": ["domains:read"], "ip_allow_list": [], "last_used_at": None}
             ],
+            "sub_account_name": None,
         }
     ],
     "findings": [
@@ -180,6 +181,25 @@ def test_a_report_is_written_in_this_shape_and_order() -> None:
 def test_a_report_loads_back_into_the_same_value() -> None:
     """What was written is read as the same value, with its tuples and its words."""
     assert load_report(dump_report(REPORT)) == REPORT
+
+
+@pytest.mark.parametrize("name", ["Acme East", "", 'a", "b\\', "Zoë\n\x1b[2J\u202e", None])
+def test_a_sub_account_and_its_name_load_back(name: str | None) -> None:
+    """A sub account comes back with its name, whatever that holds, and suspended if it was."""
+    below = ReportedAccount("a-1", "s-1", AccountStatus.SUSPENDED, None, KeyCounts(3), sub_account_name=name)
+    report = replace(REPORT, accounts=(ACCOUNT, below))
+    text = dump_report(report)
+    assert load_report(text) == report
+    dumped = json.loads(text)["accounts"][1]
+    assert (dumped["sub_account_id"], dumped["sub_account_name"], dumped["status"]) == ("s-1", name, "suspended")
+    Draft202012Validator(report_schema()).validate(json.loads(text))
+
+
+def test_a_report_from_before_sub_accounts_had_names_loads() -> None:
+    """Where the name is not there at all, the account has none."""
+    document = json.loads(json.dumps(DUMPED))
+    del document["accounts"][0]["sub_account_name"]
+    assert load_report(json.dumps(document)) == REPORT
 
 
 def test_a_label_of_a_created_key_has_no_before() -> None:
