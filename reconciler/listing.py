@@ -8,12 +8,12 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reconciler.ahasend.client import ReadSession
+from reconciler.ahasend.client import KeyReader, ReadSession
 from reconciler.ahasend.pace import Stop, in_flight
 from reconciler.core.events import AccountListed, Observer
 from reconciler.core.findings import Finding
-from reconciler.core.keys import DesiredAccount, RemoteKey
-from reconciler.core.sub_accounts import Chosen, choose
+from reconciler.core.keys import DesiredAccount, RemoteKey, RemoteSubAccount
+from reconciler.core.sub_accounts import Chosen, choose, unmatched
 from reconciler.errors import Interrupted, ReconcilerError
 
 ACCOUNTS_AT_ONCE = 16
@@ -78,9 +78,7 @@ async def list_accounts(
 
 
 async def _family(desired: DesiredAccount, errand: Errand) -> tuple[tuple[Reading, ...], tuple[Finding, ...]]:
-    """Read an account and then, where rules are there for them, its sub accounts."""
-    chosen: tuple[Chosen, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    """Read an account and, where rules are there for them, its sub accounts."""
     clock = asyncio.get_running_loop().time
     began = clock()
     with errand.stop.within(errand.seconds, OUT_OF_TIME) as stop:
@@ -88,17 +86,44 @@ async def _family(desired: DesiredAccount, errand: Errand) -> tuple[tuple[Readin
         try:
             keys = await reader.list_keys()
             domains = await reader.list_domains() if errand.check_domains else None
-            if desired.sub_accounts:
-                chosen, findings = choose(desired, await reader.list_sub_accounts())
+            read_in = clock() - began
+            _tell(desired, errand, len(keys))
+            below, findings = await _below(desired, reader, errand) if desired.sub_accounts else ((), ())
         except ReconcilerError as error:
             return (_unread(desired, error, errand),), ()
-    _tell(desired, errand, len(keys))
-    parent = Listed(desired, keys, domains, clock() - began)
+    return (Listed(desired, keys, domains, read_in), *below), findings
 
-    async def read(one: Chosen) -> Reading:
-        return await _sub_account(one, errand)
 
-    return (parent, *await in_flight(chosen, read, ACCOUNTS_AT_ONCE)), findings
+async def _below(
+    desired: DesiredAccount, reader: KeyReader, errand: Errand
+) -> tuple[tuple[Reading, ...], tuple[Finding, ...]]:
+    """Read the sub accounts that rules select, each as soon as a page of their list shows it.
+
+    Listing them first would leave the pace unused meanwhile. What was read counts only once the list was read whole.
+    """
+    arrived: asyncio.Queue[Chosen | None] = asyncio.Queue()
+    listed: dict[str, RemoteSubAccount] = {}
+    readings: dict[str, Reading] = {}
+    whole: list[RemoteSubAccount] = []
+
+    def seen(page: tuple[RemoteSubAccount, ...]) -> None:
+        for chosen in choose(desired, (one for one in page if one.id not in listed)):
+            arrived.put_nowait(chosen)
+        listed.update((one.id, one) for one in page)
+
+    async def read_list() -> None:
+        whole.extend(await reader.list_sub_accounts(seen))
+        for _ in range(ACCOUNTS_AT_ONCE):
+            arrived.put_nowait(None)
+
+    async def read_what_arrived() -> None:
+        while chosen := await arrived.get():
+            readings[chosen.remote.id] = await _sub_account(chosen, errand)
+
+    work = (read_list, *[read_what_arrived] * ACCOUNTS_AT_ONCE)
+    await in_flight(work, lambda part: part(), len(work))
+    there = sorted(one.id for one in whole if one.id in readings)
+    return tuple(readings[each] for each in there), unmatched(desired, whole)
 
 
 async def _sub_account(chosen: Chosen, errand: Errand) -> Reading:

@@ -25,22 +25,25 @@ class Chosen:
     clash: str | None = None
 
 
-def choose(
-    parent: DesiredAccount, listed: Iterable[RemoteSubAccount]
-) -> tuple[tuple[Chosen, ...], tuple[Finding, ...]]:
-    """Give every sub account that a rule selects, sorted by id, and a finding for each rule that selects none."""
+def choose(parent: DesiredAccount, listed: Iterable[RemoteSubAccount]) -> tuple[Chosen, ...]:
+    """Give each of these sub accounts that a rule selects, sorted by id; each is judged by itself."""
     by_id = {sub_account.id: sub_account for sub_account in listed}
     rules_of: defaultdict[str, list[SubAccountRule]] = defaultdict(list)
-    findings = []
     for rule in parent.sub_accounts:
-        named = [sub_account for sub_account in _candidates(rule, by_id) if rule.select.names(sub_account)]
-        selected = [sub_account for sub_account in named if rule.select.matches(sub_account)]
-        for sub_account in selected:
-            rules_of[sub_account.id].append(rule)
-        if not selected:
-            findings.append(_matches_nothing(parent.account, rule, named))
-    chosen = tuple(_chosen(parent.account, by_id[each], rules_of[each]) for each in sorted(rules_of))
-    return chosen, tuple(findings)
+        for sub_account in _candidates(rule, by_id):
+            if rule.select.matches(sub_account):
+                rules_of[sub_account.id].append(rule)
+    return tuple(_chosen(parent.account, by_id[each], rules_of[each]) for each in sorted(rules_of))
+
+
+def unmatched(parent: DesiredAccount, listed: Iterable[RemoteSubAccount]) -> tuple[Finding, ...]:
+    """Give a finding for each rule that selects none of all the sub accounts that there are."""
+    by_id = {sub_account.id: sub_account for sub_account in listed}
+    return tuple(
+        _matches_nothing(parent.account, rule, _candidates(rule, by_id))
+        for rule in parent.sub_accounts
+        if not any(map(rule.select.matches, _candidates(rule, by_id)))
+    )
 
 
 def _candidates(rule: SubAccountRule, by_id: dict[str, RemoteSubAccount]) -> Iterable[RemoteSubAccount]:
@@ -75,10 +78,11 @@ def _clash(keys: Sequence[KeySpec], rules: Sequence[SubAccountRule], said: Seque
     return None
 
 
-def _matches_nothing(parent: AccountRef, rule: SubAccountRule, named: Sequence[RemoteSubAccount]) -> Finding:
+def _matches_nothing(parent: AccountRef, rule: SubAccountRule, candidates: Iterable[RemoteSubAccount]) -> Finding:
     message = f"no sub account matches {rule.select}"
+    named = [sub_account.status for sub_account in candidates if rule.select.names(sub_account)]
     if named:
-        statuses = ", ".join(sorted({sub_account.status for sub_account in named}))
+        statuses = ", ".join(sorted(set(named)))
         message += f"; {len(named)} would, but for the status, which is {statuses}"
     hint = "correct what it selects, or remove it; the sub account may have been renamed or deleted"
     return Finding("select-matches-nothing", Severity.WARN, message, hint, parent, source=rule.source)

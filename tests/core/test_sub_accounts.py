@@ -17,7 +17,7 @@ from reconciler.core.keys import (
     UnmanagedAction,
     UnmanagedRule,
 )
-from reconciler.core.sub_accounts import Chosen, choose
+from reconciler.core.sub_accounts import Chosen, choose, unmatched
 
 FENCE_OTHERS = UnmanagedRule(UnmanagedAction.QUARANTINE, timedelta())
 
@@ -37,7 +37,7 @@ def rule(select: Selector, *keys: KeySpec, line: int = 1, unmanaged: UnmanagedRu
 
 
 def chosen(*rules: SubAccountRule) -> tuple[Chosen, ...]:
-    return choose(DesiredAccount(ACCOUNT, (), sub_accounts=rules), LISTED)[0]
+    return choose(DesiredAccount(ACCOUNT, (), sub_accounts=rules), LISTED)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_what_is_wanted_of_a_sub_account() -> None:
     parent = replace(ACCOUNT, credential="production")
     keys = spec("b", SHOP), spec("a", NEWS)
     rules = (rule(Selector(name="*"), keys[0], unmanaged=FENCE_OTHERS), rule(Selector(id=ACME.id), keys[1]))
-    wanted, _ = choose(DesiredAccount(parent, (), UnmanagedRule(), rules), (ACME,))
+    wanted = choose(DesiredAccount(parent, (), UnmanagedRule(), rules), (ACME,))
     assert [one.desired for one in wanted] == [
         DesiredAccount(replace(parent, sub_account_id=ACME.id), keys[::-1], FENCE_OTHERS, name="Acme East")
     ]
@@ -75,7 +75,7 @@ def test_what_is_wanted_of_a_sub_account() -> None:
 def test_unmanaged_keys_of_a_sub_account() -> None:
     """What the account does with its own unmanaged keys says nothing about those of its sub accounts."""
     desired = DesiredAccount(ACCOUNT, (), FENCE_OTHERS, (rule(Selector(id=ACME.id), spec("a", SHOP)),))
-    ((one,), _) = choose(desired, (ACME,))
+    (one,) = choose(desired, (ACME,))
     assert one.desired.unmanaged == UnmanagedRule()
 
 
@@ -117,7 +117,7 @@ def test_rules_that_clash() -> None:
 def test_a_selector_that_matches_nothing(select: Selector, message: str) -> None:
     """It is a warning at the rule: a renamed customer must not be dropped in silence."""
     desired = DesiredAccount(ACCOUNT, (), sub_accounts=(rule(select, line=4), rule(Selector(name="Acme *"))))
-    _, (finding,) = choose(desired, LISTED)
+    (finding,) = unmatched(desired, LISTED)
     assert (finding.rule, finding.severity, finding.message) == ("select-matches-nothing", Severity.WARN, message)
     assert (finding.account, finding.source) == (ACCOUNT, Source("keys.yaml", 4, 5))
 
@@ -126,5 +126,5 @@ def test_ten_thousand_rules_that_each_pin_one() -> None:
     """An export has a rule for each sub account; that grows with their number, not with its square."""
     listed = [sub_account(number, f"S{number}") for number in range(10_000)]
     rules = tuple(rule(Selector(id=one.id)) for one in listed)
-    wanted, findings = choose(DesiredAccount(ACCOUNT, (), sub_accounts=rules), listed)
-    assert (len(wanted), findings) == (10_000, ())
+    desired = DesiredAccount(ACCOUNT, (), sub_accounts=rules)
+    assert (len(choose(desired, listed)), unmatched(desired, listed)) == (10_000, ())
