@@ -56,10 +56,12 @@ def test_the_sessions_are_real(
 
 
 def test_the_example_loads(shell: Shell) -> None:
-    """The desired state and the policy that README shows load."""
-    desired, policy = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    """The desired state, the rules for sub accounts and the policy that README shows load."""
+    desired, family, policy = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     shell.write(desired)
     Path("config/policy.yaml").write_text(policy)
+    assert shell.run("validate") == 0
+    shell.write(family)
     assert shell.run("validate") == 0
     assert yaml.safe_load(policy)["guardrails"]["max_changes"] == {"percent": 30, "at_least": 5}
 

@@ -1,19 +1,18 @@
 """``reconciler apply``: one pass."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import click
 
 from reconciler.cli import options
 from reconciler.cli.one_pass import make_pass
-from reconciler.cli.options import DigestType, Output
-from reconciler.cli.wiring import Options, Secrets, Wiring, make_observer
+from reconciler.cli.options import DigestType, Options, Output
+from reconciler.cli.wiring import Secrets, Wiring, make_observer
 
 
 @click.command("apply", short_help="Make one pass: plan, approve, write what differs.")
+@options.about_passes
 @options.apply_all(
-    options.desired,
-    options.policy,
     options.dry_run,
     options.allow,
     click.option(
@@ -24,21 +23,16 @@ from reconciler.cli.wiring import Options, Secrets, Wiring, make_observer
         help="Apply exactly the plan that was reviewed, or nothing.",
     ),
     options.output,
-    options.rate,
-    options.burst,
     options.log_format,
     options.log_level(None),
 )
 def command(  # noqa: PLR0913 # one parameter an option
     *,
-    desired: tuple[Path, ...],
-    policy: Path | None,
+    about: Options,
     dry_run: bool,
     allow: tuple[str, ...],
     digest: str | None,
     output: tuple[Output, ...],
-    rate: float,
-    burst: int,
     log_format: str | None,
     log_level: str | None,
 ) -> int:
@@ -50,7 +44,7 @@ def command(  # noqa: PLR0913 # one parameter an option
     """
     secrets = Secrets()
     wiring = Wiring(
-        Options(desired, policy, rate, burst, dry_run, frozenset(allow), digest),
+        replace(about, dry_run=dry_run, allowed=frozenset(allow), digest=digest),
         make_observer(log_format, log_level, secrets),
         secrets,
     )

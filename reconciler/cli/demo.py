@@ -18,10 +18,11 @@ from reconciler.cli.options import DEFAULT_DESIRED, Output, OutputFormat
 from reconciler.cli.output import write_report, write_stdout
 from reconciler.core.events import ChangeApplied, Event, Observer
 from reconciler.core.guardrails import Consent
+from reconciler.core.memory import Memory
 from reconciler.core.report import Report, exit_code
 from reconciler.daemon.service import Schedule, Service
 from reconciler.files.desired import load_desired
-from reconciler.reconcile import DryRun, Live, Memory, PassInputs, run_pass
+from reconciler.reconcile import DryRun, Live, PassInputs, run_pass
 
 if TYPE_CHECKING:
     from reconciler.emulator.server import Emulator
@@ -143,7 +144,7 @@ class _Story:
         return PassInputs("demo", loaded.state, access, observe, stop or Stop(), consent, loaded.findings)
 
     def _config(self) -> ClientConfig:
-        return ClientConfig(Endpoint(self._endpoint), self._paces, Stop(), _ignore, lambda _account: DEMO_KEY)
+        return ClientConfig(Endpoint(self._endpoint), self._paces, Stop(), _ignore, lambda _account, _refused: DEMO_KEY)
 
     def _open_reads(self) -> AbstractAsyncContextManager[ReadSession]:
         return open_reads(self._config())

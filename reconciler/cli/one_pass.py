@@ -7,8 +7,9 @@ from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli.options import Output
 from reconciler.cli.output import check_outputs, write_report
 from reconciler.cli.wiring import Wiring, run_with_signals
+from reconciler.core.memory import Memory
 from reconciler.core.report import exit_code
-from reconciler.reconcile import Memory, run_pass
+from reconciler.reconcile import run_pass
 
 
 def make_pass(

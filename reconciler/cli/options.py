@@ -3,10 +3,11 @@
 Each has an environment variable ``RECONCILER_…``; repeatable ones are comma-separated there.
 """
 
+import functools
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +23,8 @@ DEFAULT_DESIRED = "config/keys"
 DEFAULT_POLICY = "config/policy.yaml"
 DEFAULT_RATE = 25.0
 DEFAULT_BURST = 50
+DEFAULT_ACCOUNT_TIMEOUT = "5m"
+DEFAULT_PASS_TIMEOUT = "30m"  # noqa: S105 # a length of time
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _LONGEST = 366 * 86400
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -90,6 +93,17 @@ class PathType(_Listed[Path]):
         return Path(value)
 
 
+def duration(text: str) -> timedelta:
+    """Read a number with a unit; raise ``ValueError`` for what is none, or longer than a year."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no duration: write a number and ms, s, m, h or d, such as 5m")
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if seconds > _LONGEST:
+        raise ValueError(f"{text!r} is longer than a year")
+    return timedelta(seconds=seconds)
+
+
 class DurationType(click.ParamType[timedelta]):
     """A number with a unit: ``20ms``, ``30s``, ``5m``, ``1h``."""
 
@@ -97,13 +111,10 @@ class DurationType(click.ParamType[timedelta]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """Read one duration."""
-        match = _DURATION.fullmatch(str(value))
-        if match is None:
-            self.fail(f"{value!r} is no duration: write a number and ms, s, m, h or d, such as 5m", param, ctx)
-        seconds = float(match[1]) * _UNITS[match[2]]
-        if seconds > _LONGEST:
-            self.fail(f"{value!r} is longer than a year", param, ctx)
-        return timedelta(seconds=seconds)
+        try:
+            return duration(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class SwitchType(click.types.BoolParamType):
@@ -171,6 +182,29 @@ burst = click.option(
     envvar="RECONCILER_BURST",
     help="Requests that may go at once before the rate counts; the API's limit is 200.",
 )
+_check_domains = click.option(
+    "--check-domains",
+    is_flag=True,
+    type=SwitchType(),
+    envvar="RECONCILER_CHECK_DOMAINS",
+    help="Deny scopes for domains that the account does not have; the credential needs domains:read.",
+)
+_account_timeout = click.option(
+    "--account-timeout",
+    type=DurationType(),
+    default=DEFAULT_ACCOUNT_TIMEOUT,
+    show_default=True,
+    envvar="RECONCILER_ACCOUNT_TIMEOUT",
+    help="The longest that one account, or sub account, may take in a pass; the rest fails as out of time.",
+)
+_pass_timeout = click.option(
+    "--pass-timeout",
+    type=DurationType(),
+    default=DEFAULT_PASS_TIMEOUT,
+    show_default=True,
+    envvar="RECONCILER_PASS_TIMEOUT",
+    help="The longest that a pass may take; the rest fails as out of time.",
+)
 output = click.option(
     "-o",
     "--output",
@@ -193,7 +227,7 @@ def log_level(default: str | None) -> Callable[[Decorated], Decorated]:
     shown = "" if default else "  [default: info, error on a terminal]"
     return click.option(
         "--log-level",
-        type=click.Choice(["info", "warning", "error"]),
+        type=click.Choice(["debug", "info", "warning", "error"]),
         default=default,
         show_default=default is not None,
         envvar="RECONCILER_LOG_LEVEL",
@@ -226,3 +260,40 @@ def apply_all(*options: Callable[[Any], Any]) -> Callable[[Decorated], Decorated
         return function
 
     return decorate
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says about passes."""
+
+    desired: tuple[Path, ...]
+    policy: Path | None
+    rate: float
+    burst: int
+    account_timeout: timedelta = field(default_factory=lambda: duration(DEFAULT_ACCOUNT_TIMEOUT))
+    pass_timeout: timedelta = field(default_factory=lambda: duration(DEFAULT_PASS_TIMEOUT))
+    check_domains: bool = False
+    dry_run: bool = True
+    allowed: frozenset[str] = frozenset()
+    digest: str | None = None
+
+
+def about_passes(function: Callable[..., int]) -> Callable[..., int]:
+    """Add the options that every command with passes has; the function gets them as ``about``, an `Options`."""
+
+    @functools.wraps(function)
+    def command(  # noqa: PLR0913 # one parameter an option
+        *,
+        desired: tuple[Path, ...],
+        policy: Path | None,
+        rate: float,
+        burst: int,
+        account_timeout: timedelta,
+        pass_timeout: timedelta,
+        check_domains: bool,
+        **others: Any,
+    ) -> int:
+        about = Options(desired, policy, rate, burst, account_timeout, pass_timeout, check_domains)
+        return function(about=about, **others)
+
+    return apply_all(desired, policy, _check_domains, rate, burst, _account_timeout, _pass_timeout)(command)

@@ -1,19 +1,16 @@
 """``reconciler plan``: shows what ``apply`` would do."""
 
-from pathlib import Path
-
 import click
 
 from reconciler.cli import options
 from reconciler.cli.one_pass import make_pass
-from reconciler.cli.options import Output
-from reconciler.cli.wiring import Options, Secrets, Wiring, make_observer
+from reconciler.cli.options import Options, Output
+from reconciler.cli.wiring import Secrets, Wiring, make_observer
 
 
 @click.command("plan", short_help="Show what apply would do; writes nothing.")
+@options.about_passes
 @options.apply_all(
-    options.desired,
-    options.policy,
     click.option(
         "--detailed-exitcode",
         is_flag=True,
@@ -22,19 +19,14 @@ from reconciler.cli.wiring import Options, Secrets, Wiring, make_observer
         help="Exit 2 when actual and desired differ, 3 when something is held back.",
     ),
     options.output,
-    options.rate,
-    options.burst,
     options.log_format,
     options.log_level("error"),
 )
-def command(  # noqa: PLR0913 # one parameter an option
+def command(
     *,
-    desired: tuple[Path, ...],
-    policy: Path | None,
+    about: Options,
     detailed_exitcode: bool,
     output: tuple[Output, ...],
-    rate: float,
-    burst: int,
     log_format: str | None,
     log_level: str,
 ) -> int:
@@ -43,5 +35,5 @@ def command(  # noqa: PLR0913 # one parameter an option
     Example: reconciler plan --detailed-exitcode -o text -o json=plan.json
     """
     secrets = Secrets()
-    wiring = Wiring(Options(desired, policy, rate, burst), make_observer(log_format, log_level, secrets), secrets)
+    wiring = Wiring(about, make_observer(log_format, log_level, secrets), secrets)
     return make_pass(wiring, output, tell_differences=detailed_exitcode, judge_held_back=detailed_exitcode)

@@ -1,16 +1,16 @@
 """``reconciler run``: passes on a schedule."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import click
 
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli import options
-from reconciler.cli.options import DurationType, Output
+from reconciler.cli.options import DurationType, Options, Output
 from reconciler.cli.output import check_outputs, write_report
-from reconciler.cli.wiring import Options, Secrets, Wiring, make_observer, run_with_signals
+from reconciler.cli.wiring import Secrets, Wiring, make_observer, run_with_signals
 from reconciler.core.report import Report
 from reconciler.daemon.service import Schedule, Service
 from reconciler.errors import OutputError
@@ -19,9 +19,8 @@ DEFAULT_EVERY = timedelta(minutes=5)
 
 
 @click.command("run", short_help="Make passes on a schedule until told to stop.")
+@options.about_passes
 @options.apply_all(
-    options.desired,
-    options.policy,
     click.option(
         "--every",
         type=DurationType(),
@@ -42,23 +41,18 @@ DEFAULT_EVERY = timedelta(minutes=5)
     options.dry_run,
     options.allow,
     options.output,
-    options.rate,
-    options.burst,
     options.log_format,
     options.log_level("info"),
 )
 def command(  # noqa: PLR0913 # one parameter an option
     *,
-    desired: tuple[Path, ...],
-    policy: Path | None,
+    about: Options,
     every: timedelta | None,
     jitter: timedelta | None,
     cron: str | None,
     dry_run: bool,
     allow: tuple[str, ...],
     output: tuple[Output, ...],
-    rate: float,
-    burst: int,
     log_format: str | None,
     log_level: str,
 ) -> int:
@@ -72,7 +66,7 @@ def command(  # noqa: PLR0913 # one parameter an option
     outputs = check_outputs(output) if output else ()
     secrets = Secrets()
     wiring = Wiring(
-        Options(desired, policy, rate, burst, dry_run, frozenset(allow)),
+        replace(about, dry_run=dry_run, allowed=frozenset(allow)),
         make_observer(log_format, log_level, secrets),
         secrets,
     )

@@ -12,9 +12,10 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from reconciler.ahasend.pace import Stop
 from reconciler.core.events import ConfigRejected, ConfigReloaded, DaemonStarted, DaemonStopped, Observer
+from reconciler.core.memory import Memory
 from reconciler.core.report import Report
 from reconciler.errors import FilesError, Interrupted, ReconcilerError
-from reconciler.reconcile import Memory, PassInputs, run_pass
+from reconciler.reconcile import PassInputs, run_pass
 
 _MOST_JITTER = timedelta(seconds=30)
 _SHORTEST = timedelta(seconds=1)

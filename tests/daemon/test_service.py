@@ -18,7 +18,7 @@ from reconciler.daemon.service import Schedule, Service
 from reconciler.errors import FilesError, Problem, SettingsError
 from reconciler.files.desired import load_desired
 from reconciler.reconcile import Live, PassInputs
-from world import InProcess, World, key
+from world import InProcess, World, key, key_id
 
 SHOP = "messages:send:{shop.example.com}"
 FILES = f'keys: [{{name: shop, scopes: ["{SHOP}"]}}]'
@@ -36,10 +36,10 @@ class Daemon:
         self.problems: list[Exception] = []
         self.loads = 0
         # Shorter than `every` would take, so that the story is.
-        schedule = Schedule.every(timedelta(seconds=1))
-        schedule.trigger.interval = timedelta(seconds=seconds)
-        schedule.trigger.jitter = None
-        self.service = Service(schedule, self.load, self.deliver)
+        self.schedule = Schedule.every(timedelta(seconds=1))
+        self.schedule.trigger.interval = timedelta(seconds=seconds)
+        self.schedule.trigger.jitter = None
+        self.service = Service(self.schedule, self.load, self.deliver)
 
     def load(self) -> PassInputs:
         self.loads += 1
@@ -50,7 +50,7 @@ class Daemon:
             Paces(1e6, 10**6),
             self.stop,
             self.events.append,
-            lambda account: self.world.tokens[account.credential],
+            lambda account, refused: self.world.tokens[account.credential],
             make_transport=lambda: InProcess(self.world.emulator, self.world.before, self.world.after),
         )
         desired = load_desired([self.world.folder], lambda name: None).state
@@ -82,6 +82,19 @@ async def test_a_pass_at_once_and_then_on_schedule(daemon: Daemon) -> None:
     assert [report.summary.applied for report in daemon.reports][:3] == [1, 0, 0]
     assert isinstance(daemon.events[0], DaemonStarted)
     assert daemon.told(DaemonStopped) == [DaemonStopped("asked to stop", len(daemon.reports))]
+
+
+async def test_passes_remember_those_before(daemon: Daemon) -> None:
+    """A change that somebody undoes after each pass is left alone after three times."""
+
+    def undone(report: Report) -> None:
+        daemon.reports.append(report)
+        with daemon.world.edited() as keys:
+            keys[key_id(1)]["scopes"] = ["domains:read"]
+
+    daemon.service = Service(daemon.schedule, daemon.load, undone)
+    await daemon.run_until(5)
+    assert [report.changes[0].outcome.value for report in daemon.reports][:5] == ["applied"] * 3 + ["skipped"] * 2
 
 
 async def test_what_came_during_a_pass_is_made_up_for_once(daemon: Daemon) -> None:

@@ -98,6 +98,7 @@ def _check_history(world: World, before: dict[str, dict[str, Any]], entries: Seq
     asked = {entry["id"]: entry for entry in entries}
     for change in world.emulator.history:
         entry = asked[change.key_id]
+        assert change.after is not None
         allowed = ScopeSet.parse([*before[change.key_id]["scopes"], *entry["scopes"]])
         assert not ScopeSet.parse(change.after["scopes"]).beyond(allowed)
         had = AllowList.parse(before[change.key_id]["ip_allow_list"])
