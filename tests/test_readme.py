@@ -57,7 +57,7 @@ def test_the_sessions_are_real(
 
 def test_the_example_loads(shell: Shell) -> None:
     """The desired state, the rules for sub accounts and the policy that README shows load."""
-    desired, family, policy = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    desired, policy, family = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     shell.write(desired)
     Path("config/policy.yaml").write_text(policy)
     assert shell.run("validate") == 0
