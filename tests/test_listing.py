@@ -237,3 +237,17 @@ def test_few_sub_accounts_are_under_way_at_a_time(tmp_path: Path) -> None:
     slow(world, "", 0.05)
     assert world.plan().summary.unchanged == 200
     assert 8 < most <= 16
+
+
+def test_many_changes_in_many_sub_accounts(tmp_path: Path) -> None:
+    """Writes that each read first leave room for those reads, however many are under way in however many accounts."""
+    entries = ", ".join(f'{{name: k{n}, scopes: ["{SEND}"]}}' for n in range(8))
+    files = f'sub_accounts: [{{select: {{name: "Acme *"}}, keys: [{entries}]}}]'
+    subs = [
+        sub_account(n, f"Acme {n:02}", *(key(100 * n + at, f"k{at}", DRIFTED) for at in range(8))) for n in range(1, 41)
+    ]
+    world = family(tmp_path, *subs, files=files)
+    slow(world, "", 0.05)
+    report = world.apply(allowed=frozenset({"max-changes"}))
+    assert (report.summary.applied, report.summary.failed) == (320, 0)
+    assert world.puts == 320
