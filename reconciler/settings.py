@@ -6,21 +6,86 @@ only for what AhaSend gave: nothing there may lift a hold.
 
 import os
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reconciler.core.keys import AccountRef
+from reconciler.core.keys import UUID_PATTERN, AccountRef, credential_variable
 from reconciler.errors import SettingsError, UsageError
 
 DEFAULT_ENDPOINT = "https://api.ahasend.com"
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_TOKEN = "AHASEND_API_KEY"  # noqa: S105 # the name of a variable
+_SELF_KEY = "RECONCILER_SELF_KEY_ID"
+_SETTLED = 1_000_000_000
+"""Nanoseconds after which a file shows every change: two that come sooner may bear the same time."""
 
 
-def variable(prefix: str, credential: str | None) -> str:
-    """Name the environment variable that belongs to a credential: ``production`` gives ``<prefix>_PRODUCTION``."""
-    return prefix if credential is None else f"{prefix}_{credential.upper().replace('-', '_')}"
+class Credentials:
+    """The bearer tokens that were found, by credential. One that a file may give follows that file as it changes.
+
+    A file that is unreadable, empty or gone changes nothing: perhaps it is just being replaced. Settings that are
+    loaded after that tell of it.
+    """
+
+    def __init__(self, tokens: Mapping[str | None, str], wanted: Iterable[str | None], directory: Path | None) -> None:
+        self._tokens = dict(tokens)
+        self._seen = dict.fromkeys(tokens.values())
+        self._files: dict[str | None, _SecretFile] = {}
+        if directory is not None:
+            self._files = {one: _SecretFile(directory, credential_variable(_TOKEN, one).lower()) for one in wanted}
+
+    def token(self, credential: str | None, refused: str | None = None) -> str | None:
+        """Give the token of a credential, None where there is none.
+
+        Its file is read anew where it looks different, and where the token is the one that was ``refused``.
+        """
+        held = self._tokens.get(credential)
+        file = self._files.get(credential)
+        text = file.text(unless_unchanged=held is None or held != refused) if file else None
+        if text is None:
+            return held
+        self._tokens[credential] = text
+        self._seen[text] = None
+        return text
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every token that was ever held."""
+        return tuple(self._seen)
+
+
+class _SecretFile:
+    """A file of the secrets directory; its name may be in any case, as it may be when settings are loaded."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self._directory = directory
+        self._name = name
+        self._path: Path | None = None
+        self._looks: tuple[int, ...] | None = None
+
+    def text(self, *, unless_unchanged: bool) -> str | None:
+        """Give what the file holds; None where it holds nothing, cannot be read, or looks as when it was read last."""
+        try:
+            path = self._path or self._find()
+            about = path.stat()  # of what a link leads to: Kubernetes changes the link's target
+            looks = (about.st_mtime_ns, about.st_ctime_ns, about.st_ino, about.st_size)
+            if unless_unchanged and looks == self._looks:
+                return None
+            text = path.read_text(encoding="utf-8").strip()
+        except (OSError, RuntimeError, UnicodeError):  # a RuntimeError is a link that leads to itself
+            self._path = self._looks = None
+            return None
+        self._path = path
+        self._looks = looks if time.time_ns() - max(looks[:2]) > _SETTLED else None
+        return text or None
+
+    def _find(self) -> Path:
+        for path in self._directory.iterdir():
+            if path.name.lower() == self._name and self._directory.resolve() in path.resolve().parents:
+                return path
+        raise FileNotFoundError(self._name)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -30,26 +95,26 @@ class Settings:
     Attributes:
         endpoint: The address of the API.
         account_id: ``AHASEND_ACCOUNT_ID``, if set.
-        tokens: The bearer tokens that were found, by credential.
+        credentials: The bearer tokens.
         self_keys: The id of the key that the reconciler itself uses, by credential.
         hold: Why nothing may be changed at present, if so.
     """
 
     endpoint: str
     account_id: str | None
-    tokens: dict[str | None, str]
+    credentials: Credentials
     self_keys: dict[str | None, str]
     hold: str | None
 
-    def token(self, account: AccountRef) -> str:
-        """Give the bearer token of an account.
+    def token(self, account: AccountRef, refused: str | None = None) -> str:
+        """Give the bearer token of an account; its source is read anew where the one that it gave was ``refused``.
 
         Raises:
             SettingsError: there is none.
         """
-        name = variable("AHASEND_API_KEY", account.credential)
-        token = self.tokens.get(account.credential)
+        token = self.credentials.token(account.credential, refused)
         if token is None:
+            name = credential_variable(_TOKEN, account.credential)
             raise SettingsError(
                 f"no credential for account {account.account_id}: {name} is not set",
                 hint=f"set {name} in the environment, or put a file {name.lower()} into RECONCILER_SECRETS_DIR",
@@ -58,8 +123,8 @@ class Settings:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every value that must never be shown."""
-        return tuple(self.tokens.values())
+        """Every value that must never be shown, those that were rotated away included."""
+        return self.credentials.secrets
 
 
 def load_settings(credentials: Iterable[str | None]) -> Settings:
@@ -70,23 +135,21 @@ def load_settings(credentials: Iterable[str | None]) -> Settings:
         UsageError: a variable of the reconciler's own holds a value that it cannot have.
     """
     wanted = tuple(dict.fromkeys((None, *credentials)))
-    values = _read(
-        ["AHASEND_ENDPOINT", "AHASEND_ACCOUNT_ID", *(variable("AHASEND_API_KEY", credential) for credential in wanted)]
-    )
-    self_keys = {one: os.environ.get(variable("RECONCILER_SELF_KEY_ID", one)) for one in wanted}
+    token_names = {one: credential_variable(_TOKEN, one) for one in wanted}
+    values = _read(["AHASEND_ENDPOINT", "AHASEND_ACCOUNT_ID", *token_names.values()])
+    tokens = {one: token for one, name in token_names.items() if (token := values[name])}
+    self_names = {one: credential_variable(_SELF_KEY, one) for one in wanted}
     return Settings(
         endpoint=values["AHASEND_ENDPOINT"] or DEFAULT_ENDPOINT,
         account_id=values["AHASEND_ACCOUNT_ID"],
-        tokens={one: token for one in wanted if (token := values[variable("AHASEND_API_KEY", one)])},
-        self_keys={
-            one: _uuid(variable("RECONCILER_SELF_KEY_ID", one), text) for one, text in self_keys.items() if text
-        },
+        credentials=Credentials(tokens, wanted, secrets_directory()),
+        self_keys={one: _uuid(name, text) for one, name in self_names.items() if (text := os.environ.get(name))},
         hold=os.environ.get("RECONCILER_HOLD") or None,
     )
 
 
 def _uuid(name: str, text: str) -> str:
-    if not _UUID.fullmatch(text.lower()):
+    if not re.fullmatch(UUID_PATTERN, text):
         raise UsageError(f"{name} is not the id of a key", hint="write the key's UUID, as `reconciler export` shows it")
     return text.lower()
 

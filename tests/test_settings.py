@@ -1,9 +1,15 @@
 """Credentials and settings, from the environment and from files."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import time_machine
 
+from reconciler.cli.wiring import Secrets
 from reconciler.core.keys import AccountRef
 from reconciler.errors import SettingsError, UsageError
 from reconciler.settings import DEFAULT_ENDPOINT, load_settings, look_up
@@ -86,3 +92,173 @@ def test_a_self_key_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError) as caught:
         load_settings([])
     assert "pasted" not in str(caught.value)
+
+
+ACCOUNT = AccountRef("a")
+
+
+@pytest.fixture
+def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A secrets directory beside an environment that has a token of its own."""
+    monkeypatch.setenv("RECONCILER_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("AHASEND_API_KEY", "aha-sk-environment")
+    return tmp_path
+
+
+def settle() -> AbstractContextManager[object]:
+    """Go on an hour later, when nothing was written lately."""
+    return time_machine.travel(datetime.now(UTC) + timedelta(hours=1), tick=False)
+
+
+def test_a_file_that_changes_is_followed(secrets: Path) -> None:
+    """Settings in use follow their file: written anew, replaced by a rename, or put there later."""
+    file = secrets / "ahasend_api_key"
+    file.write_text("aha-sk-first")
+    settings = load_settings([])
+    assert settings.token(ACCOUNT) == "aha-sk-first"
+    file.write_text("aha-sk-again\n")  # at once, and of the same size
+    assert settings.token(ACCOUNT) == "aha-sk-again"
+    (secrets / "new").write_text("aha-sk-third")
+    (secrets / "new").rename(file)
+    assert settings.token(ACCOUNT) == "aha-sk-third"
+    assert settings.secrets == ("aha-sk-first", "aha-sk-again", "aha-sk-third")
+    assert "aha-sk" not in repr(settings)
+
+
+def test_a_file_that_comes_later(secrets: Path) -> None:
+    """A file that was not there wins over the environment once it is, in whatever case its name is."""
+    settings = load_settings([])
+    assert settings.token(ACCOUNT) == "aha-sk-environment"
+    (secrets / "AHASEND_API_KEY").write_text("aha-sk-file")
+    assert settings.token(ACCOUNT) == "aha-sk-file"
+    assert settings.token(ACCOUNT, "aha-sk-file") == "aha-sk-file"
+
+
+def test_a_mounted_secret(secrets: Path) -> None:
+    """A link whose target's directory is replaced, as Kubernetes does it, is followed, long settled as it may look."""
+    for version in ("one", "two"):
+        (secrets / f"..{version}").mkdir()
+        (secrets / f"..{version}" / "ahasend_api_key").write_text(f"aha-sk-{version}")
+    (secrets / "..data").symlink_to("..one")
+    (secrets / "ahasend_api_key").symlink_to("..data/ahasend_api_key")
+    with settle():
+        settings = load_settings([])
+        assert settings.token(ACCOUNT) == "aha-sk-one"
+        (secrets / "..next").symlink_to("..two")
+        (secrets / "..next").rename(secrets / "..data")
+        assert settings.token(ACCOUNT) == "aha-sk-two"
+
+
+def to_itself(file: Path) -> None:
+    file.unlink()
+    file.symlink_to(file.name)
+
+
+def to_a_directory(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def without_its_directory(file: Path) -> None:
+    file.unlink()
+    file.parent.rmdir()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda file: file.write_text(""),
+        lambda file: file.write_text(" \n"),
+        lambda file: file.write_bytes(b"\xff\xfe"),
+        lambda file: file.unlink(),
+        to_itself,
+        to_a_directory,
+        without_its_directory,
+    ],
+)
+def test_a_file_that_is_harmed(secrets: Path, harm: Callable[[Path], object]) -> None:
+    """A file that is empty, gone or unreadable for a moment leaves the value as it was; when it is back, it counts."""
+    file = secrets / "ahasend_api_key"
+    file.write_text("aha-sk-first")
+    settings = load_settings([])
+    assert settings.token(ACCOUNT) == "aha-sk-first"
+    harm(file)
+    assert settings.token(ACCOUNT) == "aha-sk-first"
+    assert settings.token(ACCOUNT, "aha-sk-first") == "aha-sk-first"
+    secrets.mkdir(exist_ok=True)
+    (secrets / "new").write_text("aha-sk-second")
+    if file.is_dir():
+        file.rmdir()
+    (secrets / "new").rename(file)
+    assert settings.token(ACCOUNT) == "aha-sk-second"
+
+
+def test_a_file_elsewhere(secrets: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A link out of the secrets directory is not followed."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "key"
+    elsewhere.write_text("aha-sk-elsewhere")
+    settings = load_settings([])
+    (secrets / "ahasend_api_key").symlink_to(elsewhere)
+    assert settings.token(ACCOUNT) == "aha-sk-environment"
+
+
+def test_a_settled_file_is_not_read_again(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that looks as it did, and was not written lately, is only looked at, but for a token that was refused."""
+    (secrets / "ahasend_api_key").write_text("aha-sk-first")
+    settings = load_settings([])
+    with settle():
+        assert settings.token(ACCOUNT) == "aha-sk-first"
+        monkeypatch.setattr(Path, "read_text", lambda *_args, **_kwargs: "aha-sk-second")
+        assert settings.token(ACCOUNT) == "aha-sk-first"
+        assert settings.token(ACCOUNT, "aha-sk-zeroth") == "aha-sk-first"
+        assert settings.token(ACCOUNT, "aha-sk-first") == "aha-sk-second"
+
+
+LOOKS = {"st_mtime_ns": 1, "st_ctime_ns": 2, "st_ino": 3, "st_size": 4}
+
+
+@pytest.mark.parametrize("differing", LOOKS)
+def test_looks(secrets: Path, monkeypatch: pytest.MonkeyPatch, differing: str) -> None:
+    """A file looks different where anything about it does, also what nobody can choose, as for a copied time."""
+    file = secrets / "ahasend_api_key"
+    file.write_text("aha-sk-first")
+    settings = load_settings([])
+    monkeypatch.setattr(Path, "stat", lambda _path: SimpleNamespace(**LOOKS))
+    assert settings.token(ACCOUNT) == "aha-sk-first"
+    file.write_text("aha-sk-second")
+    assert settings.token(ACCOUNT) == "aha-sk-first"
+    monkeypatch.setattr(Path, "stat", lambda _path: SimpleNamespace(**LOOKS | {differing: 5}))
+    assert settings.token(ACCOUNT) == "aha-sk-second"
+
+
+def test_a_change_that_does_not_show(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that was written just now is read again even if it looks the same: clocks of files tick slowly."""
+    file = secrets / "ahasend_api_key"
+    file.write_text("aha-sk-first")
+    settings = load_settings([])
+    about = file.stat()
+    monkeypatch.setattr(Path, "stat", lambda _path: about)
+    assert settings.token(ACCOUNT) == "aha-sk-first"
+    file.write_text("aha-sk-again")
+    assert settings.token(ACCOUNT) == "aha-sk-again"
+
+
+def test_a_refused_token_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of a process does not change: a token from there is the same after it was refused."""
+    monkeypatch.setenv("AHASEND_API_KEY", "aha-sk-environment")
+    assert load_settings([]).token(ACCOUNT, "aha-sk-environment") == "aha-sk-environment"
+
+
+def test_rotated_secrets_stay_known(secrets: Path) -> None:
+    """What logs and reports mask holds each token from the moment it is used, and those of settings loaded before."""
+    known = Secrets()
+    assert tuple(known()) == ()
+    file = secrets / "ahasend_api_key"
+    file.write_text("aha-sk-first")
+    settings = known.remember(load_settings([]))
+    assert set(known()) == {"aha-sk-first"}
+    file.write_text("aha-sk-second")
+    settings.token(ACCOUNT)
+    file.write_text("aha-sk-third")
+    known.remember(load_settings([]))
+    assert set(known()) == {"aha-sk-first", "aha-sk-second", "aha-sk-third"}

@@ -11,16 +11,16 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, assert_never
 from urllib.parse import quote
 
 from pydantic import AwareDatetime, StringConstraints, TypeAdapter, ValidationError
 
-from reconciler.ahasend.transport import Answer, Ask, Endpoint, Passing, legible
+from reconciler.ahasend.transport import Answer, Ask, Endpoint, Passing, Resource, legible
 from reconciler.core.changes import Fields
-from reconciler.core.keys import AccountRef, RemoteKey
+from reconciler.core.keys import UUID_PATTERN, AccountRef, RemoteKey, RemoteSubAccount, credential_variable
 from reconciler.core.networks import AllowList
-from reconciler.core.scopes import ScopeSet
+from reconciler.core.scopes import ScopeSet, canonical_domain
 from reconciler.errors import (
     BadAnswer,
     Forbidden,
@@ -33,7 +33,7 @@ from reconciler.errors import (
 )
 
 type_model = TypeVar("type_model")
-Uuid = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+Uuid = Annotated[str, StringConstraints(to_lower=True, pattern=UUID_PATTERN)]
 
 LONGEST_PAUSE = 60.0
 """Seconds that a server's ``Retry-After`` is followed at most."""
@@ -80,6 +80,40 @@ class WirePage:
 
 
 @dataclass(frozen=True, slots=True)
+class WireSubAccount:
+    """A sub account as its parent lists it."""
+
+    id: Uuid
+    parent_account_id: Uuid
+    name: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class WireSubAccounts:
+    """One page of a list of sub accounts."""
+
+    data: tuple[WireSubAccount, ...]
+    pagination: WirePagination
+
+
+@dataclass(frozen=True, slots=True)
+class WireDomain:
+    """A domain as its account lists it."""
+
+    account_id: Uuid
+    domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class WireDomains:
+    """One page of a list of domains."""
+
+    data: tuple[WireDomain, ...]
+    pagination: WirePagination
+
+
+@dataclass(frozen=True, slots=True)
 class WireError:
     """The body of an answer that is an error."""
 
@@ -92,12 +126,26 @@ def keys_url(endpoint: Endpoint, account: AccountRef, key_id: str | None = None)
     Raises:
         Rejected: an identifier cannot be written in an address.
     """
-    path = ["v2", "accounts", account.account_id]
+    below = () if account.sub_account_id is None else ("sub-accounts", account.sub_account_id)
+    last = () if key_id is None else (key_id,)
+    return _url(endpoint, "v2", "accounts", account.account_id, *below, "api-keys", *last)
+
+
+def list_url(endpoint: Endpoint, account: AccountRef, resource: Resource) -> str:
+    """Give the address of a list; errors as for `keys_url`.
+
+    Raises:
+        ValueError: of a sub account there is no such list; its parent's would be taken for its own.
+    """
+    if resource is Resource.KEY:
+        return keys_url(endpoint, account)
     if account.sub_account_id is not None:
-        path += ["sub-accounts", account.sub_account_id]
-    path.append("api-keys")
-    if key_id is not None:
-        path.append(key_id)
+        raise ValueError(f"{account} is a sub account: what it has beside keys cannot be listed")
+    last = "domains" if resource is Resource.DOMAIN else "sub-accounts"
+    return _url(endpoint, "v2", "accounts", account.account_id, last)
+
+
+def _url(endpoint: Endpoint, *path: str) -> str:
     try:
         # A dot is quoted as well: `..` would climb.
         return "/".join((endpoint.url, *(quote(part, safe="").replace(".", "%2E") for part in path)))
@@ -124,10 +172,30 @@ def read_page(answer: Answer, ask: Ask) -> tuple[tuple[RemoteKey, ...], WirePagi
     return tuple(_remote_key(key, ask) for key in page.data), page.pagination
 
 
+def read_sub_accounts(answer: Answer, ask: Ask) -> tuple[tuple[RemoteSubAccount, ...], WirePagination]:
+    """Give the sub accounts of a page, deleted ones included; errors as for `read_page`."""
+    page = _parsed(WireSubAccounts, answer, ask)
+    for one in page.data:
+        _must_be_of_the_account(one.parent_account_id, f"sub account {one.id}", ask)
+    return tuple(RemoteSubAccount(one.id, one.name, one.status) for one in page.data), page.pagination
+
+
+def read_domains(answer: Answer, ask: Ask) -> tuple[tuple[str, ...], WirePagination]:
+    """Give the canonical names of the domains of a page; errors as for `read_page`."""
+    page = _parsed(WireDomains, answer, ask)
+    for one in page.data:
+        _must_be_of_the_account(one.account_id, "a domain", ask)
+    return tuple(canonical_domain(one.domain) for one in page.data), page.pagination
+
+
+def _must_be_of_the_account(account_id: str, what: str, ask: Ask) -> None:
+    if account_id != ask.account.account_id.lower():
+        raise BadAnswer(f"{ask.deed}: the answer holds {what} of another account", hint=_SHAPE_HINT)
+
+
 def _remote_key(key: WireKey, ask: Ask) -> RemoteKey:
-    account = ask.account
-    if account.sub_account_id is None and key.account_id != account.account_id.lower():
-        raise BadAnswer(f"{ask.deed}: the answer holds key {key.id} of another account", hint=_SHAPE_HINT)
+    if ask.account.sub_account_id is None:
+        _must_be_of_the_account(key.account_id, f"key {key.id}", ask)
     try:
         networks = AllowList.parse(key.ip_allow_list)
     except ValueError:
@@ -225,18 +293,30 @@ def _credential_hint(account: AccountRef) -> str:
 
 def credential_name(account: AccountRef) -> str:
     """Give the name of the environment variable that holds the key used for an account."""
-    if account.credential is None:
-        return "AHASEND_API_KEY"
-    return f"AHASEND_API_KEY_{account.credential.upper().replace('-', '_')}"
+    return credential_variable("AHASEND_API_KEY", account.credential)
 
 
 def _permission_hint(ask: Ask) -> str:
-    resource = "api-keys" if ask.account.sub_account_id is None else "sub-account-api-keys"
-    action = "read" if ask.method == "GET" else "write"
+    needed = f"the scope {_needed_scope(ask)}"
+    if ask.resource is Resource.DOMAIN:
+        needed += ", which --check-domains needs"
     return (
-        f"the key in {credential_name(ask.account)} lacks the scope {resource}:{action}, or the address that this "
-        "machine calls from is not on that key's own IP allow list; the dashboard works from anywhere"
+        f"the key in {credential_name(ask.account)} lacks {needed}, or the address that this machine calls from is not "
+        "on that key's own IP allow list; the dashboard works from anywhere"
     )
+
+
+def _needed_scope(ask: Ask) -> str:
+    action = "read" if ask.method == "GET" else "write"
+    match ask.resource:
+        case Resource.KEY:
+            return f"{'api-keys' if ask.account.sub_account_id is None else 'sub-account-api-keys'}:{action}"
+        case Resource.SUB_ACCOUNT:
+            return f"sub-accounts:{action}"
+        case Resource.DOMAIN:
+            return f"domains:{action}"
+        case _:
+            assert_never(ask.resource)
 
 
 def _retry_after(answer: Answer) -> float | None:

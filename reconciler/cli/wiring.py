@@ -13,29 +13,16 @@ from typing import TypeVar
 
 from reconciler.ahasend.client import ClientConfig, Endpoint, open_reads, open_writes
 from reconciler.ahasend.pace import Paces, Stop
-from reconciler.cli.options import DEFAULT_POLICY
+from reconciler.cli.options import DEFAULT_POLICY, Options
 from reconciler.core.events import Observer
 from reconciler.core.guardrails import Consent, Limits
 from reconciler.errors import FilesError, Problem
 from reconciler.files.desired import load_desired
 from reconciler.logs import LogFormat, LogLevel, log_observer
-from reconciler.reconcile import DryRun, Live, PassInputs
+from reconciler.reconcile import DryRun, Live, PassInputs, Patience
 from reconciler.settings import Settings, load_settings, look_up
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line says about passes."""
-
-    desired: tuple[Path, ...]
-    policy: Path | None
-    rate: float
-    burst: int
-    dry_run: bool = True
-    allowed: frozenset[str] = frozenset()
-    digest: str | None = None
 
 
 class Secrets:
@@ -43,14 +30,18 @@ class Secrets:
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
+        self._settings: Settings | None = None
 
     def __call__(self) -> Iterable[str]:
-        """Give them all."""
+        """Give them all: those too that the settings in use read since they were loaded."""
+        if self._settings:
+            self._seen.update(self._settings.secrets)
         return tuple(self._seen)
 
     def remember(self, settings: Settings) -> Settings:
-        """Add what ``settings`` hold, and give them back."""
-        self._seen.update(settings.secrets)
+        """Add what ``settings`` hold and will hold, and give them back; they take the place of those before."""
+        self()
+        self._settings = settings
         return settings
 
 
@@ -88,6 +79,8 @@ class Wiring:
             consent=consent,
             notes=loaded.findings,
             policy=policy,
+            patience=Patience(self.options.pass_timeout.total_seconds(), self.options.account_timeout.total_seconds()),
+            check_domains=self.options.check_domains,
         )
 
     def client(self, settings: Settings, paces: Paces, stop: Stop) -> ClientConfig:

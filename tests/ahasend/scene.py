@@ -83,7 +83,7 @@ class Scene:
             paces=Paces(self.rate, self.burst),
             stop=self.stop,
             observe=self.events.append,
-            token=lambda _account: self.token,
+            token=lambda _account, _refused: self.token,
             make_transport=lambda: self.server,
             backoff=1.0,
         )

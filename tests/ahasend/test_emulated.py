@@ -1,6 +1,9 @@
 """The client against the emulator, which was written from the API's document and not from this client."""
 
 import asyncio
+import itertools
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -8,6 +11,7 @@ import pytest
 
 from ahasend.scene import ACCOUNT, FIELDS, SHOP, Scene, identifier, virtual
 from reconciler.ahasend import open_reads, open_writes
+from reconciler.ahasend.pace import in_flight
 from reconciler.core.changes import Fields, ListDiff, TextDiff
 from reconciler.core.keys import AccountRef
 from reconciler.emulator.faults import ConnectionDropped
@@ -137,6 +141,57 @@ async def test_refusals() -> None:
             await session.reader(AccountRef(identifier(1))).list_keys()
 
 
+def family(count: int, *scopes: str) -> dict[str, Any]:
+    """Give an account with domains and ``count`` sub accounts, every fifth of them deleted, which have a key each."""
+    statuses = ["active", "suspended", "parent-suspended", "active", "deleted"]
+    account = seed(0, scopes)["accounts"][0] | {"domains": ["shop.example.com", "news.example.com"]}
+    account["sub_accounts"] = [
+        {
+            "id": identifier(number),
+            "name": f"Acme {number}",
+            "status": statuses[number % 5],
+            "keys": [{"id": identifier(1000 + number), "label": "sender", "scopes": ["messages:send:all"]}],
+        }
+        for number in range(count)
+    ]
+    return {"accounts": [account]}
+
+
+@virtual
+async def test_family() -> None:
+    """Sub accounts, their keys and the account's domains are found as the account has them."""
+    emulator, scene = emulated(seed=family(250, "*"))
+    async with open_writes(scene.config) as session:
+        found = await session.reader(ACCOUNT).list_sub_accounts()
+        assert len({one.id for one in found}) == 200
+        assert Counter(one.status for one in found) == {"active": 100, "suspended": 50, "parent-suspended": 50}
+        assert await session.reader(ACCOUNT).list_domains() == {"shop.example.com", "news.example.com"}
+        below = AccountRef(ACCOUNT.account_id, next(one.id for one in found if one.name == "Acme 0"))
+        (sender,) = await session.reader(below).list_keys()
+        assert (sender.id, sender.send_only) == (identifier(1000), True)
+        renamed = await session.writer(below).update_key(sender.id, Fields(label=TextDiff("sender", "Sender")))
+        assert renamed.label == "Sender"
+    assert emulator.requests["GET"] == session.requests.GET
+
+
+@virtual
+async def test_what_a_family_needs() -> None:
+    """Without its scope a list is an error that names it."""
+    _, scene = emulated(seed=family(1, "api-keys:read"))
+    below = AccountRef(ACCOUNT.account_id, identifier(0))
+    async with open_writes(scene.config) as session:
+        assert len(await session.reader(ACCOUNT).list_keys()) == 2
+        for work, scope in (
+            (session.reader(ACCOUNT).list_sub_accounts(), "sub-accounts:read"),
+            (session.reader(ACCOUNT).list_domains(), "domains:read"),
+            (session.reader(below).list_keys(), "sub-account-api-keys:read"),
+            (session.writer(below).update_key(identifier(1000), FIELDS), "sub-account-api-keys:write"),
+        ):
+            with pytest.raises(Forbidden) as caught:
+                await work
+            assert f"lacks the scope {scope}" in caught.value.hint
+
+
 @virtual
 async def test_no_request_over_the_limit() -> None:
     """At the API's own rate and burst, six hundred requests at once meet no 429, and take no longer than they must."""
@@ -150,3 +205,71 @@ async def test_no_request_over_the_limit() -> None:
         )
     assert emulator.requests["statuses"] == {"200": 600}
     assert asyncio.get_running_loop().time() == pytest.approx((600 - 195) / 100, abs=0.2)
+
+
+@dataclass
+class Neighbour:
+    """The account's own mail: so many requests a second, each sent once, whatever comes back."""
+
+    emulator: Emulator
+    rate: float
+    refused: list[float] = field(default_factory=list)
+
+    async def send(self) -> None:
+        loop = asyncio.get_running_loop()
+        headers = {"Authorization": f"Bearer {Scene.token}"}
+        number, began = 0, loop.time()
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.emulator), base_url="http://mail") as client:
+            while True:
+                number += 1
+                await asyncio.sleep(began + number / self.rate - loop.time())
+                if (await client.get("/v2/ping", headers=headers)).status_code == httpx.codes.TOO_MANY_REQUESTS:
+                    self.refused.append(loop.time())
+
+
+class Watched(Lossy):
+    """Remembers when requests were asked, and which were over the limit."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        super().__init__(app=emulator)
+        self.asked: list[float] = []
+        self.refused: list[float] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        time = asyncio.get_running_loop().time()
+        self.asked.append(time)
+        answer = await super().handle_async_request(request)
+        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            self.refused.append(time)
+        return answer
+
+
+@virtual
+async def test_a_bucket_that_is_shared() -> None:
+    """Beside mail that takes 60 of 100 requests a second ours settles at what is left, and comes back when mail ends.
+
+    After the first seconds few of ours are refused, few of the mail's, and most of what is left is used.
+    """
+    loop = asyncio.get_running_loop()
+    emulator = Emulator(seed(1), clock=loop.time, latency=0.02, rate=100, burst=200)
+    watched, neighbour = Watched(emulator), Neighbour(emulator, 60)
+    config = Scene(watched, rate=100, burst=200).config
+    pace = config.paces.of(ACCOUNT)
+    async with open_reads(replace(config, attempts=50)) as session:
+
+        async def read(_number: int) -> None:
+            await session.reader(ACCOUNT).get_key(SHOP)
+
+        mail = asyncio.create_task(neighbour.send())
+        ours = asyncio.create_task(in_flight(itertools.count(), read, 16))
+        await asyncio.sleep(60)
+        mail.cancel()
+        ours.cancel()
+        await asyncio.wait({mail, ours})
+        settled = [time for time in watched.asked if time > 5]
+        assert len([time for time in watched.refused if time > 5]) < 0.05 * len(settled)
+        assert len([time for time in neighbour.refused if time > 5]) < 0.05 * 60 * 55
+        assert len(settled) > 0.7 * 40 * 55
+        assert pace.rate < 70
+        await asyncio.sleep(100)
+        assert pace.rate == 100

@@ -5,11 +5,12 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
 
-from ahasend.scene import ACCOUNT, FIELDS, SHOP, TOKEN, Scene, Server, hang, key, page, virtual, wire_key
+from ahasend.scene import ACCOUNT, BASE, FIELDS, SHOP, TOKEN, Scene, Server, hang, key, page, virtual, wire_key
 from reconciler import __version__
 from reconciler.ahasend import Endpoint, open_reads, open_writes
 from reconciler.ahasend import transport as transport_module
@@ -18,6 +19,7 @@ from reconciler.ahasend.transport import (
     Ask,
     Passing,
     ReadOnlyTransport,
+    Transports,
     WriteRefused,
     fault,
     legible,
@@ -95,9 +97,9 @@ async def test_write_barrier() -> None:
         assert not [name for name in dir(session.reader(ACCOUNT)) if "update" in name]
         line = session.reader(ACCOUNT)._line
         assert not [name for name in dir(line) if "put" in name]
-        task, _ = await line.begin(line.ask("PUT", "writing", SHOP))
+        begun = await line.begin(Ask("PUT", BASE, ACCOUNT, "writing"))
         with pytest.raises(WriteRefused):
-            await task
+            await begun.task
     assert not server.asked
     assert server.closed
 
@@ -257,7 +259,9 @@ async def test_unusable_token(token: str) -> None:
 
 def pool(endpoint: str) -> str:
     """Tell what kind of pool the real transport has for an address."""
-    inner = real_transport(Endpoint(endpoint))
+    transport = real_transport(Endpoint(endpoint))
+    assert isinstance(transport, Transports)
+    inner = transport._make()
     assert isinstance(inner, httpx.AsyncHTTPTransport)
     return type(inner._pool).__name__
 
@@ -274,6 +278,42 @@ def test_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
                 assert pool(loopback) == "AsyncConnectionPool"
             patch.setenv("NO_PROXY", ".ahasend.com")
             assert pool(api) == "AsyncConnectionPool"
+
+
+@virtual
+async def test_connections() -> None:
+    """Requests that are under way together have a connection each; afterwards the latest is used again.
+
+    That holds for a request that failed, too; and one connection that cannot be closed does not keep the others open.
+    """
+    made: list[Server] = []
+
+    async def slow(_request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(1)
+        return key()
+
+    class Stubborn(Server):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            answer = await super().handle_async_request(request)
+            return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content))
+
+        async def aclose(self) -> None:
+            await super().aclose()
+            raise httpx.CloseError("no")
+
+    def make() -> Server:
+        made.append(Stubborn(slow, httpx.ReadError("lost"), key()))
+        return made[-1]
+
+    async with open_reads(replace(Scene(Transports(make)).config, attempts=1)) as session:
+        reader = session.reader(ACCOUNT)
+        await asyncio.gather(*(reader.get_key(SHOP) for _ in range(3)))
+        with pytest.raises(Unreachable):
+            await reader.get_key(SHOP)
+        for _ in range(5):
+            await reader.get_key(SHOP)
+    assert sorted(len(server.asked) for server in made) == [1, 1, 7]
+    assert all(server.closed for server in made)
 
 
 @pytest.mark.parametrize("address", ["socks5://u:hush@proxy:1", "ftp://hush", "http://hush:port"])

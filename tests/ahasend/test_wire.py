@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +12,8 @@ import time_machine
 
 from ahasend.scene import ACCOUNT, SHOP, SUB_ACCOUNT, TOKEN, Scene, Server, key, page, refusal, virtual, wire_key
 from reconciler.ahasend import open_reads
-from reconciler.ahasend.transport import Answer, Ask, Endpoint, Passing
-from reconciler.ahasend.wire import check_status, keys_url, read_key, update_body
+from reconciler.ahasend.transport import Answer, Ask, Endpoint, Passing, Resource
+from reconciler.ahasend.wire import check_status, keys_url, list_url, read_key, update_body
 from reconciler.core.changes import Fields, ListDiff, TextDiff
 from reconciler.core.keys import AccountRef, RemoteKey
 from reconciler.core.networks import AllowList
@@ -149,6 +150,43 @@ async def test_other_account() -> None:
         assert len(await session.reader(shouted).list_keys()) == 1
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"id": "one"},
+        {"id": None},
+        {"parent_account_id": None},
+        {"name": None},
+        {"status": 1},
+    ],
+)
+@virtual
+async def test_wrong_sub_account(entry: dict[str, Any]) -> None:
+    """A sub account that is not as promised makes the list an error that names the place."""
+    whole = {"id": SHOP, "parent_account_id": ACCOUNT.account_id, "name": "Acme", "status": "active"}
+    async with open_reads(Scene(Server(page(whole | entry))).config) as session:
+        with pytest.raises(
+            BadAnswer, match=rf"^listing the sub accounts of account .*data\[0\]\.{next(iter(entry))}: "
+        ):
+            await session.reader(ACCOUNT).list_sub_accounts()
+
+
+@virtual
+async def test_what_belongs_to_others() -> None:
+    """A sub account of another parent and a domain of another account are refused; spelling does not matter."""
+    stranger, own = str(SUB_ACCOUNT.sub_account_id), ACCOUNT.account_id.upper()
+    for account_id, message in ((stranger, "of another account"), (own, "")):
+        sub_account = {"id": SHOP, "parent_account_id": account_id, "name": "Acme", "status": "active"}
+        domain = {"id": SHOP, "account_id": account_id, "domain": "shop.example.com"}
+        async with open_reads(Scene(Server(page(sub_account), page(domain))).config) as session:
+            reader = session.reader(ACCOUNT)
+            expected = pytest.raises(BadAnswer, match=message) if message else nullcontext()
+            with expected:
+                assert len(await reader.list_sub_accounts()) == 1
+            with expected:
+                assert len(await reader.list_domains()) == 1
+
+
 def test_update_body() -> None:
     """A PUT carries only the fields that differ; an empty list is sent, an absent one is not."""
     assert json.loads(update_body(Fields(label=TextDiff("a", "b")))) == {"label": "b"}
@@ -161,6 +199,12 @@ def test_addresses() -> None:
     base = "https://proxy.example.com/ahasend"
     assert keys_url(Endpoint(f"{base}/"), AccountRef("a"), "k") == f"{base}/v2/accounts/a/api-keys/k"
     assert keys_url(Endpoint(base), AccountRef("a", "s")) == f"{base}/v2/accounts/a/sub-accounts/s/api-keys"
+    for resource, path in (
+        (Resource.KEY, "api-keys"),
+        (Resource.SUB_ACCOUNT, "sub-accounts"),
+        (Resource.DOMAIN, "domains"),
+    ):
+        assert list_url(Endpoint(base), AccountRef("a"), resource) == f"{base}/v2/accounts/a/{path}"
 
 
 @pytest.mark.parametrize("key_id", ["..", "a/b", "a?b", "a#b", "a%2Fb", " ", "ä", "a\r\nb"])
@@ -223,6 +267,12 @@ def test_hints() -> None:
     assert "AHASEND_API_KEY " in meaning(401).hint
     assert "scope api-keys:read" in meaning(403).hint
     assert "scope sub-account-api-keys:write" in meaning(403, ask=Ask("PUT", "", SUB_ACCOUNT, "writing")).hint
+    assert "scope sub-account-api-keys:read" in meaning(403, ask=Ask("GET", "", SUB_ACCOUNT, "reading")).hint
+    sub_accounts = Ask("GET", "", ACCOUNT, "listing", resource=Resource.SUB_ACCOUNT)
+    assert "scope sub-accounts:read," in meaning(403, ask=sub_accounts).hint
+    domains = Ask("GET", "", ACCOUNT, "listing", resource=Resource.DOMAIN)
+    assert "scope domains:read, which --check-domains needs," in meaning(403, ask=domains).hint
+    assert "--check-domains" not in meaning(403).hint + meaning(403, ask=sub_accounts).hint
 
 
 def test_message_is_fit_to_show() -> None:
