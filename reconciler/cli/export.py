@@ -1,20 +1,24 @@
 """``reconciler export``: writes desired state from an account."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from reconciler.ahasend.client import open_reads
-from reconciler.ahasend.pace import Paces, Stop
+from reconciler.ahasend.client import ReadSession, open_reads
+from reconciler.ahasend.pace import Paces, Stop, in_flight
 from reconciler.cli import options
+from reconciler.cli.options import Options
 from reconciler.cli.output import write_stdout
-from reconciler.cli.wiring import Options, Secrets, Wiring, make_observer, run_with_signals
-from reconciler.core.keys import AccountRef
+from reconciler.cli.wiring import Secrets, Wiring, make_observer, run_with_signals
+from reconciler.core.keys import UUID_PATTERN, AccountRef, RemoteSubAccount
 from reconciler.errors import OutputError, ReconcilerError, RemoteError, SettingsError
-from reconciler.files.entries import CREDENTIAL, UUID
-from reconciler.files.export import export_account
+from reconciler.files.entries import CREDENTIAL
+from reconciler.files.export import SubAccountKeys, export_account
 from reconciler.files.whole import write_whole
+from reconciler.listing import ACCOUNTS_AT_ONCE
 from reconciler.render.words import number
 from reconciler.settings import load_settings
 
@@ -45,6 +49,14 @@ from reconciler.settings import load_settings
         envvar="RECONCILER_CREDENTIAL",
         help="Use AHASEND_API_KEY_<CREDENTIAL>, and name it in the file.",
     ),
+    click.option(
+        "--sub-accounts",
+        is_flag=True,
+        type=options.SwitchType(),
+        envvar="RECONCILER_SUB_ACCOUNTS",
+        help="Also write the keys of its sub accounts; the credential needs sub-accounts:read and "
+        "sub-account-api-keys:read.",
+    ),
     options.rate,
     options.burst,
     options.log_format,
@@ -56,6 +68,7 @@ def command(  # noqa: PLR0913 # one parameter an option
     overwrite: bool,
     account: str | None,
     credential: str | None,
+    sub_accounts: bool,
     rate: float,
     burst: int,
     log_format: str | None,
@@ -79,13 +92,34 @@ def command(  # noqa: PLR0913 # one parameter an option
         try:
             async with open_reads(wiring.client(settings, Paces(rate, burst), stop)) as session:
                 keys = await session.reader(reference).list_keys()
-        except RemoteError as error:  # the one account could not be read: as for a plan, that is an error
+                below = await _sub_accounts(session, reference) if sub_accounts else ()
+        except RemoteError as error:  # unread is not empty: no file is better than one that lacks some keys
             raise ReconcilerError(error.message, hint=error.hint) from None
-        write_whole(path, export_account(reference, keys), overwrite=overwrite)
-        write_stdout(f"wrote {number(len(keys), 'key')} to {path}\n")
+        write_whole(path, export_account(reference, keys, below), overwrite=overwrite)
+        count = len(keys) + sum(len(each.keys) for each in below)
+        write_stdout(f"wrote {number(count, 'key')}{_whose(below) if sub_accounts else ''} to {path}\n")
         return 0
 
     return run_with_signals(work)
+
+
+def _whose(below: Sequence[SubAccountKeys]) -> str:
+    left_out = sum(each.sub_account.suspended for each in below)
+    but = f", {left_out} suspended left out," if left_out else ""
+    return f" of the account and {number(len(below) - left_out, 'sub account')}{but}"
+
+
+async def _sub_accounts(session: ReadSession, account: AccountRef) -> tuple[SubAccountKeys, ...]:
+    """Read the keys of every sub account but those of the suspended, which are left alone."""
+
+    async def read(sub_account: RemoteSubAccount) -> SubAccountKeys:
+        if sub_account.suspended:
+            return SubAccountKeys(sub_account, ())
+        return SubAccountKeys(
+            sub_account, await session.reader(replace(account, sub_account_id=sub_account.id)).list_keys()
+        )
+
+    return await in_flight(await session.reader(account).list_sub_accounts(), read, ACCOUNTS_AT_ONCE)
 
 
 def _account_id(option: str | None, setting: str | None) -> str:
@@ -93,7 +127,7 @@ def _account_id(option: str | None, setting: str | None) -> str:
     account_id = (option or setting or "").strip().lower()
     if not account_id:
         raise SettingsError("no account to export", hint="set AHASEND_ACCOUNT_ID, or pass --account")
-    if re.fullmatch(UUID, account_id):
+    if re.fullmatch(UUID_PATTERN, account_id):
         return account_id
     if option:
         raise click.UsageError("--account is not a UUID")

@@ -1,12 +1,12 @@
 """Desired state: YAML files, or directories of them, to what all of them together want of each account.
 
-Everything wrong in any of the files is told at once: syntax (``document``), shape (``shape``, ``entries``), meaning
-(here and in ``keyspecs``). What is wrong in one part of a file hides nothing in the others, and looks wrong only once.
+Everything wrong in any of the files is told at once: syntax (``document``), shape (``shape``, ``entries``,
+``fitting``), meaning (here and in ``keyspecs``). What is wrong in one part of a file hides nothing in the others, and
+looks wrong only once.
 """
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path as FilePath
@@ -14,30 +14,39 @@ from typing import Any, Final, Literal
 
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.keys import (
+    UUID_PATTERN,
     AccountRef,
     DesiredAccount,
     DesiredState,
     KeySpec,
+    Selector,
     Source,
+    SubAccountRule,
     UnmanagedAction,
     UnmanagedRule,
 )
 from reconciler.errors import FilesError, Problem
-from reconciler.files.document import MAX_RUN_BYTES, Mapping, Path, Value, collector_paused, parse_all, read_text
-from reconciler.files.entries import DESIRED, NEEDS_ACCOUNT, UUID, FileEntry, UnmanagedEntry, desired_schema
+from reconciler.files.document import MAX_RUN_BYTES, Path, collector_paused, parse_all, read_text
+from reconciler.files.entries import (
+    NEEDS_ACCOUNT,
+    KeyEntry,
+    SelectEntry,
+    SubAccountEntry,
+    UnmanagedEntry,
+    desired_schema,
+)
+from reconciler.files.fitting import FittedFile, Holder, fit
 from reconciler.files.folders import find_files
 from reconciler.files.keyspecs import KeyReader, Notes, Roles
-from reconciler.files.places import place_after
-from reconciler.files.shape import Faults, Misfit, Spot, shown
+from reconciler.files.shape import Faults, Spot, shown
 
 __all__ = ["Loaded", "desired_schema", "load_desired"]
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_UNMANAGED: Final = re.compile(r"""^(?:unmanaged|"unmanaged"|'unmanaged') *: +(?=\w)""", re.MULTILINE)
-_UUID: Final = re.compile(UUID)
+_UUID: Final = re.compile(UUID_PATTERN)
 _SECRET_KEY: Final = re.compile(r"aha-sk-[A-Za-z0-9_-]{32}")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_LEFT_OUT: Final = {"state": "absent"}
+_EVERYTHING: Final = Selector()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +75,42 @@ def load_desired(
         return _Loading(lookup, unset).load(paths)
 
 
+@dataclass(frozen=True, slots=True)
+class _Unmanaged:
+    """What ``unmanaged`` says, and where."""
+
+    entry: UnmanagedEntry
+    at: Source | Spot
+
+    def rule(self, sources: dict[Spot, Source]) -> UnmanagedRule:
+        entry, at = self.entry, self.at
+        return UnmanagedRule(
+            UnmanagedAction(entry.then),
+            timedelta(**{_UNITS[entry.min_age[-1]]: int(entry.min_age[:-1])}),
+            entry.exceptions,
+            entry.include_senders,
+            sources[at] if isinstance(at, Spot) else at,
+        )
+
+
 @dataclass(slots=True)
-class _File:
-    """One file that fits. ``places`` are its keys'; of ``partial`` ones a field was left out, of ``gone`` the name."""
+class _Taken:
+    """What may be said once only, in an account or of what one ``select`` means: who said it first."""
 
-    name: str
-    entry: FileEntry
-    places: list[Source]
-    unmanaged: Source | Spot
-    partial: set[int] = field(default_factory=set)
-    gone: set[int] = field(default_factory=set)
+    names: dict[str, KeySpec] = field(default_factory=dict)
+    ids: dict[str, KeySpec] = field(default_factory=dict)
+    labels: dict[str, KeySpec] = field(default_factory=dict)
+    unmanaged: _Unmanaged | None = None
 
-    def take_places(self, document: Mapping, text: str) -> None:
-        """Take the places that mappings know, before the document's shape is known."""
-        keys, unmanaged = document.get("keys"), document.get("unmanaged")
-        if isinstance(keys, list):
-            places = ((key.line, key.column) if isinstance(key, Mapping) else (0, 0) for key in keys)
-            self.places = [Source(self.name, line, column) for line, column in places]
-        if isinstance(unmanaged, Mapping):
-            self.unmanaged = Source(self.name, unmanaged.line, unmanaged.column)
-        elif unmanaged and text[0] != "{" and len(lines := [*_UNMANAGED.finditer(text)]) == 1:
-            # Only the field itself can begin a line like this, once. A second pass over a large file is not worth it.
-            place = place_after(text[: lines[0].end()])
-            self.unmanaged = Source(self.name, place.line, place.column)
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A rule for sub accounts, until the place of its ``unmanaged`` is known."""
+
+    select: Selector
+    keys: tuple[KeySpec, ...]
+    source: Source
+    unmanaged: _Unmanaged | None
 
 
 @dataclass(slots=True)
@@ -96,14 +118,21 @@ class _Account:
     """What the files say about one account, while they are put together."""
 
     id: str
-    files: list[_File] = field(default_factory=list)
+    files: list[FittedFile] = field(default_factory=list)
     credential: tuple[str, Spot] | None = None
-    unmanaged: tuple[UnmanagedEntry, Source | Spot] | None = None
     keys: list[KeySpec] = field(default_factory=list)
+    taken: _Taken = field(default_factory=_Taken)
+    rules: list[_Rule] = field(default_factory=list)
+    selected: dict[Selector, _Taken] = field(default_factory=dict)
 
     @property
     def ref(self) -> AccountRef:
         return AccountRef(self.id, credential=self.credential[0] if self.credential else None)
+
+    @property
+    def unmanaged(self) -> Iterator[_Unmanaged]:
+        """Everything that is said of unmanaged keys, in the account and below it."""
+        return (said for said in (self.taken.unmanaged, *(rule.unmanaged for rule in self.rules)) if said)
 
 
 class _Loading:
@@ -130,14 +159,14 @@ class _Loading:
         for account in accounts:
             self._read_keys(account)
         self._faults.raise_any()
-        at_unmanaged = (account.unmanaged[1] for account in accounts if account.unmanaged)
+        at_unmanaged = (said.at for account in accounts for said in account.unmanaged)
         spots = (*(spot for _, spot in self._notes.found), *at_unmanaged)
         sources = self._faults.sources(spot for spot in spots if isinstance(spot, Spot))
         state = DesiredState(tuple(_desired(account, sources) for account in accounts))
         findings = (replace(note, source=sources[spot]) if spot else note for note, spot in self._notes.found)
         return Loaded(state, tuple(findings), tuple(found.files))
 
-    def _files(self, files: dict[str, FilePath]) -> Iterator[_File]:
+    def _files(self, files: dict[str, FilePath]) -> Iterator[FittedFile]:
         """Read the files that can be read, each text and tree dropped before the next is read."""
         size = 0
         for name, path in files.items():
@@ -159,32 +188,15 @@ class _Loading:
                 continue
             self._faults.problems += _pasted_secrets(text, name)
             self._faults.opened[name] = path
-            if file := self._fitted(name, document, text):
+            file = fit(name, document, text, self._faults)
+            self._roles.complete &= file is not None and file.roles_fit
+            if file is not None:
+                self._check_account(name, document)
                 yield file
 
     def _unread(self, *problems: Problem) -> None:
         self._faults.problems += problems
         self._roles.complete = False
-
-    def _fitted(self, name: str, document: Value, text: str) -> _File | None:
-        """Fit a document to its shape; what does not fit is reported and left out, so that the rest can be judged."""
-        file = _File(name, FileEntry(1), [], Spot(name, ("unmanaged",)))
-        if isinstance(document, Mapping):
-            file.take_places(document, text)
-        left: Any = document
-        fitted = DESIRED.read(left)
-        while isinstance(fitted, list):
-            for misfit in fitted:
-                self._faults.wrong(Spot(name, misfit.path, misfit.at_key), misfit.message)
-            touched = {misfit.path[0] for misfit in fitted if misfit.path}
-            self._roles.complete &= isinstance(left, dict) and touched.isdisjoint({"version", "roles"})
-            if not isinstance(left, dict) or "version" in touched:
-                return None
-            left = _without(left, fitted, file)
-            fitted = DESIRED.read(left)
-        file.entry = fitted
-        self._check_account(name, document)
-        return file
 
     def _check_account(self, name: str, document: Any) -> None:
         if "account" in document:
@@ -196,10 +208,10 @@ class _Loading:
         if not idle and "roles" not in document:
             self._faults.wrong(Spot(name, ()), "'account' is missing: add 'account: <uuid>'")
 
-    def _assign(self, file: _File) -> None:
+    def _assign(self, file: FittedFile) -> None:
         """Give a file to its account; one whose account is wrong gets its own, so that its keys are judged too."""
         entry = file.entry
-        if entry.account is None and not (entry.keys or entry.unmanaged):
+        if entry.account is None and not (entry.keys or entry.unmanaged or entry.sub_accounts):
             return
         spot = Spot(file.name, ("account", "id"))
         account_id = entry.account and self._account_id(entry.account.id, spot)
@@ -207,12 +219,7 @@ class _Loading:
         account.files.append(file)
         if entry.account and entry.account.credential:
             self._take_credential(account, entry.account.credential, Spot(file.name, ("account", "credential")))
-        if entry.unmanaged:
-            if account.unmanaged:
-                spot = Spot(file.name, ("unmanaged",), at_key=True)
-                self._faults.wrong(spot, "'unmanaged' of this account is already set at ", account.unmanaged[1])
-            else:
-                account.unmanaged = entry.unmanaged, file.unmanaged
+        self._take_unmanaged(file, file.own, entry.unmanaged, account.taken, "this account")
 
     def _take_credential(self, account: _Account, credential: str, spot: Spot) -> None:
         if account.credential is None:
@@ -247,27 +254,76 @@ class _Loading:
         return text
 
     def _read_keys(self, account: _Account) -> None:
-        """Read the keys of an account, dropping each file's entries once they are read."""
-        taken: dict[str, dict[str, KeySpec]] = {"name": {}, "id": {}, "label": {}}
+        """Read the keys of an account and of its rules, dropping each file's entries once they are read."""
         while account.files:
             file = account.files.pop(0)
             reader = KeyReader(file.name, file.entry, account.ref, self._roles)
-            for index, (entry, place) in enumerate(zip(file.entry.keys, file.places, strict=True)):
-                whole = index not in file.partial and index not in file.gone
-                spec = reader.read(index, entry, place, whole=whole)
-                if index in file.gone:
-                    continue
-                account.keys.append(spec)
-                spot = Spot(file.name, ("keys", index))
-                if self._is_new(spot, spec, taken) and whole and spec.id is None:
-                    self._check_labels(spot, spec, taken["label"])
+            account.keys += self._specs(file, file.own, file.entry.keys, reader, account.taken)
+            for holder, entry in zip(file.rules, file.entry.sub_accounts, strict=True):
+                account.rules.append(self._rule(file, holder, entry, reader, account))
 
-    def _is_new(self, spot: Spot, spec: KeySpec, taken: dict[str, dict[str, KeySpec]]) -> bool:
-        same_name = taken["name"].setdefault(spec.name, spec)
+    def _rule(
+        self, file: FittedFile, holder: Holder, entry: SubAccountEntry, reader: KeyReader, account: _Account
+    ) -> _Rule:
+        select = _selector(entry.select)
+        taken = _Taken()
+        if holder.path not in file.gone:
+            taken = account.selected.setdefault(select, taken)
+            self._check_select(file, holder, entry, select)
+        specs = self._specs(file, holder, entry.keys, reader, taken)
+        said = self._take_unmanaged(file, holder, entry.unmanaged, taken, "these sub accounts")
+        if not (entry.keys or said) and holder.path not in file.partial:
+            advice = "list the keys of these sub accounts, or say with 'unmanaged' what happens to those there are"
+            self._faults.wrong(Spot(file.name, (*holder.path, "keys")), f"keys: there are none: {advice}")
+        return _Rule(select, tuple(sorted(specs, key=_name)), holder.source, said)
+
+    def _check_select(self, file: FittedFile, holder: Holder, entry: SubAccountEntry, select: Selector) -> None:
+        if select == _EVERYTHING:
+            spot = Spot(file.name, (*holder.path, "select"))
+            self._faults.wrong(spot, """select: is empty: write 'name: "*"' for all sub accounts""")
+        elif select.id is None:
+            for index, key in enumerate(entry.keys):
+                if key.id is not None:
+                    spot = Spot(file.name, (*holder.path, "keys", index, "id"))
+                    advice = "write 'select: {id: <uuid>}' for the sub account that the key is in"
+                    self._faults.wrong(spot, f"id: pins one key, and this rule may select several: {advice}")
+
+    def _take_unmanaged(
+        self, file: FittedFile, holder: Holder, entry: UnmanagedEntry | None, taken: _Taken, whose: str
+    ) -> _Unmanaged | None:
+        if entry is None:
+            return None
+        said = _Unmanaged(entry, holder.unmanaged)
+        if taken.unmanaged is not None:
+            spot = Spot(file.name, (*holder.path, "unmanaged"), at_key=True)
+            self._faults.wrong(spot, f"'unmanaged' of {whose} is already set at ", taken.unmanaged.at)
+        else:
+            taken.unmanaged = said
+        return said
+
+    def _specs(
+        self, file: FittedFile, holder: Holder, entries: Sequence[KeyEntry], reader: KeyReader, taken: _Taken
+    ) -> list[KeySpec]:
+        """Read the keys of an account, or of a rule."""
+        specs = []
+        for index, (entry, place) in enumerate(zip(entries, holder.keys, strict=True)):
+            path = (*holder.path, "keys", index)
+            whole = file.is_whole(path)
+            spec = reader.read(path, entry, place, whole=whole)
+            if path in file.gone:
+                continue
+            specs.append(spec)
+            spot = Spot(file.name, path)
+            if self._is_new(spot, spec, taken) and whole and spec.id is None:
+                self._check_labels(spot, spec, taken.labels)
+        return specs
+
+    def _is_new(self, spot: Spot, spec: KeySpec, taken: _Taken) -> bool:
+        same_name = taken.names.setdefault(spec.name, spec)
         if same_name is not spec:
             message = f"name: {spec.name} is already used at "
             self._faults.wrong(replace(spot, path=(*spot.path, "name")), message, same_name.source, ": rename one")
-        same_id = taken["id"].setdefault(spec.id, spec) if spec.id else spec
+        same_id = taken.ids.setdefault(spec.id, spec) if spec.id else spec
         if same_id is not spec:
             self._faults.wrong(
                 replace(spot, path=(*spot.path, "id")), f"id: {spec.id} is already pinned at ", same_id.source
@@ -299,37 +355,23 @@ def _link_not_followed(link: str) -> Finding:
     return Finding("link-not-followed", Severity.NOTE, message, "name what it leads to with --desired, or copy it")
 
 
-def _without(document: dict[str, Any], misfits: Sequence[Misfit], file: _File) -> dict[str, Any]:
-    """Leave out what does not fit: a field of a key, a role, or else a whole field of the file."""
-    rest = {"version": 1, **document}
-    for name in ("keys", "roles"):
-        if name in rest:
-            rest[name] = copy(rest[name])
-    for misfit in misfits:
-        match misfit.path:
-            case ("keys", int() as index, str() as name, *_) if name != "name":
-                file.partial.add(index)
-                rest["keys"][index] = {key: value for key, value in rest["keys"][index].items() if key != name}
-            case ("keys", int() as index, *_):
-                file.gone.add(index)
-                key = rest["keys"][index]
-                rest["keys"][index] = {**(key if isinstance(key, dict) else _LEFT_OUT), "name": "left-out"}
-            case ("roles", str() as name, *_):
-                rest["roles"].pop(name, None)
-            case (str() as name, *_):
-                rest.pop(name, None)
-    return rest
+def _selector(entry: SelectEntry) -> Selector:
+    return Selector(entry.id and entry.id.lower(), entry.name, entry.status)
+
+
+def _name(spec: KeySpec) -> str:
+    return spec.name
 
 
 def _desired(account: _Account, sources: dict[Spot, Source]) -> DesiredAccount:
-    rule = UnmanagedRule()
-    if account.unmanaged:
-        entry, at = account.unmanaged
-        rule = UnmanagedRule(
-            UnmanagedAction(entry.then),
-            timedelta(**{_UNITS[entry.min_age[-1]]: int(entry.min_age[:-1])}),
-            entry.exceptions,
-            entry.include_senders,
-            sources[at] if isinstance(at, Spot) else at,
-        )
-    return DesiredAccount(account.ref, tuple(sorted(account.keys, key=lambda spec: spec.name)), rule)
+    own = account.taken.unmanaged
+    rules = (
+        SubAccountRule(rule.select, rule.keys, rule.source, rule.unmanaged.rule(sources) if rule.unmanaged else None)
+        for rule in account.rules
+    )
+    return DesiredAccount(
+        account.ref,
+        tuple(sorted(account.keys, key=_name)),
+        own.rule(sources) if own else UnmanagedRule(),
+        tuple(sorted(rules, key=lambda rule: rule.source)),
+    )

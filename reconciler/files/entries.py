@@ -5,25 +5,25 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
 
+from reconciler.core.keys import UUID_PATTERN
 from reconciler.files.document import Value
 from reconciler.files.shape import Shape
 
 NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 CREDENTIAL: Final = r"^[a-z0-9][a-z0-9-]*$"
-UUID: Final = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 DAY: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 AGE: Final = r"^[0-9]{1,6}[smhd]$"
 LONGEST_LABEL: Final = 255
 _PATTERNS: Final = {
     NAME: "is not a name: use a-z, 0-9 and . _ -, a letter or digit first, at most 63 of them",
     CREDENTIAL: "is not the name of a credential: use a-z, 0-9 and -, a letter or digit first",
-    UUID: "is not a UUID: write one such as 3c90c3cc-0d44-4b50-8888-8dd25736052a",
+    UUID_PATTERN: "is not a UUID: write one such as 3c90c3cc-0d44-4b50-8888-8dd25736052a",
     DAY: "is not a day: write it as YYYY-MM-DD",
     AGE: "is not a length of time: write a number and s, m, h or d, such as 24h",
 }
-_LATER: Final = {
-    "sub_accounts": "this version manages the keys of accounts only; list each sub account's keys in the dashboard",
-    "delete": "this version does not delete keys; write 'quarantine', 'report' or 'ignore'",
+_REFUSED: Final = {
+    "then: delete": "is not supported yet: this version does not delete keys; write 'quarantine', 'report' or 'ignore'",
+    "status: deleted": "selects nothing: deleted ones are not listed; write active, suspended or parent-suspended",
 }
 _FORBID: Final = ConfigDict(extra="forbid")
 
@@ -67,7 +67,9 @@ class KeyEntry:
     id: (
         Annotated[
             str,
-            Field(pattern=UUID, description="the id of the key at AhaSend: pins it, so that its label may change"),
+            Field(
+                pattern=UUID_PATTERN, description="the id of the key at AhaSend: pins it, so that its label may change"
+            ),
         ]
         | None
     ) = None
@@ -145,13 +147,73 @@ def _unmanaged_of_text(value: Value) -> Value | dict[str, str]:
     return {"then": value} if isinstance(value, str) else value
 
 
+_UnmanagedText = Literal["report", "ignore", "quarantine"]
+Unmanaged = Annotated[
+    UnmanagedEntry, BeforeValidator(_unmanaged_of_text, json_schema_input_type=_UnmanagedText | UnmanagedEntry)
+]
+
+
+def _selects_something(schema: dict[str, Any]) -> None:
+    schema["minProperties"] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SelectEntry:
+    """Which sub accounts are meant: those for which all holds that is said here."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", json_schema_extra=_selects_something)
+    id: Annotated[str, Field(pattern=UUID_PATTERN, description="the sub account's id, a UUID")] | None = None
+    name: (
+        Annotated[
+            str,
+            Field(
+                min_length=1,
+                max_length=LONGEST_LABEL,
+                description='its name, in which * stands for any characters and ? for one; "*" is every sub account',
+            ),
+        ]
+        | None
+    ) = None
+    status: (
+        Annotated[
+            Literal["active", "suspended", "parent-suspended"],
+            Field(description="its status; the keys of those that are not active are left alone"),
+        ]
+        | None
+    ) = None
+
+
+def _says_something(schema: dict[str, Any]) -> None:
+    some_keys = {"properties": {"keys": {"minItems": 1}}, "required": ["keys"]}
+    schema["anyOf"] = [some_keys, {"required": ["unmanaged"]}]
+
+
+@dataclass(frozen=True, slots=True)
+class SubAccountEntry:
+    """The keys of every sub account that matches."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", json_schema_extra=_says_something)
+    select: Annotated[
+        SelectEntry, Field(description="which sub accounts are meant: an id, or a name, a status or both")
+    ]
+    keys: Annotated[
+        tuple[KeyEntry, ...], Field(description="the keys that should exist, or should not, in each of them")
+    ] = ()
+    unmanaged: (
+        Annotated[
+            Unmanaged,
+            Field(description="what happens to keys in them that no file names; report unless said here"),
+        ]
+        | None
+    ) = None
+
+
 def _belongs_to_an_account(schema: dict[str, Any]) -> None:
     schema["dependentRequired"] = {name: ["account"] for name in NEEDS_ACCOUNT}
     schema["anyOf"] = [{"required": ["account"]}, {"required": ["roles"]}]
 
 
-NEEDS_ACCOUNT: Final = ("keys", "unmanaged", "defaults")
-_UnmanagedText = Literal["report", "ignore", "quarantine"]
+NEEDS_ACCOUNT: Final = ("keys", "unmanaged", "defaults", "sub_accounts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +242,7 @@ class FileEntry:
     keys: Annotated[tuple[KeyEntry, ...], Field(description="the keys that should exist, or should not")] = ()
     unmanaged: (
         Annotated[
-            UnmanagedEntry,
-            BeforeValidator(_unmanaged_of_text, json_schema_input_type=_UnmanagedText | UnmanagedEntry),
+            Unmanaged,
             Field(description="what happens to keys of the account that no file names; report by default"),
         ]
         | None
@@ -189,9 +250,13 @@ class FileEntry:
     known_scopes: Annotated[
         tuple[Scope, ...], Field(description="scopes that are right although they look like a misspelt known one")
     ] = ()
+    sub_accounts: Annotated[
+        tuple[SubAccountEntry, ...],
+        Field(description="keys for the sub accounts of the account: each rule holds for every one that it selects"),
+    ] = ()
 
 
-DESIRED: Final = Shape(FileEntry, _PATTERNS, _LATER)
+DESIRED: Final = Shape(FileEntry, _PATTERNS, _REFUSED)
 
 
 def desired_schema() -> dict[str, Any]:

@@ -1,16 +1,18 @@
 """Desired state from an account: the file that asks for exactly what is there, and nothing else.
 
 Labels come from the account and may hold anything; they stand in the file only as double-quoted text, in which whatever
-does not print is escaped, so that none of it can end a line or begin a comment.
+does not print is escaped, so that none of it can end a line or begin a comment. Names of sub accounts may too; they
+stand in comments only, in which a question mark stands for whatever does not print.
 """
 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from reconciler.core.keys import AccountRef, RemoteKey
+from reconciler.core.keys import AccountRef, RemoteKey, RemoteSubAccount
 from reconciler.core.networks import MOST_NETWORKS, check_network
 from reconciler.core.scopes import suggestion
 from reconciler.files.entries import LONGEST_LABEL
@@ -24,32 +26,78 @@ version: 1
 """
 _WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _LONGEST_NAME: Final = 63
+_LONGEST_TITLE: Final = 100
 _ID_LENGTH: Final = 8
 _NO_NAME: Final = re.compile(r"|key-[0-9a-f-]{36}")  # empty, or the name that a key with a whole id gets
 _ASCII: Final = 0x7E
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
-def export_account(account: AccountRef, keys: Iterable[RemoteKey]) -> str:
-    """Give the text of a file of desired state for what an account has.
+@dataclass(frozen=True, slots=True)
+class SubAccountKeys:
+    """A sub account and its keys; of a suspended one, which is left out, they need not be read."""
+
+    sub_account: RemoteSubAccount
+    keys: tuple[RemoteKey, ...]
+
+
+def export_account(account: AccountRef, keys: Iterable[RemoteKey], sub_accounts: Iterable[SubAccountKeys] = ()) -> str:
+    """Give the text of a file of desired state for what an account has, and the sub accounts below it.
 
     The same keys give the same bytes, whatever their order. A plan made from it changes nothing; a list of networks
-    that a file could not ask for is left as it is, and a key whose label it could not name is left out, each with a
-    comment.
+    that a file could not ask for is left as it is, and left out are a key whose label it could not name and a sub
+    account that is suspended, each with a comment.
     """
-    keys = sorted(keys, key=lambda key: key.id)
-    named = sorted(_names([key for key in keys if not _unwritable(key)]).items())
+    keys = sorted(keys, key=_id)
+    below = sorted(sub_accounts, key=lambda each: each.sub_account.id)
+    exported = [*keys, *(key for each in below if not each.sub_account.suspended for key in each.keys)]
     lines = [f"account: {account.account_id}"]
     if account.credential:
         lines = ["account:", f"  id: {account.account_id}", f"  credential: {account.credential}"]
-    unsure = sorted({scope.text for _, key in named for scope in key.scopes if _looks_wrong(scope.text)})
+    texts = {scope.text for key in exported if not _unwritable(key) for scope in key.scopes}
+    unsure = sorted(text for text in texts if _looks_wrong(text))
     if unsure:
         lines += ["known_scopes:", *(f"  - {_quoted(text)}" for text in unsure)]
-    lines += ["keys:" if named else "keys: []"]
-    for name, key in named:
-        lines += _key(name, key)
-    lines += [f"# Left out: key {_comment(key.id)}, whose label {why}." for key in keys if (why := _unwritable(key))]
+    lines += _keys(keys, "") or ["keys: []"]
+    rules = [line for each in below for line in _rule(each)]
+    lines += ["sub_accounts:", *rules] if rules else []
+    lines += [*_left_out(keys, ""), *(line for each in below for line in _remarks(each))]
     return _HEADER + "\n".join(lines) + "\n"
+
+
+def _id(key: RemoteKey) -> str:
+    return key.id
+
+
+def _keys(keys: Sequence[RemoteKey], indent: str) -> list[str]:
+    """Write the field ``keys``; nothing where there is no key that can be written."""
+    named = sorted(_names([key for key in keys if not _unwritable(key)]).items())
+    lines = [line for name, key in named for line in _key(name, key)]
+    return [f"{indent}{line}" for line in ("keys:", *lines)] if lines else []
+
+
+def _rule(each: SubAccountKeys) -> list[str]:
+    """Write what holds for one sub account; it is selected by its id, since it may be renamed."""
+    if each.sub_account.suspended or not (keys := _keys(each.keys, "    ")):
+        return []
+    return [f"  # {_title(each.sub_account.name)}", f"  - select: {{id: {each.sub_account.id}}}", *keys]
+
+
+def _remarks(each: SubAccountKeys) -> list[str]:
+    """Say in comments what of a sub account is not in the file, and why."""
+    title = f'sub account {each.sub_account.id} "{_title(each.sub_account.name)}"'
+    if each.sub_account.suspended:
+        status = _title(each.sub_account.status)
+        return [f"# Left out: {title}, which is {status}: its keys are of no use at present, and left alone."]
+    if not each.keys:
+        return [f"# Left out: {title}, which has no keys."]
+    return _left_out(sorted(each.keys, key=_id), f" of {title}")
+
+
+def _left_out(keys: Sequence[RemoteKey], where: str) -> list[str]:
+    return [
+        f"# Left out: key {_comment(key.id)}{where}, whose label {why}." for key in keys if (why := _unwritable(key))
+    ]
 
 
 def _looks_wrong(scope: str) -> bool:
@@ -133,6 +181,11 @@ def _escaped(letter: str) -> str:
     if ord(letter) <= _ASCII:
         return json.dumps(letter)[1:-1]
     return letter if letter.isprintable() else f"\\U{ord(letter):08x}"
+
+
+def _title(name: str) -> str:
+    """Show a name in a comment, on one line and not too long."""
+    return _comment(name if len(name) <= _LONGEST_TITLE else f"{name[:_LONGEST_TITLE]}…")
 
 
 def _comment(text: str) -> str:

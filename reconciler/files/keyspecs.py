@@ -119,18 +119,16 @@ class KeyReader:
         self._default_list = self._allow_list(defaults.ip_allow_list, ("defaults",))
         self._fence_told = False
 
-    def read(self, index: int, entry: KeyEntry, source: Source, *, whole: bool) -> KeySpec:
-        """Give the desired key of the entry at ``index``; not ``whole``: parts were left out, so nothing is missing."""
-        domains = self._domains(index, entry) if entry.domains else ()
+    def read(self, at: Path, entry: KeyEntry, source: Source, *, whole: bool) -> KeySpec:
+        """Give the desired key of the entry ``at`` a path; not ``whole``: parts were left out, so none is missing."""
+        domains = self._domains(at, entry) if entry.domains else ()
         spec = KeySpec(
             name=entry.name,
             label=entry.name if entry.label is None else entry.label,
             source=source,
-            scopes=self._scopes(index, entry, domains, whole=whole),
+            scopes=self._scopes(at, entry, domains, whole=whole),
             ip_allow_list=(
-                self._default_list
-                if entry.ip_allow_list is None
-                else self._allow_list(entry.ip_allow_list, ("keys", index))
+                self._default_list if entry.ip_allow_list is None else self._allow_list(entry.ip_allow_list, at)
             ),
             id=entry.id and entry.id.lower(),
             was=entry.was,
@@ -139,11 +137,11 @@ class KeyReader:
             domains=domains,
             owner=self._owner if entry.owner is None else entry.owner,
             description=entry.description,
-            paused=self._pause(entry.paused, ("keys", index)) if entry.paused else None,
+            paused=self._pause(entry.paused, at) if entry.paused else None,
             annotations=tuple(sorted(entry.annotations.items())) if entry.annotations else (),
         )
         if spec.ip_allow_list and spec.ip_allow_list.fenced and spec.state is KeyState.PRESENT and whole:
-            self._fenced(index, entry)
+            self._fenced(at, entry)
         if spec.scopes:
             self._remark(entry, spec, spec.scopes)
         return spec
@@ -157,28 +155,28 @@ class KeyReader:
         )
         self._roles.notes.add(finding)
 
-    def _domains(self, index: int, entry: KeyEntry) -> tuple[str, ...]:
-        domains = {canonical_domain(text): at for at, text in reversed([*enumerate(entry.domains)])}
-        for domain, at in domains.items():
+    def _domains(self, at: Path, entry: KeyEntry) -> tuple[str, ...]:
+        domains = {canonical_domain(text): index for index, text in reversed([*enumerate(entry.domains)])}
+        for domain, index in domains.items():
             if len(domain) > _LONGEST_DOMAIN or not _DOMAIN.fullmatch(domain):
-                said = shown(entry.domains[at])
-                self._wrong(("keys", index, "domains", at), f"domains: {said} is not a domain name: write example.com")
+                said = shown(entry.domains[index])
+                self._wrong((*at, "domains", index), f"domains: {said} is not a domain name: write example.com")
         return tuple(sorted(domains, key=domains.__getitem__))
 
-    def _scopes(self, index: int, entry: KeyEntry, domains: tuple[str, ...], *, whole: bool) -> ScopeSet | None:
+    def _scopes(self, at: Path, entry: KeyEntry, domains: tuple[str, ...], *, whole: bool) -> ScopeSet | None:
         if entry.scopes is None and entry.roles is None:
             if whole and entry.state == "present":
-                self._wrong(("keys", index), "'scopes' is missing: list scopes or roles; 'scopes: []' is none at all")
+                self._wrong(at, "'scopes' is missing: list scopes or roles; 'scopes: []' is none at all")
             return None
         own = entry.scopes or ()
-        for at, text in enumerate(own):
+        for index, text in enumerate(own):
             if text not in self._fine:
-                self._judge(text, ("keys", index, "scopes", at))
+                self._judge(text, (*at, "scopes", index))
         if not entry.roles:
             return ScopeSet.parse(own)
         texts = list(own)
-        for at, name in enumerate(entry.roles):
-            texts += self._of_role(name, domains, ("keys", index, "roles", at), whole=whole)
+        for index, name in enumerate(entry.roles):
+            texts += self._of_role(name, domains, (*at, "roles", index), whole=whole)
         return ScopeSet.parse(texts)
 
     def _judge(self, text: str, path: Path) -> None:
@@ -231,10 +229,10 @@ class KeyReader:
             self._wrong(path, f"ip_allow_list: {error}")
             return None
 
-    def _fenced(self, index: int, entry: KeyEntry) -> None:
+    def _fenced(self, at: Path, entry: KeyEntry) -> None:
         if entry.ip_allow_list is None and self._fence_told:
             return
-        path: Path = ("keys", index, "ip_allow_list")
+        path: Path = (*at, "ip_allow_list")
         if entry.ip_allow_list is None:
             path = ("defaults", "ip_allow_list")
             self._fence_told = True

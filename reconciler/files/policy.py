@@ -15,8 +15,10 @@ from reconciler.files.shape import Faults, Shape, Spot
 
 _FORBID: Final = ConfigDict(extra="forbid")
 _DEFAULT: Final = Limits()
-_NOT_YET: Final = "this version knows guardrails.max_changes, max_switched_off and allow_restore; remove it"
-_LATER: Final = dict.fromkeys(
+_NOT_YET: Final = (
+    "is not supported yet: this version knows guardrails.max_changes, max_switched_off and allow_restore; remove it"
+)
+_REFUSED: Final = dict.fromkeys(
     ("rules", "waivers", "require", "freeze", "allow_widening", "max_widened", "in_use"), _NOT_YET
 )
 
@@ -66,7 +68,7 @@ class PolicyEntry:
     guardrails: Annotated[GuardrailsEntry, Field(description="limits on what one pass may do")] = _NO_GUARDRAILS
 
 
-_POLICY: Final = Shape(PolicyEntry, {}, _LATER)
+_POLICY: Final = Shape(PolicyEntry, {}, _REFUSED)
 
 
 @dataclass(frozen=True, slots=True)

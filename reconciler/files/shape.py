@@ -129,12 +129,15 @@ class Misfit:
 
 
 class Shape(Generic[T]):
-    """One kind of document: a dataclass, the words for its patterns, and what a later version may understand."""
+    """One kind of document: a dataclass, the words for its patterns, and those for fields and values refused by name.
 
-    def __init__(self, kind: type[T], patterns: Mapping[str, str], later: Mapping[str, str]) -> None:
+    ``refused`` has them by ``field`` and by ``field: value``.
+    """
+
+    def __init__(self, kind: type[T], patterns: Mapping[str, str], refused: Mapping[str, str]) -> None:
         self._kind = kind
         self._patterns = patterns
-        self._later = later
+        self._refused = refused
 
     @cached_property
     def _adapter(self) -> TypeAdapter[T]:
@@ -168,8 +171,8 @@ class Shape(Generic[T]):
 
     def _unknown(self, path: Path) -> str:
         name = str(path[-1])
-        if name in self._later:
-            return f"{_named(name)} is not supported yet: {self._later[name]}"
+        if name in self._refused:
+            return f"{_named(name)} {self._refused[name]}"
         known = (each for node in self._at(path[:-1]) for each in node.get("properties", ()))
         return f"unknown field {_named(name)}: {did_you_mean(name, known, 'the fields here are')}"
 
@@ -191,8 +194,8 @@ class Shape(Generic[T]):
                 return f"{_kind(value)}: write {'text, or ' if texts else ''}{_instead(other, value)}"
 
     def _no_choice(self, value: Any, path: Path) -> str:
-        if isinstance(value, str) and value in self._later:
-            return f"{value} is not supported yet: {self._later[value]}"
+        if isinstance(value, str) and (why := self._refused.get(f"{path[-1]}: {value}")):
+            return f"{value} {why}"
         choices = [choice for node in self._at(path) for choice in node.get("enum", ())]
         choices = list(dict.fromkeys(choices))
         if isinstance(value, str):

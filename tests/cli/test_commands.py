@@ -365,6 +365,54 @@ def test_export_of_another_account(shell: Shell, monkeypatch: pytest.MonkeyPatch
     assert shell.run("plan", "--desired", "out") == 0
 
 
+def with_sub_accounts(shell: Shell, *scopes: str) -> None:
+    """Give the account sub accounts, and the reconciler's key these scopes besides its own."""
+    state = shell.emulator.dump()
+    fenced = key(31, "old", "domains:read", ip_allow_list=["192.0.2.1/32"])
+    state["accounts"][0]["keys"][0]["scopes"] += scopes
+    state["accounts"][0]["sub_accounts"] = [
+        {"id": key_id(30), "name": "Acme\n- x: y", "keys": [fenced, key(32, "shop", "*", ip_allow_list=[])]},
+        {"id": key_id(40), "name": "Gone", "status": "suspended", "keys": [key(41, "shop", SHOP)]},
+        {"id": key_id(50), "name": "Zed", "domains": ["shop.example.com"], "keys": [key(51, "shop", SHOP)]},
+    ]
+    shell.emulator.load(state)
+
+
+def test_export_of_sub_accounts_then_plan(shell: Shell) -> None:
+    """With --sub-accounts their keys are written too, but those of suspended ones, and plan finds all in sync."""
+    with_sub_accounts(shell, "sub-accounts:read", "sub-account-api-keys:read")
+    assert shell.run("export", "--to", "out", "--sub-accounts") == 0
+    path = f"out/{ACCOUNT}.yaml"
+    assert shell.out == f"wrote 5 keys of the account and 2 sub accounts, 1 suspended left out, to {path}\n"
+    text = Path(path).read_text()
+    assert f"  # Acme?- x: y\n  - select: {{id: {key_id(30)}}}\n" in text
+    assert f'# Left out: sub account {key_id(40)} "Gone", which is suspended' in text
+    assert key_id(41) not in text
+    assert shell.run("plan", "--desired", "out", "--detailed-exitcode") == 0
+    assert "in sync" in shell.out
+    assert shell.run("export", "--to", "out", "--overwrite") == 0
+    assert shell.out == f"wrote 2 keys to {path}\n"
+    assert "select" not in Path(path).read_text()
+    assert shell.emulator.requests["PUT"] == 0
+
+
+def test_export_of_no_sub_accounts(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RECONCILER_SUB_ACCOUNTS asks for them too; where there are none, it says so."""
+    shell.drift("api-keys:read", "sub-accounts:read", number=0)
+    monkeypatch.setenv("RECONCILER_SUB_ACCOUNTS", "true")
+    assert shell.run("export", "--to", "out") == 0
+    assert shell.out == f"wrote 2 keys of the account and 0 sub accounts to out/{ACCOUNT}.yaml\n"
+
+
+@pytest.mark.parametrize("scopes", [(), ("sub-accounts:read",)])
+def test_export_of_sub_accounts_that_may_not_be_read(shell: Shell, scopes: tuple[str, ...]) -> None:
+    """Where the sub accounts, or the keys of one, may not be read, nothing is written."""
+    with_sub_accounts(shell, *scopes)
+    assert shell.run("export", "--to", "out", "--sub-accounts") == 1
+    assert "sub-account" in shell.err
+    assert not Path("out").exists()
+
+
 def test_export_without_an_account(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Export needs an account id that is one."""
     monkeypatch.setenv("AHASEND_ACCOUNT_ID", "aha-sk-pasted-here")

@@ -9,7 +9,16 @@ import jsonschema  # type: ignore[import-untyped] # it ships no types
 import pytest
 
 from reconciler.core.findings import Severity
-from reconciler.core.keys import AccountRef, KeyState, Pause, Source, UnmanagedAction, UnmanagedRule
+from reconciler.core.keys import (
+    AccountRef,
+    KeyState,
+    Pause,
+    Selector,
+    Source,
+    SubAccountRule,
+    UnmanagedAction,
+    UnmanagedRule,
+)
 from reconciler.errors import FilesError
 from reconciler.files import desired, shape
 from reconciler.files.desired import Loaded, desired_schema, load_desired
@@ -146,6 +155,8 @@ def test_unmanaged_is_a_word_or_a_mapping() -> None:
         (H + "unmanaged:\n  ignore\n", 4, 3),
         (H + 'roles: {r: ["a:\nunmanaged: x"]}\nunmanaged: ignore\n', 5, 12),
         (f"{{version: 1, account: {A},\nunmanaged: ignore}}\n", 2, 12),
+        (H + "unmanaged:\n  ignore\nsub_accounts: [{select: {name: x},\nunmanaged: report}]\n", 4, 3),
+        (H + "sub_accounts:\n- select: {name: x}\n  unmanaged: report\nunmanaged: ignore\n", 6, 12),
     ],
 )
 def test_unmanaged_as_a_word_has_an_exact_place(text: str, line: int, column: int) -> None:
@@ -167,6 +178,89 @@ def test_files_of_one_account_are_merged() -> None:
         (AccountRef(B), []),
     ]
     assert loaded.sources == ("a.yaml", "b.yaml", "c.yaml", "d.yaml", "e.yaml")
+
+
+def test_a_rule_for_sub_accounts_is_what_it_says() -> None:
+    """A rule has its select, its place and its keys, which have all that keys of an account have."""
+    text = (
+        H + "defaults: {ip_allow_list: [203.0.113.0/24], owner: o}\nknown_scopes: ['messages:snd:all']\n"
+        "roles: {r: ['messages:send:{domain}']}\nsub_accounts:\n"
+        "- select: {name: 'Acme *', status: active}\n  keys:\n"
+        "  - {name: z, roles: [r], domains: [b.example.com], scopes: ['messages:snd:all']}\n"
+        "  - {name: a, state: absent, was: [old]}\n"
+        f"- {{select: {{id: {B.upper()}}}, keys: [{{name: z, id: {A}, scopes: []}}], unmanaged: ignore}}\n"
+        "-\n  select: {status: parent-suspended}\n  unmanaged: {then: quarantine, min_age: 2d}\n"
+    )
+    (account,) = load(a=text).state.accounts
+    wide, pinned, empty = account.sub_accounts
+    assert (account.keys, account.unmanaged) == ((), UnmanagedRule())
+    assert wide.select == Selector(name="Acme *", status="active")
+    assert (wide.source, wide.unmanaged) == (Source("a.yaml", 7, 3), None)
+    assert [(key.name, key.source) for key in wide.keys] == [
+        ("a", Source("a.yaml", 10, 5)),
+        ("z", Source("a.yaml", 9, 5)),
+    ]
+    first, last = wide.keys
+    assert (first.state, first.was, first.owner) == (KeyState.ABSENT, ("old",), "o")
+    assert last.scopes is not None
+    assert last.scopes.texts == ("messages:send:{b.example.com}", "messages:snd:all")
+    assert last.ip_allow_list is not None
+    assert last.ip_allow_list.networks == ("203.0.113.0/24",)
+    assert (pinned.select, pinned.keys[0].id) == (Selector(id=B), A)
+    assert pinned.unmanaged == UnmanagedRule(UnmanagedAction.IGNORE, source=Source("a.yaml", 11, 140))
+    rule = UnmanagedRule(UnmanagedAction.QUARANTINE, timedelta(days=2), source=Source("a.yaml", 14, 14))
+    assert empty == SubAccountRule(Selector(status="parent-suspended"), (), Source("a.yaml", 13, 3), rule)
+
+
+def test_rules_of_several_files_are_put_together() -> None:
+    """Rules of one account stand in the order of their places; one name in two different selects is no mistake."""
+    rule = "- {{select: {{name: {}}}, keys: [{{name: {}, scopes: []}}]}}\n".format
+    first = H + "unmanaged: quarantine\nsub_accounts:\n" + rule("p", "k") + rule("q", "k")
+    second = H + "sub_accounts:\n" + rule("p", "m")
+    (account,) = load("b.yaml", "a.yaml", a=first, b=second).state.accounts
+    assert [(each.select.name, each.source, [key.name for key in each.keys]) for each in account.sub_accounts] == [
+        ("p", Source("a.yaml", 5, 3), ["k"]),
+        ("q", Source("a.yaml", 6, 3), ["k"]),
+        ("p", Source("b.yaml", 4, 3), ["m"]),
+    ]
+    assert [each.unmanaged for each in account.sub_accounts] == [None] * 3
+    assert refused("a.yaml", "b.yaml", a=first, b=second.replace("name: m", "name: k")) == [
+        "b.yaml:4:37: name: k is already used at a.yaml:5:30: rename one"
+    ]
+
+
+def test_rules_stand_in_the_order_of_their_places() -> None:
+    """The order of rules is that of the files' names as they are shown, not that in which folders are walked."""
+    Path("x").mkdir()
+    for name in ("x/a.yaml", "x-y.yaml"):
+        Path(name).write_text(f"{H}sub_accounts: [{{select: {{name: {name}}}, unmanaged: ignore}}]\n")
+    loaded = load("x", "x-y.yaml")
+    assert loaded.sources == ("x/a.yaml", "x-y.yaml")
+    assert [rule.source.file for rule in loaded.state.accounts[0].sub_accounts] == ["x-y.yaml", "x/a.yaml"]
+
+
+def test_aliases_may_share_rules_and_their_keys() -> None:
+    """What an alias repeats is judged for each rule by itself, and a mistake in it is told wherever it stands."""
+    good = H + (
+        "sub_accounts:\n- {select: {name: p}, keys: &keys [{name: a, scopes: []}]}\n"
+        "- {select: {name: q}, keys: *keys}\n"
+    )
+    (account,) = load(a=good).state.accounts
+    assert [[key.name for key in each.keys] for each in account.sub_accounts] == [["a"], ["a"]]
+    assert refused(a=good.replace("scopes: []", "label: 1, scopes: []")) == [
+        "a.yaml:4:53: label: 1 is a number: write it in quotes",
+        "a.yaml:5:29: label: 1 is a number: write it in quotes",
+    ]
+    assert refused(a=good.replace("q", "p")) == ["a.yaml:5:29: name: a is already used at a.yaml:4:36: rename one"]
+
+
+def test_keys_of_sub_accounts_are_noted_with_the_account() -> None:
+    """A note about a key of a rule has the key's place, and the account that the rule is in."""
+    text = H + "sub_accounts:\n- select: {name: x}\n  keys:\n  - {name: a, label: L, scopes: ['*', 'domains:read']}\n"
+    loaded = load(a=text)
+    covered = "another scope of the key covers this, so it is left out of what is sent"
+    assert noted(loaded) == [("covered-scope", f"domains:read: {covered}", "a", "a.yaml:6:5")]
+    assert (loaded.findings[0].account, loaded.findings[0].label) == (AccountRef(A), "L")
 
 
 def test_what_two_files_say_must_agree() -> None:
@@ -381,7 +475,8 @@ def test_the_examples_load() -> None:
     """The examples together are a desired state without remarks."""
     loaded = load_desired([EXAMPLES], {"AHASEND_ACCOUNT_ID": A}.get)
     assert loaded.findings == ()
-    assert [len(account.keys) for account in loaded.state.accounts] == [4, 1]
+    assert [len(account.keys) for account in loaded.state.accounts] == [4, 1, 1]
+    assert [len(rule.keys) for account in loaded.state.accounts for rule in account.sub_accounts] == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -393,6 +488,12 @@ def test_the_examples_load() -> None:
         {"version": 1, "account": A, "keys": [{"name": "a", "scopes": None}]},
         {"version": 1, "account": A, "keys": [{"name": "a", "scope": []}]},
         {"version": 1, "account": A, "unmanaged": "delete"},
+        {"version": 1, "roles": {"r": ["*"]}, "sub_accounts": []},
+        {"version": 1, "account": A, "sub_accounts": [{"unmanaged": "ignore"}]},
+        {"version": 1, "account": A, "sub_accounts": [{"select": {}, "unmanaged": "ignore"}]},
+        {"version": 1, "account": A, "sub_accounts": [{"select": {"status": "deleted"}, "unmanaged": "ignore"}]},
+        {"version": 1, "account": A, "sub_accounts": [{"select": {"name": "*"}}]},
+        {"version": 1, "account": A, "sub_accounts": [{"select": {"name": "*"}, "keys": []}]},
     ],
 )
 def test_the_schema_refuses_what_the_loader_refuses(document: dict[str, object]) -> None:

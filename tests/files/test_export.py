@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.keys import AccountRef, RemoteKey
+from reconciler.core.keys import AccountRef, RemoteKey, RemoteSubAccount, Selector
 from reconciler.core.networks import AllowList
 from reconciler.core.scopes import ScopeSet
 from reconciler.files.desired import load_desired
-from reconciler.files.export import export_account
+from reconciler.files.export import SubAccountKeys, export_account
 from reconciler.files.whole import write_whole
 
 ACCOUNT = AccountRef("11111111-1111-4111-8111-111111111111")
@@ -29,6 +29,10 @@ def key(number: int, label: str, scopes: tuple[str, ...] = ("*",), networks: tup
     return RemoteKey(
         uuid(number), label, ScopeSet.parse(scopes), AllowList.parse(networks), datetime(2026, 1, 1, tzinfo=UTC)
     )
+
+
+def below(number: int, name: str, *keys: RemoteKey, status: str = "active") -> SubAccountKeys:
+    return SubAccountKeys(RemoteSubAccount(uuid(number), name, status), keys)
 
 
 def names(*labels: str) -> list[str]:
@@ -119,3 +123,75 @@ def test_any_label_comes_back(label: str, tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     write_whole(path, text, overwrite=False)
     assert load_desired([path], lambda _: None).state.accounts[0].keys[0].label == label
+
+
+def test_sub_accounts_are_written_as_rules() -> None:
+    """Each sub account is a rule that selects its id, with its name in a comment; a comment says what is left out."""
+    sub_accounts = [
+        below(13, "Empty"),
+        below(12, "Gone", key(9, "shop", ("messages:snd:all",)), status="suspended"),
+        below(11, "Acme", key(4, "shop", ("messages:snd:all",)), key(3, "Shop", ("*",), ("192.0.2.1",)), key(2, "")),
+        below(14, "Odd", key(7, "")),
+        below(10, "Zed", key(8, "shop")),
+    ]
+    text = export_account(ACCOUNT, [key(5, "shop"), key(6, "")], sub_accounts)
+    assert text == export_account(ACCOUNT, [key(6, ""), key(5, "shop")], reversed(sub_accounts))
+    assert text == HEADER + (
+        f"account: {ACCOUNT.account_id}\n"
+        'known_scopes:\n  - "messages:snd:all"\n'
+        f'keys:\n  - name: shop\n    label: "shop"\n    id: {uuid(5)}\n    state: present\n'
+        '    scopes:\n      - "*"\n    ip_allow_list: [] # usable from anywhere\n'
+        "sub_accounts:\n"
+        f"  # Zed\n  - select: {{id: {uuid(10)}}}\n    keys:\n"
+        f'      - name: shop\n        label: "shop"\n        id: {uuid(8)}\n        state: present\n'
+        '        scopes:\n          - "*"\n        ip_allow_list: [] # usable from anywhere\n'
+        f"  # Acme\n  - select: {{id: {uuid(11)}}}\n    keys:\n"
+        f'      - name: "shop-00000003"\n        label: "Shop"\n        id: {uuid(3)}\n        state: quarantined\n'
+        '        scopes:\n          - "*"\n        ip_allow_list:\n          - "192.0.2.1/32"\n'
+        f'      - name: "shop-00000004"\n        label: "shop"\n        id: {uuid(4)}\n        state: present\n'
+        '        scopes:\n          - "messages:snd:all"\n        ip_allow_list: [] # usable from anywhere\n'
+        f"# Left out: key {uuid(6)}, whose label has 0 characters (1 to 255 can be written).\n"
+        f'# Left out: key {uuid(2)} of sub account {uuid(11)} "Acme", '
+        "whose label has 0 characters (1 to 255 can be written).\n"
+        f'# Left out: sub account {uuid(12)} "Gone", which is suspended: '
+        "its keys are of no use at present, and left alone.\n"
+        f'# Left out: sub account {uuid(13)} "Empty", which has no keys.\n'
+        f'# Left out: key {uuid(7)} of sub account {uuid(14)} "Odd", '
+        "whose label has 0 characters (1 to 255 can be written).\n"
+    )
+
+
+@pytest.mark.parametrize("status", ["active", "suspended", "new\n- word"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a\n  - select: {name: '*'}",
+        "\r\n\x00\x85",
+        "\u2028\u2029\ufeff\ud800",
+        "# : {",
+        '"',
+        "x" * 10_000,
+        "\u202e",
+        "",
+    ],
+)
+def test_no_name_of_a_sub_account_breaks_out_of_its_comment(name: str, status: str, tmp_path: Path) -> None:
+    """Whatever a sub account is called, the file has one rule for it, or none, and no line is endless."""
+    text = export_account(ACCOUNT, [], [below(1, name, key(2, "a"), status=status), below(3, name)])
+    expected = export_account(ACCOUNT, [], [below(1, "Acme", key(2, "a"), status=status), below(3, "Acme")])
+    assert [line for line in text.split("\n") if "#" not in line] == [
+        line for line in expected.split("\n") if "#" not in line
+    ]
+    assert all(line.isprintable() and len(line) < 300 for line in text.split("\n"))
+    path = tmp_path / "a.yaml"
+    write_whole(path, text, overwrite=False)
+    (account,) = load_desired([path], lambda _: None).state.accounts
+    assert [rule.select for rule in account.sub_accounts] == [Selector(id=uuid(1))] * (status == "active")
+
+
+def test_what_a_left_out_key_may_do_is_not_written() -> None:
+    """A scope of a key that is left out, or of a suspended sub account, is not listed as known."""
+    odd = ("messages:snd:all",)
+    text = export_account(ACCOUNT, [key(1, "", odd)], [below(2, "x", key(3, "a", odd), status="parent-suspended")])
+    assert "known_scopes" not in text
+    assert "snd" not in text
