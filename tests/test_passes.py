@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
+
 from reconciler.core.report import exit_code
 from world import World, change_of, key, key_id, outcomes
 
@@ -87,3 +89,18 @@ def test_a_rejected_change_is_not_sent_in_each_pass(tmp_path: Path) -> None:
     assert "tried 3 times, again from 2026-11-23 13:10 UTC on" in str(change_of(report, "shop").reason)
     world.write(FOUGHT_OVER.replace("shop.example.com", "news.example.com"))
     assert world.run().changes == ()
+
+
+def test_a_refusal_that_is_not_the_apis_is_no_rejection(tmp_path: Path) -> None:
+    """A proxy's 400 says nothing about the change: the next pass tries again."""
+
+    def in_between(_request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        return httpx.Response(400, html="<h1>Bad Request</h1>") if response.status_code == 400 else response
+
+    world = World(tmp_path, [key(1, "shop", NEWS)], FOUGHT_OVER, after=in_between)
+    world.faults({"method": "PUT", "path": "*", "do": {"status": 400}})
+    report = world.run()
+    assert "something between here and the API" in str(change_of(report, "shop").reason)
+    assert outcomes(report) == {"shop": "failed"}
+    world.faults()
+    assert outcomes(world.run()) == {"shop": "applied"}

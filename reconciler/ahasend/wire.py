@@ -266,7 +266,8 @@ def _meaning(status: int, ask: Ask, *, foreign: bool) -> tuple[type[RemoteError]
         return RateLimited, "the account's limit is shared with its own mail sending: lower --rate, or wait"
     match status // 100:
         case 4:
-            return (Rejected, _ELSEWHERE_HINT) if foreign else _refusal(status, ask)
+            # What stands in front of the API has no say about scopes or keys: a refusal of its own is none of ours.
+            return (BadAnswer, _ELSEWHERE_HINT) if foreign else _refusal(status, ask)
         case 5:
             return ServerFault, "the service has a fault: a retry may help; see AhaSend's status page"
         case _:

@@ -8,6 +8,7 @@ from reconciler.cli import options
 from reconciler.cli.output import write_stdout
 from reconciler.cli.wiring import load_limits
 from reconciler.core.findings import Finding
+from reconciler.core.keys import DesiredState
 from reconciler.errors import FilesError, Problem, mask, visible
 from reconciler.files.desired import load_desired
 from reconciler.render.words import number
@@ -36,12 +37,18 @@ def command(desired: tuple[Path, ...], policy: Path | None) -> int:
         raise FilesError(tuple(problems))
     for finding in loaded.findings:
         write_stdout(mask(_line(finding)) + "\n")
-    keys = sum(len(account.keys) for account in loaded.state.accounts)
-    accounts = len(loaded.state.accounts)
-    write_stdout(
-        f"valid: {number(keys, 'key')} in {number(accounts, 'account')}, {number(len(loaded.sources), 'file')}\n"
-    )
+    write_stdout(f"valid: {_counted(loaded.state)}, {number(len(loaded.sources), 'file')}\n")
     return 0
+
+
+def _counted(state: DesiredState) -> str:
+    keys = sum(len(account.keys) for account in state.accounts)
+    told = f"{number(keys, 'key')} in {number(len(state.accounts), 'account')}"
+    rules = [rule for account in state.accounts for rule in account.sub_accounts]
+    if rules:
+        below = sum(len(rule.keys) for rule in rules)
+        told += f", {number(below, 'key')} in {number(len(rules), 'rule')} for sub accounts"
+    return told
 
 
 def _line(finding: Finding) -> str:

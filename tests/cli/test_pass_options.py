@@ -31,6 +31,8 @@ def test_sub_accounts(shell: Shell) -> None:
         sub_account(1, "Acme East", key(11, "sender", "domains:read")),
         sub_account(2, "Acme West", key(12, "sender", "messages:send:all"), status="suspended"),
     )
+    assert shell.run("validate") == 0
+    assert shell.out == "valid: 0 keys in 1 account, 1 key in 1 rule for sub accounts, 1 file\n"
     assert shell.run("plan") == 0
     assert "Acme East" in shell.out
     assert "Acme West" in shell.out
