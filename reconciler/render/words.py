@@ -89,6 +89,8 @@ def summary(report: Report) -> str:
         told = _audit(report)
     elif in_sync(report):
         told = f"Everything is in sync: {_read(report)}, nothing to do"
+    elif _nothing_differs(report):
+        told = f"Nothing to change: {_read(report)}; {number(_to_look_at(report), 'finding')} to look at"
     elif report.mode is Mode.PLAN:
         told = f"Plan: {_intended(report)}"
     else:
@@ -97,9 +99,18 @@ def summary(report: Report) -> str:
 
 
 def in_sync(report: Report) -> bool:
-    """Tell whether every account was read, nothing differs, and nothing was refused."""
+    """Tell whether every account was read, nothing differs, nothing was refused, and there is nothing to look at."""
+    return _nothing_differs(report) and not _to_look_at(report)
+
+
+def _nothing_differs(report: Report) -> bool:
     failed = any(account.status is AccountStatus.FAILED for account in report.accounts)
     return not (failed or report.changes or report.refusals)
+
+
+def _to_look_at(report: Report) -> int:
+    """Count the findings that are more than notes: a rule that selects nothing, say, is no good order."""
+    return report.summary.findings.deny + report.summary.findings.warn
 
 
 def _accounts(accounts: Iterable[ReportedAccount]) -> str:
@@ -151,7 +162,7 @@ def _remainder(report: Report) -> list[str]:
         (counts.stale, f"{counts.stale} stale"),
         (held_back, f"{held_back} held back"),
         (counts.paused, f"{counts.paused} paused"),
-        (counts.unchanged and not in_sync(report), f"{counts.unchanged} unchanged"),
+        (counts.unchanged and not _nothing_differs(report), f"{counts.unchanged} unchanged"),
         (counts.unmanaged, f"{counts.unmanaged} unmanaged"),
         (suspended, f"{number(suspended, 'sub account')} suspended"),
     )

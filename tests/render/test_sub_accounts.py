@@ -449,3 +449,13 @@ def test_a_shared_change_needs_no_place() -> None:
 def test_the_key_of_a_change_that_nobody_shares_is_told() -> None:
     """One sub account with a change of its own has it with the id of the key."""
     assert f"      keys/shop.yaml:12  key {KEY}\n" in told(PARENT, replace(below("s-1", "One"), changes=(ROLE,)))
+
+
+@pytest.mark.parametrize("mode", [Mode.PLAN, Mode.APPLY])
+def test_a_warning_is_no_good_order(mode: Mode) -> None:
+    """Where nothing differs but a rule selects nothing, that is not called in sync: the rule may be what is wrong."""
+    found = (finding("select-matches-nothing", Severity.WARN),)
+    text = render(report(account(), mode=mode, findings=found), style=PLAIN)
+    assert text.splitlines()[-1] == "Nothing to change: 12 keys in 1 account; 1 finding to look at."
+    note = (finding("unknown-scope", Severity.NOTE),)
+    assert "Everything is in sync" in render(report(account(), mode=mode, findings=note), style=PLAIN)
