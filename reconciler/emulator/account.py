@@ -1,38 +1,21 @@
-"""What the emulator holds: accounts, their keys and pages of keys, and what a PUT makes of a key.
+"""What the emulator holds: accounts and sub accounts with their keys and domains, and how the API shows them.
 
-Sources: AhaSend's OpenAPI document 2.0.0 (`APIKey`, `PaginationInfo`, `UpdateAPIKeyRequest`).
+Sources: AhaSend's OpenAPI document 2.0.0 (`APIKey`, `SubAccount`, `Domain`).
 """
 
-import base64
 import json
-import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
-from reconciler.emulator.permissions import (
-    Network,
-    Refused,
-    canonical_domain,
-    canonical_networks,
-    canonical_scopes,
-    domain_of,
-    is_within,
-    parse_networks,
-)
+from reconciler.emulator.listing import TICK, Listing, Position, position
+from reconciler.emulator.permissions import Network, canonical_domain, domain_of, is_within, parse_networks
 
-LONGEST_LABEL = 255
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-TICK = timedelta(microseconds=1)
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_POSITION = re.compile(r"(?P<created>-?[0-9]{1,20}) (?P<id>[0-9a-f-]{36})", re.ASCII)
-
-Position = tuple[int, str]
+# A seed gives its domains no dates; all are of one day, in the seed's order.
+_DOMAINS_CREATED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -52,7 +35,7 @@ class Key:
     @cached_property
     def rendered(self) -> bytes:
         """The key as the API shows it, in JSON; never its secret."""
-        created_at, updated_at = _timestamp(self.created_at), _timestamp(self.updated_at)
+        created_at, updated_at = timestamp(self.created_at), timestamp(self.updated_at)
         scopes = [
             {
                 "id": _made_up_id(self.id, scope),
@@ -69,14 +52,14 @@ class Key:
             "id": self.id,
             "created_at": created_at,
             "updated_at": updated_at,
-            "last_used_at": self.last_used_at and _timestamp(self.last_used_at),
+            "last_used_at": self.last_used_at and timestamp(self.last_used_at),
             "account_id": self.account_id,
             "label": self.label,
             "public_key": f"aha-pk-{sha256(self.id.encode()).hexdigest()}",
             "scopes": scopes,
             "ip_allow_list": self.ip_allow_list,
         }
-        return json.dumps(answer, separators=(",", ":")).encode()
+        return _compact(answer)
 
     @cached_property
     def networks(self) -> tuple[Network, ...]:
@@ -85,8 +68,8 @@ class Key:
 
     @cached_property
     def position(self) -> Position:
-        """Where the key stands in the account's list: by creation, then by identifier."""
-        return (self.created_at - _EPOCH) // TICK, self.id
+        """Where the key stands in the account's list."""
+        return position(self.created_at, self.id)
 
     def admits(self, host: str) -> bool:
         """Whether a client at this address may use the key."""
@@ -99,9 +82,9 @@ class Key:
             "label": self.label,
             "scopes": list(self.scopes),
             "ip_allow_list": list(self.ip_allow_list),
-            "created_at": _timestamp(self.created_at),
-            "updated_at": _timestamp(self.updated_at),
-            "last_used_at": self.last_used_at and _timestamp(self.last_used_at),
+            "created_at": timestamp(self.created_at),
+            "updated_at": timestamp(self.updated_at),
+            "last_used_at": self.last_used_at and timestamp(self.last_used_at),
         }
 
     def _domain_id(self, scope: str) -> str | None:
@@ -109,139 +92,175 @@ class Key:
         return None if domain is None else _made_up_id(self.account_id, canonical_domain(domain))
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of an account's keys, and the cursors to its neighbours (None: there is none)."""
+@dataclass(frozen=True)
+class Domain:
+    """A domain of an account; a seed says nothing of it but its name, and it counts as verified."""
 
-    keys: tuple[Key, ...]
-    next_cursor: str | None
-    previous_cursor: str | None
+    id: str
+    account_id: str
+    name: str
+    created_at: datetime
+
+    @cached_property
+    def position(self) -> Position:
+        """Where the domain stands in the account's list."""
+        return position(self.created_at, self.id)
+
+    @cached_property
+    def rendered(self) -> bytes:
+        """The domain as the API shows it, in JSON."""
+        created_at = timestamp(self.created_at)
+        record = {
+            "type": "TXT",
+            "label": "DKIM",
+            "host": f"ahasend._domainkey.{self.name}",
+            "content": f"v=DKIM1; k=rsa; p={self.id}",
+            "required": True,
+            "propagated": True,
+        }
+        unset = (
+            "tracking_subdomain",
+            "return_path_subdomain",
+            "subscription_subdomain",
+            "media_subdomain",
+            "dkim_rotation_interval_days",
+            "dkim_selector",
+            "dsn_recipient",
+        )
+        return _compact(
+            {
+                "object": "domain",
+                "id": self.id,
+                "created_at": created_at,
+                "updated_at": created_at,
+                "domain": self.name,
+                "account_id": self.account_id,
+                "dns_records": [record],
+                "last_dns_check_at": created_at,
+                "dns_valid": True,
+                "rotation_ready": False,
+                **dict.fromkeys(unset),
+            }
+        )
 
 
 class Account:
-    """An account with its keys, and with its sub accounts, which no endpoint shows yet."""
+    """An account with its domains, its keys, and the sub accounts below it.
 
-    def __init__(
-        self,
-        account_id: str,
-        domains: tuple[str, ...],
-        keys: Iterable[Key],
-        sub_accounts: tuple["SubAccount", ...] = (),
-    ) -> None:
+    A ``status`` other than active keeps its keys, and those of its sub accounts, from authenticating.
+    ``sub_accounts`` holds those that are not deleted.
+    """
+
+    def __init__(self, account_id: str, domains: Iterable[str], keys: Iterable[Key], *, status: str = "active") -> None:
         self.id = account_id
-        self.domains = domains
-        self.sub_accounts = sub_accounts
-        self.keys = {key.id: key for key in keys}
-        self._order = sorted(key.position for key in self.keys.values())
-
-    def put(self, key: Key) -> None:
-        """Put an edited key in the place of the one with its identifier."""
-        self.keys[key.id] = key
-
-    def page(self, after: str, before: str, limit: int) -> Page:
-        """Return up to ``limit`` keys next to a cursor, or the first ones.
-
-        A cursor holds the place of a key, not a number: a page stays right when keys come and go before it, and when
-        that key is gone.
-        """
-        if before:
-            end = bisect_left(self._order, _decoded(before))
-            start = max(0, end - limit)
-        else:
-            start = bisect_right(self._order, _decoded(after)) if after else 0
-            end = min(len(self._order), start + limit)
-        shown = self._order[start:end]
-        return Page(
-            keys=tuple(self.keys[key_id] for _, key_id in shown),
-            next_cursor=_encoded(shown[-1]) if shown and end < len(self._order) else None,
-            previous_cursor=_encoded(shown[0]) if shown and start else None,
+        self.status = status
+        self.keys = Listing(keys)
+        self.sub_accounts: Listing[SubAccount] = Listing(())
+        self.deleted_sub_accounts: list[SubAccount] = []
+        self._domains_as_seeded = list(domains)
+        names = dict.fromkeys(map(canonical_domain, self._domains_as_seeded))
+        self.domain_names = frozenset(names)
+        self.domains = Listing(
+            Domain(_made_up_id(account_id, name), account_id, name, _DOMAINS_CREATED_AT + number * TICK)
+            for number, name in enumerate(names)
         )
+
+    def adopt(self, sub_accounts: Iterable["SubAccount"]) -> None:
+        """Take these as the account's sub accounts, in place of those that it has."""
+        listed = list(sub_accounts)
+        self.sub_accounts = Listing(one for one in listed if one.status != "deleted")
+        self.deleted_sub_accounts = [one for one in listed if one.status == "deleted"]
+
+    def delete_sub_account(self, sub_account_id: str) -> None:
+        """Delete softly: it is kept, but neither listed nor found."""
+        removed = self.sub_accounts.remove(sub_account_id)
+        removed.status = "deleted"
+        self.deleted_sub_accounts.append(removed)
+
+    def disown(self, name: str) -> None:
+        """Forget a domain of this canonical name."""
+        self._domains_as_seeded = [text for text in self._domains_as_seeded if canonical_domain(text) != name]
+        self.domains.remove(_made_up_id(self.id, name))
+        self.domain_names -= {name}
+
+    def domain(self, name: str) -> Domain | None:
+        """Return the account's domain of this name, if it has it."""
+        return self.domains.find(_made_up_id(self.id, canonical_domain(name)))
 
     def as_seed(self) -> dict[str, Any]:
         """Return the account as a seed has it."""
-        keys = [self.keys[key_id] for _, key_id in self._order]
+        sub_accounts = [*self.sub_accounts.values(), *self.deleted_sub_accounts]
+        return self._common_seed() | {"sub_accounts": [sub_account.as_seed() for sub_account in sub_accounts]}
+
+    def _common_seed(self) -> dict[str, Any]:
         return {
             "id": self.id,
-            "domains": list(self.domains),
+            "status": self.status,
+            "domains": list(self._domains_as_seeded),
             "keys": [
-                key.as_seed() | ({} if key.secret_key is None else {"secret_key": key.secret_key}) for key in keys
+                key.as_seed() | ({} if key.secret_key is None else {"secret_key": key.secret_key})
+                for key in self.keys.values()
             ],
-            "sub_accounts": [sub_account.as_seed() for sub_account in self.sub_accounts],
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a sub account has besides its domains and keys; a ``monthly_credit`` of 0 means no cap."""
+
+    name: str
+    website: str
+    monthly_credit: int
+    created_at: datetime
+    last_activity_at: datetime | None = None
+
+
 class SubAccount(Account):
-    """An account below another one, with a name and a status."""
+    """An account below another one."""
 
     def __init__(
-        self, account_id: str, domains: tuple[str, ...], keys: Iterable[Key], *, name: str, status: str
+        self,
+        parent_id: str,
+        account_id: str,
+        domains: Iterable[str],
+        keys: Iterable[Key],
+        *,
+        status: str,
+        profile: Profile,
     ) -> None:
-        super().__init__(account_id, domains, keys)
-        self.name = name
-        self.status = status
+        super().__init__(account_id, domains, keys, status=status)
+        self.parent_id = parent_id
+        self.profile = profile
+
+    @property
+    def position(self) -> Position:
+        """Where the sub account stands in its parent's list."""
+        return position(self.profile.created_at, self.id)
+
+    @property
+    def rendered(self) -> bytes:
+        """The sub account as the API shows it to the parent, in JSON."""
+        shown = {"object": "sub_account", "id": self.id, "parent_account_id": self.parent_id, "status": self.status}
+        counts = {"domain_count": len(self.domains), "member_count": 0}
+        return _compact(shown | self._profile_seed() | counts)
 
     def as_seed(self) -> dict[str, Any]:
         """Return the sub account as a seed has it."""
-        seed = super().as_seed()
-        del seed["sub_accounts"]
-        return seed | {"name": self.name, "status": self.status}
+        return self._common_seed() | self._profile_seed()
+
+    def _profile_seed(self) -> dict[str, Any]:
+        profile = self.profile
+        return {
+            "name": profile.name,
+            "website": profile.website,
+            "monthly_credit": profile.monthly_credit,
+            "created_at": timestamp(profile.created_at),
+            "last_activity_at": profile.last_activity_at and timestamp(profile.last_activity_at),
+        }
 
 
-def start_cursor() -> str:
-    """Return a cursor before every key."""
-    return _encoded((-(10**18), "0" * 36))
-
-
-def is_uuid(text: str) -> bool:
-    """Whether ``text`` has the form of an identifier."""
-    return _UUID.fullmatch(text) is not None
-
-
-def amended(account: Account, key: Key, document: object, *, own_host: str | None, now: datetime) -> Key:
-    """Return ``key`` as a PUT of ``document`` makes it.
-
-    ``own_host`` is the caller's address if the key is the calling key, which must not lock itself out. Raises
-    `Refused` for what the API refuses; nothing is changed then.
-    """
-    if not isinstance(document, dict):
-        raise Refused(400, "the request body must be a JSON object")
-    label, scopes, networks = (document.get(name) for name in ("label", "scopes", "ip_allow_list"))
-    if label is None and scopes is None and networks is None:
-        raise Refused(400, "at least one field must be provided")
-    changed = replace(
-        key,
-        label=key.label if label is None else _label(label),
-        scopes=key.scopes if scopes is None else _scopes(scopes, account, key),
-        ip_allow_list=key.ip_allow_list if networks is None else canonical_networks(_texts(networks, "ip_allow_list")),
-        updated_at=max(now, key.updated_at + TICK),
-    )
-    if own_host is not None and not changed.admits(own_host):
-        raise Refused(409, "the new ip_allow_list would lock this API key out")
-    if _content(changed) == _content(key):
-        raise Refused(400, "no changes: every value is the current one")
-    return changed
-
-
-def _content(key: Key) -> tuple[str, frozenset[str], frozenset[str]]:
-    return key.label, frozenset(key.scopes), frozenset(key.ip_allow_list)
-
-
-def _label(value: object) -> str:
-    if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_LABEL:
-        raise Refused(400, f"label must be a text of 1 to {LONGEST_LABEL} characters")
-    # JSON can name half of a surrogate pair, which no UTF-8 answer can hold.
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _scopes(value: object, account: Account, key: Key) -> tuple[str, ...]:
-    domains = frozenset(canonical_domain(domain) for domain in account.domains)
-    return canonical_scopes(_texts(value, "scopes"), held=key.scopes, domains=domains)
-
-
-def _texts(value: object, name: str) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise Refused(400, f"{name} must be a list of texts")
-    return value
+def _compact(document: object) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def _made_up_id(owner: str, name: str) -> str:
@@ -250,21 +269,6 @@ def _made_up_id(owner: str, name: str) -> str:
     return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-8{digest[17:20]}-{digest[20:32]}"
 
 
-def _timestamp(moment: datetime) -> str:
+def timestamp(moment: datetime) -> str:
+    """Return a moment as the API writes it."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _encoded(position: Position) -> str:
-    created, key_id = position
-    return base64.urlsafe_b64encode(f"{created} {key_id}".encode()).decode()
-
-
-def _decoded(cursor: str) -> Position:
-    try:
-        text = base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode()
-    except ValueError:
-        raise Refused(400, "invalid cursor") from None
-    match = _POSITION.fullmatch(text)
-    if match is None:
-        raise Refused(400, "invalid cursor")
-    return int(match["created"]), match["id"]

@@ -33,13 +33,22 @@ class ConnectionDropped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens to one request; the default is that nothing does. ``delay`` is in seconds."""
+    """What happens to one request; the default is that nothing does. ``delay`` is in seconds.
+
+    ``status`` answers instead of the API, before or after the request took effect, as ``status_when`` says.
+    """
 
     status: int | None = None
+    status_when: When = "before"
     delay: float = 0.0
     drop: When | None = None
     body: Body | None = None
     repeat_cursor: bool = False
+
+    @property
+    def prevents_effect(self) -> bool:
+        """Whether the request is lost before it takes effect."""
+        return self.drop == "before" or (self.status is not None and self.status_when == "before")
 
 
 NO_FAULT = Fault()
@@ -113,13 +122,15 @@ def _rule(document: object, where: str) -> _Rule:
 
 
 def _fault(document: object, where: str) -> Fault:
-    fields = _mapping(document, where, {"status", "delay", "drop", "body", "cursor"})
-    if len(fields) != 1:
-        raise FaultError(f"{where}: exactly one of status, delay, drop, body, cursor is expected")
+    fields = _mapping(document, where, {"status", "when", "delay", "drop", "body", "cursor"})
+    if "status" in fields and fields.keys() <= {"status", "when"}:
+        return _status_fault(fields["status"], fields.get("when", "before"), where)
+    if len(fields) != 1 or "when" in fields:
+        raise FaultError(
+            f"{where}: exactly one of status, delay, drop, body, cursor is expected, and when with status alone"
+        )
     ((kind, value),) = fields.items()
     match kind, value:
-        case "status", int() if 200 <= value <= 599 and value not in _BODILESS:  # noqa: PLR2004 - HTTP's own bounds
-            return Fault(status=value)
         case "delay", str() if match := _DELAY.fullmatch(value):
             return Fault(delay=float(match["number"]) / (1000 if match["unit"] == "ms" else 1))
         case "drop", ("before" | "after") as when:
@@ -129,13 +140,21 @@ def _fault(document: object, where: str) -> Fault:
         case "cursor", "repeat":
             return Fault(repeat_cursor=True)
     expected = {
-        "status": "a status with a body, 200 to 599",
         "delay": 'a text such as "2s" or "150ms"',
         "drop": " or ".join(get_args(When)),
         "body": ", ".join(get_args(Body)),
         "cursor": "repeat",
     }[kind]
     raise FaultError(f"{where}.{kind}: {expected} is expected, not {value!r}")
+
+
+def _status_fault(status: object, when: object, where: str) -> Fault:
+    match status, when:
+        case int(), ("before" | "after") as known if 200 <= status <= 599 and status not in _BODILESS:  # noqa: PLR2004 - HTTP's own bounds
+            return Fault(status=status, status_when=known)
+        case _, "before" | "after":
+            raise FaultError(f"{where}.status: a status with a body, 200 to 599 is expected, not {status!r}")
+    raise FaultError(f"{where}.when: {' or '.join(get_args(When))} is expected, not {when!r}")
 
 
 def _mapping(document: object, where: str, known: set[str]) -> Mapping[str, Any]:

@@ -39,6 +39,7 @@ TARGETED_SCOPES = frozenset(
 )
 MOST_NETWORKS = 100
 
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DOMAIN_SCOPE = re.compile(r"(?P<action>[a-z-]+:[a-z-]+):\{(?P<domain>[^{}]*)\}")
 # ipaddress also takes netmasks, zone identifiers and prefixes with leading zeros, which a CIDR block does not have.
 _CIDR = re.compile(r"[0-9A-Fa-f.:]+(/(0|[1-9][0-9]{0,2}))?")
@@ -52,6 +53,11 @@ class Refused(Exception):
         self.status = status
         self.message = message
         self.headers = headers
+
+
+def is_uuid(text: str) -> bool:
+    """Whether ``text`` has the form of an identifier."""
+    return _UUID.fullmatch(text) is not None
 
 
 def canonical_domain(text: str) -> str:

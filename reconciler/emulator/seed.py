@@ -15,9 +15,23 @@ from uuid import uuid4
 
 import yaml
 
-from reconciler.emulator.account import TICK, Account, Key, SubAccount, is_uuid
+from reconciler.emulator.account import Account, Key, Profile, SubAccount
+from reconciler.emulator.listing import TICK
+from reconciler.emulator.permissions import is_uuid
 
 STATUSES = ("active", "suspended", "parent-suspended", "deleted")
+
+_SUB_ACCOUNT_FIELDS = (
+    "id",
+    "name",
+    "website",
+    "status",
+    "monthly_credit",
+    "created_at",
+    "last_activity_at",
+    "domains",
+    "keys",
+)
 
 
 class SeedError(ValueError):
@@ -70,22 +84,30 @@ class _SeedReader:
         self._secrets: set[str] = set()
 
     def account(self, document: object, where: str) -> Account:
-        fields = _fields(document, where, ("id", "domains", "keys", "sub_accounts"))
+        fields = _fields(document, where, ("id", "status", "domains", "keys", "sub_accounts"))
         account_id, domains, keys = self._common(fields, where)
-        sub_accounts = [
-            self._sub_account(item, f"{where}.sub_accounts[{index}]")
+        account = Account(account_id, domains, keys, status=_status(fields, where))
+        account.adopt(
+            self._sub_account(item, f"{where}.sub_accounts[{index}]", account_id)
             for index, item in enumerate(_list(fields, "sub_accounts", where))
-        ]
-        return Account(account_id, domains, keys, tuple(sub_accounts))
+        )
+        return account
 
-    def _sub_account(self, document: object, where: str) -> SubAccount:
-        fields = _fields(document, where, ("id", "name", "status", "domains", "keys"))
+    def _sub_account(self, document: object, where: str, parent_id: str) -> SubAccount:
+        fields = _fields(document, where, _SUB_ACCOUNT_FIELDS)
         account_id, domains, keys = self._common(fields, where)
-        status = _text(fields.get("status", "active"), f"{where}.status")
-        if status not in STATUSES:
-            raise SeedError(f"{where}.status: one of {', '.join(STATUSES)} is expected, not {status!r}")
-        name = _text(fields.get("name", ""), f"{where}.name")
-        return SubAccount(account_id, domains, keys, name=name, status=status)
+        profile = Profile(
+            name=_text(fields.get("name", ""), f"{where}.name"),
+            website=_text(fields.get("website", "example.com"), f"{where}.website"),
+            monthly_credit=_credit(fields, where),
+            created_at=_moment(fields, "created_at", where) or self._undated_moment(),
+            last_activity_at=_moment(fields, "last_activity_at", where),
+        )
+        return SubAccount(parent_id, account_id, domains, keys, status=_status(fields, where), profile=profile)
+
+    def _undated_moment(self) -> datetime:
+        """Each a little later than the one before, so that a list has the seed's order."""
+        return self._now + next(self._undated) * TICK
 
     def _common(self, fields: dict[str, Any], where: str) -> tuple[str, tuple[str, ...], list[Key]]:
         account_id = _identifier(fields, where)
@@ -104,8 +126,7 @@ class _SeedReader:
         secret = fields.get("secret_key")
         if secret is not None:
             _note(self._secrets, _text(secret, f"{where}.secret_key"), f"{where}.secret_key")
-        # Each a little younger than the one before, so that the list has the seed's order.
-        created_at = _moment(fields, "created_at", where) or self._now + next(self._undated) * TICK
+        created_at = _moment(fields, "created_at", where) or self._undated_moment()
         return Key(
             id=_identifier(fields, where),
             account_id=account_id,
@@ -150,6 +171,20 @@ def _text(value: object, where: str) -> str:
 def _text_tuple(fields: dict[str, Any], name: str, where: str) -> tuple[str, ...]:
     items = _list(fields, name, where)
     return tuple(_text(item, f"{where}.{name}[{index}]") for index, item in enumerate(items))
+
+
+def _status(fields: dict[str, Any], where: str) -> str:
+    status = _text(fields.get("status", "active"), f"{where}.status")
+    if status not in STATUSES:
+        raise SeedError(f"{where}.status: one of {', '.join(STATUSES)} is expected, not {status!r}")
+    return status
+
+
+def _credit(fields: dict[str, Any], where: str) -> int:
+    value = fields.get("monthly_credit", 0)
+    if type(value) is not int:
+        raise SeedError(f"{where}.monthly_credit: a whole number is expected, not {value!r}")
+    return value
 
 
 def _identifier(fields: dict[str, Any], where: str) -> str:

@@ -11,6 +11,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from reconciler.emulator.answers import message
 from reconciler.emulator.api import Emulator
 from reconciler.emulator.faults import ConnectionDropped
 from reconciler.emulator.seed import SeedError, load_seed
@@ -87,11 +88,17 @@ async def serve(emulator: Emulator, *, host: str = "127.0.0.1", port: int, start
 
 
 class _Protocol(HttpToolsProtocol):
-    """Lets the application abort its connection."""
+    """Lets the application abort its connection, and refuses what is not HTTP in the API's own form."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {"emulator": {"abort": self.transport.abort}}
+
+    def send_400_response(self, msg: str) -> None:
+        answer = message(400, msg)
+        head = "HTTP/1.1 400 Bad Request\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n"
+        self.transport.write(head.format(answer.content_type.decode(), len(answer.body)).encode() + answer.body)
+        self.transport.close()
 
 
 class _Uvicorn(uvicorn.Server):

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import deepcopy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -22,6 +22,12 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 KEYS = f"/v2/accounts/{ACCOUNT}/api-keys"
 SHOP_KEY = f"{KEYS}/{SHOP}"
+SUB_ACCOUNTS = f"/v2/accounts/{ACCOUNT}/sub-accounts"
+ACME = f"{SUB_ACCOUNTS}/{SUB_ACCOUNT}"
+ACME_KEYS = f"{ACME}/api-keys"
+DOMAINS = f"/v2/accounts/{ACCOUNT}/domains"
+
+NEW_KEY: dict[str, Any] = {"label": "new", "scopes": ["messages:send:{shop.example.com}", "domains:read"]}
 
 SEED: dict[str, Any] = {
     "accounts": [
@@ -57,6 +63,9 @@ class Time:
 
     def now(self) -> datetime:
         return self.moment
+
+    def passes(self, **duration: float) -> None:
+        self.moment += timedelta(**duration)
 
 
 def seed(**shop: object) -> dict[str, Any]:
@@ -100,6 +109,23 @@ async def ask(
 async def put(app: Emulator, path: str = SHOP_KEY, **fields: Any) -> httpx.Response:
     """A PUT of these fields by the administrator."""
     return await ask(app, "PUT", path, json=fields)
+
+
+def with_sub_account(**fields: object) -> Emulator:
+    """The usual accounts, with other fields for the sub account."""
+    document = seed()
+    document["accounts"][0]["sub_accounts"][0].update(fields)
+    return emulator(document)
+
+
+async def create(app: Emulator, path: str = KEYS, *, key: str | None = None, **request: Any) -> httpx.Response:
+    """A POST of a new key by the administrator, under this `Idempotency-Key` if one is given."""
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return await ask(app, "POST", path, headers=headers, **({"json": NEW_KEY} | request))
+
+
+async def labels_of(app: Emulator, path: str = KEYS) -> list[str]:
+    return [key["label"] for key in (await ask(app, "GET", path)).json()["data"]]
 
 
 def scopes_of(answer: httpx.Response) -> list[str]:

@@ -82,6 +82,9 @@ def test_first_match_wins() -> None:
         (rules({"do": {"crash": 1}}), "rules[0].do: unknown field crash"),
         (rules({"do": {"status": 199}}), "rules[0].do.status: a status with a body, 200 to 599 is expected, not 199"),
         (rules({"do": {"status": 204}}), "rules[0].do.status"),
+        (rules({"do": {"status": 503, "when": "later"}}), "rules[0].do.when: before or after is expected, not 'later'"),
+        (rules({"do": {"delay": "1s", "when": "after"}}), "rules[0].do: exactly one of"),
+        (rules({"do": {"when": "after"}}), "rules[0].do: exactly one of"),
         (rules({"do": {"delay": 2}}), 'rules[0].do.delay: a text such as "2s" or "150ms" is expected, not 2'),
         (rules({"do": {"delay": "2 days"}}), "rules[0].do.delay"),
         (rules({"do": {"drop": "never"}}), "rules[0].do.drop: before or after is expected, not 'never'"),
@@ -120,6 +123,16 @@ async def test_status() -> None:
         answer = await put(app, label="new")
         assert (answer.status_code, answer.json()) == (status, {"message": message})
     assert app.history == []
+
+
+async def test_status_after_the_effect() -> None:
+    """A status may come after the effect instead: the answer is the same, and the request took effect."""
+    app = emulator()
+    app.set_faults(rules({"do": {"status": 503, "when": "after"}}))
+    answer = await put(app, label="new")
+    assert (answer.status_code, answer.json()) == (503, {"message": "Service Unavailable"})
+    assert app.state[ACCOUNT].keys[SHOP].label == "new"
+    assert app.requests["statuses"] == {"503": 1}
 
 
 async def test_delay() -> None:

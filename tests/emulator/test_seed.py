@@ -44,6 +44,26 @@ def test_round_trip() -> None:
     }
 
 
+def test_round_trip_of_sub_accounts() -> None:
+    """A dump keeps every field of accounts and sub accounts, deleted ones included, in the order of their creation."""
+    document = seed()
+    document["accounts"][0]["status"] = "suspended"
+    fields = {"website": "a.example", "monthly_credit": 5, "last_activity_at": "2026-01-02T00:00:00Z"}
+    document["accounts"][0]["sub_accounts"] = [
+        {"name": "late", "created_at": "2026-03-01T00:00:00Z", "status": "parent-suspended"} | fields,
+        {"name": "early", "created_at": "2026-02-01T00:00:00Z"},
+        {"name": "gone", "status": "deleted"},
+        {"name": "undated"},
+    ]
+    first = emulator(document).dump()
+    assert emulator(first).dump() == first
+    account = first["accounts"][0]
+    assert account["status"] == "suspended"
+    assert [one["name"] for one in account["sub_accounts"]] == ["early", "late", "undated", "gone"]
+    assert account["sub_accounts"][1].items() >= fields.items()
+    assert account["sub_accounts"][2]["website"] == "example.com"
+
+
 def test_defaults() -> None:
     """Identifiers and dates may be left out: identifiers are made up, and undated keys keep the seed's order."""
     document = {
@@ -95,6 +115,9 @@ def _accounts(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (_accounts(lambda account: account["sub_accounts"][0].update(id=ACCOUNT)), "sub_accounts[0].id: it is given"),
         (_accounts(lambda account: account["sub_accounts"][0].update(status="on")), "sub_accounts[0].status: one of"),
         (_accounts(lambda account: account["sub_accounts"][0].update(name=1)), "sub_accounts[0].name: a text"),
+        (_accounts(lambda account: account["sub_accounts"][0].update(website=1)), "sub_accounts[0].website: a text"),
+        (_accounts(lambda account: account["sub_accounts"][0].update(monthly_credit="1")), "monthly_credit: a whole"),
+        (_accounts(lambda account: account.update(status="on")), "accounts[0].status: one of"),
         (_accounts(lambda account: account["sub_accounts"][0].update(sub_accounts=[])), "unknown field 'sub_accounts'"),
     ],
 )

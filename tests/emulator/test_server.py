@@ -1,6 +1,7 @@
 """The emulator on a real socket."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -110,6 +111,42 @@ async def test_half_a_request() -> None:
         assert await reader.read() == b""
         assert (await client.get("/v2/ping")).status_code == 200
     assert app.requests["PUT"] == 0
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"\x16\x03\x01\x02\x00",
+        b"GET /v2/ping\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /v2/ping HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        b"POST /v2/ping HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+async def test_no_http(sent: bytes) -> None:
+    """Bytes that are no request get a 400 in the API's form, and the server goes on."""
+    async with served(emulator()) as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+        writer.write(sent)
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+        assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        assert f"content-length: {len(body)}".encode() in head
+        assert list(json.loads(body)) == ["message"]
+        assert (await client.get("/v2/ping")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/v2/%ff%00%ed%a0%80", 404), ("/v2/accounts/%2F/api-keys", 404), ("//v2/ping", 404)]
+)
+async def test_odd_paths(path: str, status: int) -> None:
+    """A path of any bytes, percent-encoded, is a path that is not served."""
+    async with served(emulator()) as client:
+        assert (await client.get(path)).status_code == status
+        head = await client.head("/v2/ping")
+        assert (head.status_code, head.headers["allow"], head.content) == (405, "GET", b"")
 
 
 async def test_stop_amid_a_request() -> None:

@@ -146,6 +146,9 @@ async def test_history() -> None:
     await put(app, ip_allow_list=["203.0.113.1"])
     first, second = app.history
     assert (first.account_id, first.key_id) == (ACCOUNT, SHOP)
+    assert first.before is not None
+    assert first.after is not None
+    assert second.after is not None
     assert (first.before["label"], first.after["label"]) == ("shop", "one")
     assert second.before == first.after
     assert second.after == first.after | {
