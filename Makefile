@@ -3,13 +3,15 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
+CONFORMANCE := $(VENV)/conformance
+AHASEND_OPENAPI ?= ../shared/ahasend/openapi.yaml
 
-.PHONY: demo test check units laws bench pins schemas clean
+.PHONY: demo test check units laws conformance bench pins schemas clean
 
 demo: $(VENV)/.runtime
 	@$(BIN)/python -m reconciler demo
 
-test: check units laws
+test: check units laws conformance
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -21,12 +23,16 @@ check: $(VENV)/.dev
 # Coverage is counted over units and stories alone: chance never decides a build.
 units: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --ignore=tests/laws
+	$(BIN)/coverage run -m pytest --ignore=tests/laws -m "not conformance"
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
 laws: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/laws
+
+# Schemathesis is set up only where AhaSend's document is there to hold the emulator against; Prism is never set up here.
+conformance: $(VENV)/.dev $(if $(wildcard $(AHASEND_OPENAPI)),$(CONFORMANCE)/.ready)
+	@AHASEND_OPENAPI="$(AHASEND_OPENAPI)" $(BIN)/python -m pytest -q -m conformance tests/conformance
 
 bench: $(VENV)/.dev
 	$(BIN)/python bench/run.py
@@ -35,6 +41,7 @@ bench: $(VENV)/.dev
 pins: $(VENV)/.dev
 	$(BIN)/uv pip compile -q --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile -q --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group conformance -o requirements/conformance.txt
 
 schemas: $(VENV)/.dev
 	@for name in desired policy; do $(BIN)/reconciler schema $$name > config/schema/$$name.schema.json; done
@@ -53,6 +60,13 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.runtime
+
+# A failure here is no reason for make to stop: the tests then say what did not run, and fail where it is required.
+$(CONFORMANCE)/.ready: requirements/conformance.txt | $(VENV)/bin/python
+	@echo "setting up $(CONFORMANCE) (once)"
+	@$(PYTHON) -m venv $(CONFORMANCE) \
+		&& $(CONFORMANCE)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/conformance.txt \
+		&& touch $@ || rm -rf $(CONFORMANCE)
 
 clean:
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
