@@ -149,8 +149,7 @@ class Service:
         memory = Memory()
         try:
             while not stop.requested.is_set():
-                if inputs is not None:
-                    memory = await self._pass(inputs, memory, observe)
+                memory = await self._pass(inputs, memory, observe) if inputs else memory
                 await self._wait(stop)
                 inputs = None if stop.requested.is_set() else await self._reload(stop, observe)
         finally:

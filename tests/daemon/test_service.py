@@ -38,6 +38,7 @@ class Daemon:
         # Shorter than `every` would take, so that the story is.
         self.schedule = Schedule.every(timedelta(seconds=1))
         self.schedule.trigger.interval = timedelta(seconds=seconds)
+        self.schedule.trigger.interval_length = seconds
         self.schedule.trigger.jitter = None
         self.service = Service(self.schedule, self.load, self.deliver)
 
