@@ -71,13 +71,50 @@ async def apply_plan(approved: ApprovedPlan, session: WriteSession, run: Run) ->
         if any(change.applicable for change in account.changes):
             families[account.account.account_id].append(account)
 
-    async def make(account: AccountPlan) -> None:
-        with run.stop.within(run.seconds.get(account.account, math.inf), OUT_OF_TIME) as stop:
-            made = _AccountRun(account, approved.guardian(account), session, replace(run, stop=stop))
-            ended[account.account] = await made.changes()
+    async def make_all(family: list[AccountPlan]) -> None:
+        credential = _Credential()
 
-    await asyncio.gather(*(in_flight(family, make, ACCOUNTS_AT_ONCE) for family in families.values()))
+        async def make(account: AccountPlan) -> None:
+            with run.stop.within(run.seconds.get(account.account, math.inf), OUT_OF_TIME) as stop:
+                made = _AccountRun(account, approved.guardian(account), session, replace(run, stop=stop), credential)
+                ended[account.account] = await made.changes()
+
+        await in_flight(family, make, ACCOUNTS_AT_ONCE)
+
+    await asyncio.gather(*map(make_all, families.values()))
     return tuple(change for changes in ended.values() for change in changes)
+
+
+@dataclass(slots=True)
+class _Kind:
+    """What was learned of a credential's right to write one kind of keys: the account's own, or its sub accounts'.
+
+    A 403 speaks of one operation: AhaSend leaves open whether every kind of key can be written, so only a second key,
+    with nothing written so far, makes it the credential's.
+    """
+
+    forbidden: set[tuple[AccountRef, str]] = field(default_factory=set)
+    useful: bool = False
+    said: str = ""
+
+    @property
+    def refused(self) -> str | None:
+        return self.said if len(self.forbidden) > 1 and not self.useful else None
+
+
+@dataclass(slots=True)
+class _Credential:
+    """What an account and its sub accounts learn of the credential that writes all their keys.
+
+    ``closed`` is why nothing more may be sent with it at all.
+    """
+
+    closed: str | None = None
+    own: _Kind = field(default_factory=_Kind)
+    below: _Kind = field(default_factory=_Kind)
+
+    def kind(self, account: AccountRef) -> _Kind:
+        return self.own if account.parent is None else self.below
 
 
 class _AccountRun:
@@ -87,7 +124,14 @@ class _AccountRun:
     two of them cannot each rely on the other not to happen.
     """
 
-    def __init__(self, account: AccountPlan, guardian: Guardian | None, session: WriteSession, run: Run) -> None:
+    def __init__(
+        self,
+        account: AccountPlan,
+        guardian: Guardian | None,
+        session: WriteSession,
+        run: Run,
+        credential: _Credential,
+    ) -> None:
         self._changes = list(account.changes)
         self._places = {id(change): place for place, change in enumerate(account.changes)}
         self._dependencies = Dependencies(account.changes)
@@ -97,8 +141,8 @@ class _AccountRun:
         self._writer = session.writer(account.account, run.stop)
         self._run = run
         self._slots = asyncio.Semaphore(CHANGES_AT_ONCE)
-        self._forbidden: set[str] = set()
-        self._closed: str | None = None
+        self._credential = credential
+        self._kind = credential.kind(account.account)
 
     async def changes(self) -> tuple[Change, ...]:
         """Make what is planned, wave by wave, and give every change with its outcome."""
@@ -111,10 +155,11 @@ class _AccountRun:
             ended = await self._attempt(change)
         place = self._places[id(change)]
         self._changes[place] = ended
+        self._kind.useful |= ended.outcome is Outcome.APPLIED
         try:
             self._run.observe(self._event(ended))
         except Exception as error:  # noqa: BLE001 # what was done stays done, but nothing more that is not recorded
-            self._closed = f"what was done can no longer be recorded: {error}"
+            self._credential.closed = f"what was done can no longer be recorded: {error}"
             self._changes[place] = ended.ended(ended.outcome, f"{ended.reason or ended.outcome}; not recorded: {error}")
 
     def _event(self, ended: Change) -> ChangeApplied | ChangeFailed | ChangeSkipped:
@@ -138,8 +183,8 @@ class _AccountRun:
         """Say why the change must not be sent now, or None; it is asked right before a write, without a pause."""
         if self._run.stop.requested.is_set():
             return change.ended(Outcome.FAILED, self._run.stop.reason)
-        if self._closed is not None:
-            return change.ended(Outcome.FAILED, f"not sent, since the account refused another request: {self._closed}")
+        if closed := self._credential.closed or self._kind.refused:
+            return change.ended(Outcome.FAILED, f"not sent, since the account refused another request: {closed}")
         for provider in self._dependencies.of(change):
             current = self._changes[self._places[id(provider)]]
             if current.outcome not in (Outcome.APPLIED, Outcome.PLANNED):
@@ -202,7 +247,7 @@ class _AccountRun:
             raise _Ended(self._gone(change, key_id)) from None
         except ReconcilerError as error:
             if isinstance(error, Unauthorized):
-                self._closed = error.message
+                self._credential.closed = error.message
             raise _Ended(change.ended(Outcome.FAILED, str(error))) from None
         if failure and _as_asked(change, seen):
             self._keys[key_id] = seen
@@ -227,29 +272,32 @@ class _AccountRun:
     async def _refused(self, change: Change, key_id: str, error: ReconcilerError) -> Change:
         """Say why nothing was written, and whether to go on in this account.
 
-        A 401 says that the credential is of no use any more. A 403 speaks of one operation: AhaSend leaves open whether
-        every kind of key can be written, so only a second key makes it the credential's.
+        A 401 says that the credential is of no use any more; of a 403 see `_Kind`.
         """
         _, self._keys[key_id] = _target(change)
         if isinstance(error, Rejected) and change.switches_off and (change.fields.label or change.fields.scopes):
             return await self._switch_off_alone(change, key_id, error)
         if isinstance(error, Forbidden):
-            self._forbidden.add(key_id)
-        if isinstance(error, Unauthorized) or (len(self._forbidden) > 1 and not self._wrote_something()):
-            self._closed = error.message
-        failed = change.ended(Outcome.FAILED, str(error))
+            self._kind.forbidden.add((change.account, key_id))
+            self._kind.said = error.message
+        if isinstance(error, Unauthorized):
+            self._credential.closed = error.message
         if not isinstance(error, Rejected):
-            return failed
-        asked = f"{failed.reason}\n  asked for at {change.source}" if change.source else failed.reason
-        return replace(failed, reason=asked, rejected=True)
-
-    def _wrote_something(self) -> bool:
-        return any(change.outcome is Outcome.APPLIED for change in self._changes)
+            return change.ended(Outcome.FAILED, str(error))
+        return replace(change.ended(Outcome.FAILED, change.asked_for(str(error))), rejected=str(error))
 
     async def _switch_off_alone(self, change: Change, key_id: str, refused: Rejected) -> Change:
         """Fence a key although the rest of its change was refused: a leak must not stay open for a label or a scope."""
         fence = replace(change, fields=Fields(ip_allow_list=change.fields.ip_allow_list))
-        seen = await self._send(fence, key_id)
+        try:
+            seen = await self._send(fence, key_id)
+        except _Ended as ended:
+            # It speaks of the fence alone, and what is reported is the whole change.
+            if ended.change.outcome is not Outcome.APPLIED:
+                return change.ended(
+                    ended.change.outcome, f"{ended.change.reason}; before that it was refused: {refused}"
+                )
+            seen = self._keys[key_id]
         self._keys[key_id] = seen
         told = "was switched off" if seen.ip_allow_list.fenced else f"now has {_shown(fence, seen)}"
         return change.ended(Outcome.FAILED, f"the key {told}; the rest of the change was refused: {refused}")

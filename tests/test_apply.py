@@ -293,6 +293,46 @@ def test_a_leak_is_closed_whatever_else_is_refused(tmp_path: Path) -> None:
     assert world.remote(1)["ip_allow_list"] == ["192.0.2.1/32"]
 
 
+def test_a_leak_that_was_closed_late(tmp_path: Path) -> None:
+    """A fence that took effect only after the first look does not make the change that was refused an applied one."""
+    files = "keys: [{name: leak, was: [Leak], state: quarantined}]"
+    world = World(tmp_path, [key(1, "Leak", "domains:read")], files)
+    world.faults({**PUT, "first": 1, "do": {"status": 400}}, {**PUT, "first": 1, "do": {"status": 503}})
+    looks = 0
+
+    def late(request: httpx.Request) -> None:
+        nonlocal looks
+        looks += request.method == "GET" and request.url.path.endswith(key_id(1))
+        if looks == 4:  # two last looks, and one at what the lost PUT did
+            with world.edited() as keys:
+                keys[key_id(1)]["ip_allow_list"] = ["192.0.2.1/32"]
+
+    world.before = late
+    report = world.apply()
+    change = change_of(report, "leak")
+    assert (change.outcome.value, sorted(change.fields.diffs)) == ("failed", ["ip_allow_list", "label"])
+    assert "was switched off; the rest of the change was refused" in (change.reason or "")
+
+
+def test_a_leak_that_changed_before_it_was_closed(tmp_path: Path) -> None:
+    """Where the key changed before its fence alone is sent, the whole change is stale, with its digest as planned."""
+    files = "keys: [{name: leak, was: [Leak], state: quarantined}]"
+    world = World(tmp_path, [key(1, "Leak", "domains:read")], files)
+    planned = world.plan()
+    world.faults({**PUT, "first": 1, "do": {"status": 400}})
+
+    def widen(_request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        if response.status_code == 400:
+            with world.edited() as keys:
+                keys[key_id(1)]["scopes"] = ["domains:read", "domains:write"]
+        return response
+
+    world.after = widen
+    report = world.apply()
+    assert (outcomes(report), report.digest) == ({"leak": "stale"}, planned.digest)
+    assert "before that it was refused: " in (change_of(report, "leak").reason or "")
+
+
 def test_a_leak_that_stays_open_is_told(tmp_path: Path) -> None:
     """Where neither the whole quarantine nor its fence alone takes effect, the reason shows the list as it is."""
     files = "keys: [{name: leak, was: [Leak], state: quarantined}]"

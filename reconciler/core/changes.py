@@ -117,7 +117,7 @@ class Change:
 
     ``before`` is the key as it was listed, ``after`` the key as it would be; both are None where no key was matched.
     ``name`` is None for an unmanaged key. ``meant_to_grant`` holds what a change whose key could not be told would have
-    granted: revocations elsewhere wait for that too. ``rejected``: the API does not take the change as it is.
+    granted: revocations elsewhere wait for that too. ``rejected`` is what the API said that does not take it as it is.
     """
 
     account: AccountRef
@@ -133,7 +133,7 @@ class Change:
     outcome: Outcome = Outcome.PLANNED
     reason: str | None = None
     meant_to_grant: tuple[str, ...] = ()
-    rejected: bool = False
+    rejected: str | None = None
 
     @property
     def applicable(self) -> bool:
@@ -149,6 +149,10 @@ class Change:
     def title(self) -> str:
         """How to call it in a sentence."""
         return self.name if self.name is not None else f"unmanaged key {self.key_id}"
+
+    def asked_for(self, said: str) -> str:
+        """Give what was said about the change with the place in the files that asks for it."""
+        return f"{said}\n  asked for at {self.source}" if self.source else said
 
     def ended(self, outcome: Outcome, reason: str | None = None) -> "Change":
         """Give the same change with another outcome."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from typing import Final
 
 from reconciler.core.networks import AllowList
 from reconciler.core.scopes import ScopeSet
@@ -19,6 +20,10 @@ class Source:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
+
+
+EVERY_SUB_ACCOUNT: Final = "*"
+"""Stands for the id of a sub account where something is about all of one account, as when their list failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +122,13 @@ class RemoteSubAccount:
 
     @property
     def suspended(self) -> bool:
-        """Whether its keys are of no use at present, so that they are left alone; every word but ``active`` is that."""
-        return self.status != "active"
+        """Whether its keys are of no use at present, so that they are left alone."""
+        return self.status in ("suspended", "parent-suspended")
+
+    @property
+    def strange(self) -> bool:
+        """Whether its status is a word that this version does not know, so that nothing may be taken for granted."""
+        return self.status != "active" and not self.suspended
 
 
 @dataclass(frozen=True, slots=True)

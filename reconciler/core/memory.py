@@ -16,6 +16,8 @@ MOST_REVERTS: Final = 3
 """After so many reverts a change is left alone: AhaSend mails the owners at each change of an allow list."""
 FIRST_REST: Final = timedelta(hours=1)
 LONGEST_REST: Final = timedelta(hours=24)
+STOOD: Final = timedelta(hours=6)
+"""What stood for so long before it was undone is no fight: the count begins anew."""
 FORGOTTEN_AFTER: Final = timedelta(hours=48)
 FIRST_PAUSE: Final = timedelta(minutes=10)
 LONGEST_PAUSE: Final = timedelta(hours=1)
@@ -28,38 +30,37 @@ Place = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """A change that was written, and perhaps undone by somebody.
+    """One field of a key that was written, and perhaps undone by somebody.
 
     Attributes:
-        wrote: What the last write carried.
+        wrote: The value that was written last.
         seen: When it was written last, or last seen undone.
-        found: What stood in its place then.
+        found: The value that stood in its place then, None before it was undone.
         reverts: How often it was undone.
         stands: Whether it was not seen undone since it was written.
     """
 
-    wrote: Values
+    wrote: Value
     seen: datetime
-    found: Values = field(default_factory=dict)
+    found: Value | None = None
     reverts: int = 0
     stands: bool = True
 
-    @property
-    def rests_until(self) -> datetime | None:
-        """Until when the change is left alone, None where it need not be; longer each time that it was for nothing."""
+    def rests_until(self, longest: timedelta) -> datetime | None:
+        """Until when it is left alone, None where it need not be; longer each time that it was written for nothing."""
         if self.reverts < MOST_REVERTS or self.stands:
             return None
-        return self.seen + _doubled(FIRST_REST, self.reverts - MOST_REVERTS, LONGEST_REST)
+        return self.seen + _doubled(FIRST_REST, self.reverts - MOST_REVERTS, longest)
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A change that the API did not take as it is: what was asked, when last, how often, and what it said."""
+    """A change that the API did not take: the key as it was to be, when that was sent last, how often, what it said."""
 
-    asked: Values
+    wanted: Values
     seen: datetime
     tries: int
-    reason: str
+    said: str
 
     @property
     def again_at(self) -> datetime:
@@ -69,19 +70,20 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the passes before this one left; the number of them, and keys with a history."""
+    """What the passes before left: their number, what the last could not read, by identity, and keys with a history."""
 
     passes: int = 0
-    contests: Mapping[Place, Contest] = field(default_factory=dict)
+    unread: frozenset[tuple[str, str]] = frozenset()
+    contests: Mapping[Place, Mapping[FieldName, Contest]] = field(default_factory=dict)
     rejections: Mapping[Place, Rejection] = field(default_factory=dict)
 
 
 def recall(plan: Plan, memory: Memory, now: datetime) -> tuple[Plan, Memory, tuple[Finding, ...]]:
     """Hold back what the passes before show to be of no use at ``now``; give a finding for each contest as well.
 
-    A change that somebody undid `MOST_REVERTS` times is ``skipped`` until the other side has rested for a while; one
-    that the API rejected stays ``failed`` between growing pauses. Either ends at once when the files ask for
-    something else.
+    A change all of whose fields somebody undid `MOST_REVERTS` times is ``skipped`` until the other side has rested for
+    a while; one that the API rejected stays ``failed`` between growing pauses. Either ends at once when the files ask
+    for something else. To switch a key off is never held back by a rejection, nor for longer than `FIRST_REST`.
     """
     if not (memory.contests or memory.rejections):
         return plan, memory, ()
@@ -89,8 +91,8 @@ def recall(plan: Plan, memory: Memory, now: datetime) -> tuple[Plan, Memory, tup
     memory = _looked_up(memory, due, now)
     held = {place: held for place, change in due.items() if (held := _held(memory, place, change, now))}
     changes = (held.get(place, change) if (place := _place(change)) else change for change in plan.changes)
-    contested = (held[place] for place in held if held[place].outcome is Outcome.SKIPPED)
-    findings = tuple(_finding(memory.contests[place], change) for change in contested if (place := _place(change)))
+    contested = (place for place, change in held.items() if change.outcome is Outcome.SKIPPED)
+    findings = tuple(_finding(held[place], memory.contests[place]) for place in contested)
     return plan.with_changes(changes), memory, findings
 
 
@@ -102,14 +104,18 @@ def learn(memory: Memory, ended: Iterable[Change], now: datetime) -> Memory:
         if place is None:
             continue
         if change.outcome is Outcome.APPLIED:
-            before = contests.get(place)
-            wrote = {**(before.wrote if before else {}), **_asked(change)}
-            contests[place] = replace(before or Contest(wrote, now), wrote=wrote, seen=now, stands=True)
+            before = contests.get(place, {})
+            wrote = {name: _written(before.get(name), value, now) for name, value in _asked(change).items()}
+            contests[place] = {**before, **wrote}
             rejections.pop(place, None)
-        elif change.rejected:
+        elif change.rejected is not None:
             tries = rejections[place].tries if place in rejections else 0
-            rejections[place] = Rejection(_asked(change), now, tries + 1, change.reason or "")
+            rejections[place] = Rejection(_wanted(change), now, tries + 1, change.rejected)
     return replace(memory, contests=contests, rejections=rejections)
+
+
+def _written(before: Contest | None, value: Value, now: datetime) -> Contest:
+    return replace(before, seen=now, stands=True) if before and before.wrote == value else Contest(value, now)
 
 
 def _doubled(first: timedelta, times: int, longest: timedelta) -> timedelta:
@@ -124,63 +130,78 @@ def _asked(change: Change) -> Values:
     return {name: diff.after for name, diff in change.fields.diffs.items()}
 
 
+def _wanted(change: Change) -> Values:
+    """Give the whole key as it is to be: what else somebody changes meanwhile makes it no other wish."""
+    after = change.after
+    if after is None:
+        return {}
+    return {"label": after.label, "scopes": after.scopes.texts, "ip_allow_list": after.ip_allow_list.networks}
+
+
 def _looked_up(memory: Memory, due: Mapping[Place, Change], now: datetime) -> Memory:
     """Compare what is remembered with what is due; forget what is old, and what the files do not ask for any more."""
-    contests = {
-        place: looked_at
-        for place, contest in memory.contests.items()
-        if now - contest.seen < FORGOTTEN_AFTER
-        and (looked_at := _looked_at(contest, due[place], now) if place in due else contest)
+    looked = {
+        place: {
+            name: _looked_at(contest, name, due[place], now) if place in due else contest
+            for name, contest in contests.items()
+            if now - contest.seen < FORGOTTEN_AFTER
+        }
+        for place, contests in memory.contests.items()
     }
     rejections = {
         place: rejection
         for place, rejection in memory.rejections.items()
-        if now - rejection.seen < FORGOTTEN_AFTER and (place not in due or rejection.asked == _asked(due[place]))
+        if now - rejection.seen < FORGOTTEN_AFTER and (place not in due or rejection.wanted == _wanted(due[place]))
     }
-    return replace(memory, contests=contests, rejections=rejections)
+    return replace(memory, contests={place: each for place, each in looked.items() if each}, rejections=rejections)
+
+
+def _looked_at(contest: Contest, name: FieldName, change: Change, now: datetime) -> Contest:
+    """Compare what was written with what is to be written again: the same value was undone, by whomever."""
+    diff = change.fields.diffs.get(name)
+    if diff is None or diff.after != contest.wrote:
+        return contest
+    if contest.stands:
+        reverts = 1 if now - contest.seen >= STOOD else contest.reverts + 1
+        return replace(contest, found=diff.before, reverts=reverts, seen=now, stands=False)
+    # Where the other side still moves its rest begins anew.
+    return contest if diff.before == contest.found else replace(contest, found=diff.before, seen=now)
 
 
 def _held(memory: Memory, place: Place, change: Change, now: datetime) -> Change | None:
     """Give the change as it stands if it is of no use now, else None."""
-    contest, rejection = memory.contests.get(place), memory.rejections.get(place)
-    if contest and (held := _contested(contest, change, now)):
+    if held := _contested(memory.contests.get(place, {}), change, now):
         return held
-    return _rejected(rejection, change) if rejection and now < rejection.again_at else None
-
-
-def _looked_at(contest: Contest, change: Change, now: datetime) -> Contest | None:
-    """Compare what was written with what is to be written again; None when the files want something else now."""
-    asked = _asked(change)
-    again = {name for name, value in asked.items() if contest.wrote.get(name) == value}
-    if any(name in contest.wrote and name not in again for name in asked):
+    rejection = memory.rejections.get(place)
+    if rejection is None or change.switches_off or now >= rejection.again_at:
         return None
-    if not again:
-        return contest
-    found: Values = {
-        name: diff.before for name, diff in change.fields.diffs.items() if name in again and diff.before is not None
-    }
-    if contest.stands:
-        return replace(contest, found=found, reverts=contest.reverts + 1, seen=now, stands=False)
-    # The other side still moves: its rest begins anew.
-    return contest if found == contest.found else replace(contest, found=found, seen=now)
+    return _rejected(rejection, change)
 
 
-def _contested(contest: Contest, change: Change, now: datetime) -> Change | None:
-    until = contest.rests_until
-    if until is None or now >= until:
+def _contested(contests: Mapping[FieldName, Contest], change: Change, now: datetime) -> Change | None:
+    """Hold a change back when every field of it is fought over: none that is not may wait for one that is."""
+    longest = FIRST_REST if change.switches_off else LONGEST_REST
+    fought = [contests[name] for name, value in _asked(change).items() if _fought(contests.get(name), value)]
+    until = [until for one in fought if (until := one.rests_until(longest)) and now < until]
+    if not until or len(until) < len(change.fields.diffs):
         return None
     reason = (
-        f"contested: it was undone {contest.reverts} times, so it is left alone until {_minute(until)}, or until the "
-        f"files ask for something else; {_both(contest)}"
+        f"contested: it was undone {max(one.reverts for one in fought)} times, so it is left alone until "
+        f"{_minute(max(until))}, or until the files ask for something else; {_both(change, contests)}"
     )
     return change.ended(Outcome.SKIPPED, reason)
 
 
-def _finding(contest: Contest, change: Change) -> Finding:
+def _fought(contest: Contest | None, value: Value) -> bool:
+    return contest is not None and contest.wrote == value
+
+
+def _finding(change: Change, contests: Mapping[FieldName, Contest]) -> Finding:
+    times = max(contests[name].reverts for name in change.fields.diffs)
     return Finding(
         "contested",
-        Severity.WARN,
-        f"somebody undoes the change of {change.title}, {contest.reverts} times by now: {_both(contest)}",
+        Severity.DENY if change.switches_off else Severity.WARN,
+        f"somebody undoes the change of {change.title}, {times} times by now: {_both(change, contests)}",
         "find out which person or tool writes the other value, and let one of the two give way",
         change.account,
         change.name,
@@ -190,11 +211,12 @@ def _finding(contest: Contest, change: Change) -> Finding:
     )
 
 
-def _both(contest: Contest) -> str:
+def _both(change: Change, contests: Mapping[FieldName, Contest]) -> str:
     """Name both values between which a key goes back and forth."""
     return "; ".join(
-        f"{name} is {_shown(name, contest.wrote[name])} by the files, {_shown(name, found)} by the other side"
-        for name, found in contest.found.items()
+        f"{name} is {_shown(name, contests[name].wrote)} by the files, {_shown(name, found)} by the other side"
+        for name in change.fields.diffs
+        if (found := contests[name].found) is not None
     )
 
 
@@ -207,8 +229,7 @@ def _shown(name: FieldName, value: Value) -> str:
 def _rejected(rejection: Rejection, change: Change) -> Change:
     tries = "once" if rejection.tries == 1 else f"{rejection.tries} times"
     again = f"again from {_minute(rejection.again_at)} on, or when the files ask for something else"
-    reason = f"{rejection.reason}; tried {tries}, {again}"
-    return change.ended(Outcome.FAILED, reason)
+    return change.ended(Outcome.FAILED, f"{change.asked_for(rejection.said)}; tried {tries}, {again}")
 
 
 def _minute(moment: datetime) -> str:

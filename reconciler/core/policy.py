@@ -49,17 +49,23 @@ def _unknown_domain(desired: DesiredAccount, spec: KeySpec, unknown: frozenset[s
 def deny(plan: AccountPlan, findings: Iterable[Finding]) -> AccountPlan:
     """Hold back each planned change that grants anything to a key with an unwaived ``deny``.
 
-    A change that only takes away goes on, and so does a quarantine: neither makes worse what the rule forbids.
+    A change that only takes away goes on, and so does a quarantine: neither makes worse what the rule forbids. Scopes
+    for an unknown domain are not sent in any direction, since the API would refuse them.
     """
-    reasons: dict[str, list[str]] = {}
+    denials: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.severity is Severity.DENY and finding.waived is None and finding.key is not None:
-            reasons.setdefault(finding.key, []).append(f"{finding.rule}: {finding.message}")
-    return replace(plan, changes=tuple(_judged(change, reasons.get(change.name or "", [])) for change in plan.changes))
+            denials.setdefault(finding.key, []).append(finding)
+    return replace(plan, changes=tuple(_judged(change, denials.get(change.name or "", [])) for change in plan.changes))
 
 
-def _judged(change: Change, reasons: list[str]) -> Change:
-    grants = change.access.direction in (Direction.WIDEN, Direction.MIXED)
-    if not (reasons and change.applicable and grants) or change.action is Action.QUARANTINE:
+def _judged(change: Change, denials: list[Finding]) -> Change:
+    standing = [denial for denial in denials if _stands_against(denial, change)]
+    if not (standing and change.applicable) or change.action is Action.QUARANTINE:
         return change
-    return change.ended(Outcome.DENIED, "; ".join(reasons))
+    return change.ended(Outcome.DENIED, "; ".join(f"{denial.rule}: {denial.message}" for denial in standing))
+
+
+def _stands_against(denial: Finding, change: Change) -> bool:
+    grants = change.access.direction in (Direction.WIDEN, Direction.MIXED)
+    return grants or (denial.rule == UNKNOWN_DOMAIN and change.fields.scopes is not None)

@@ -22,8 +22,8 @@ from reconciler.core.report import (
 _Item = TypeVar("_Item")
 _Identity = tuple[str | None, str | None]
 
-# A request's id, or another mark that tells one answer from the next.
-_MARK = re.compile(r" \((?=[^\s()]*\d)[^\s()]{8,}\)")
+# The id of a request, as errors of the API carry it: "(x-request-id: 4f1c)".
+_MARK = re.compile(r" \([a-z-]{6,}: [^\s()]+\)")
 
 
 @dataclass(frozen=True, slots=True)

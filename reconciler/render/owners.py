@@ -7,6 +7,7 @@ and with its id wherever it stands alone or is not the only one of that name.
 from collections import Counter
 from collections.abc import Sequence
 
+from reconciler.core.keys import EVERY_SUB_ACCOUNT
 from reconciler.errors import visible
 from reconciler.render.groups import Owner
 from reconciler.render.page import cut, listed, quoted
@@ -21,6 +22,8 @@ def heading(owner: Owner, width: int) -> tuple[str, str]:
     """Give the words of a heading: what to call it, and of which account it is where that needs to be said."""
     if owner.sub_account_id is None:
         return f"Account {visible(owner.account_id)}", ""
+    if owner.sub_account_id == EVERY_SUB_ACCOUNT:
+        return "All sub accounts", f"of account {visible(owner.account_id)}"
     room = width - len(f"Sub account  ({owner.sub_account_id})  FAILED")
     return f"Sub account {_called(owner, room)}", f"of account {visible(owner.account_id)}"
 
@@ -29,6 +32,8 @@ def in_words(owner: Owner) -> list[str]:
     """Give the words that tell below something else whom it is about; each may hold spaces."""
     if owner.sub_account_id is None:
         return ["account", visible(owner.account_id)]
+    if owner.sub_account_id == EVERY_SUB_ACCOUNT:
+        return ["all sub accounts", "of account", visible(owner.account_id)]
     return ["sub account", _called(owner, _LONGEST_NAME), "of account", visible(owner.account_id)]
 
 

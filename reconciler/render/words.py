@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reconciler.core.changes import Action, Delta, ListDiff, Outcome
+from reconciler.core.keys import EVERY_SUB_ACCOUNT
 from reconciler.core.networks import ANYWHERE, FENCE
 from reconciler.core.report import AccountStatus, Mode, Report, ReportedAccount, ReportedChange
 from reconciler.core.scopes import ScopeSet, parse_scope
@@ -115,9 +116,13 @@ def _to_look_at(report: Report) -> int:
 
 def _accounts(accounts: Iterable[ReportedAccount]) -> str:
     """Count accounts and, where there are any, sub accounts: ``1 account and 20 sub accounts``."""
-    below = [account.sub_account_id is not None for account in accounts]
-    counts = ((below.count(False), "account"), (below.count(True), "sub account"))
-    return " and ".join(number(count, what) for count, what in counts if count) or number(0, "account")
+    ids = [account.sub_account_id for account in accounts]
+    one, every = ids.count(None), ids.count(EVERY_SUB_ACCOUNT)
+    counts = ((one, "account"), (len(ids) - one - every, "sub account"))
+    told = [number(count, what) for count, what in counts if count]
+    if every:
+        told.append(f"all sub accounts of {number(every, 'account')}")
+    return " and ".join(told) or number(0, "account")
 
 
 def _read(report: Report) -> str:

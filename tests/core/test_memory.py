@@ -7,7 +7,7 @@ import pytest
 
 from builders import FENCE, NEWS, NOW, OFFICE, SHOP, below, plan, remote, spec, whole
 from reconciler.core.changes import Change, Outcome
-from reconciler.core.keys import KeySpec, KeyState, RemoteKey, UnmanagedAction, UnmanagedRule
+from reconciler.core.keys import KeySpec, KeyState, RemoteKey, Source, UnmanagedAction, UnmanagedRule
 from reconciler.core.memory import (
     FIRST_PAUSE,
     FIRST_REST,
@@ -15,6 +15,7 @@ from reconciler.core.memory import (
     LONGEST_PAUSE,
     LONGEST_REST,
     MOST_REVERTS,
+    STOOD,
     Memory,
     learn,
     recall,
@@ -38,6 +39,7 @@ class Passes:
         self.memory = Memory()
         self.now = NOW
         self.messages: list[str] = []
+        self.severities: list[str] = []
 
     def make(
         self, wanted: KeySpec, key: RemoteKey, outcome: Outcome = Outcome.APPLIED, *, rejected: bool = False
@@ -46,6 +48,7 @@ class Passes:
         self.now += EVERY
         recalled, self.memory, findings = recall(of(wanted, key), self.memory, self.now)
         self.messages = [finding.message for finding in findings]
+        self.severities = [finding.severity.value for finding in findings]
         ended = [self._ended(change, outcome, rejected=rejected) for change in recalled.changes]
         self.memory = learn(self.memory, ended, self.now)
         self.change = ended[0] if ended else None
@@ -54,7 +57,7 @@ class Passes:
     def _ended(self, change: Change, outcome: Outcome, *, rejected: bool) -> Change:
         if not change.applicable:
             return change
-        return replace(change.ended(outcome, "said the API" if rejected else None), rejected=rejected)
+        return replace(change.ended(outcome), rejected="said the API" if rejected else None)
 
 
 def test_a_fight_is_given_up() -> None:
@@ -111,15 +114,47 @@ def test_other_files_end_a_fight() -> None:
     assert [passes.make(other, THEIRS) for _ in range(4)] == ["applied"] * 3 + ["skipped"]
 
 
-def test_a_fight_over_one_field_only() -> None:
-    """A change of another field is no revert, and ends no fight over the first; together they wait."""
+def test_a_fight_over_one_field_holds_no_other_back() -> None:
+    """What is not fought over goes on, and what is fought over with it; each field has a count of its own."""
     passes = Passes()
-    passes.make(WANTED, THEIRS)
-    elsewhere = remote("1", "other label", SHOP)
-    assert passes.make(WANTED, elsewhere) == "applied"
-    for _ in range(MOST_REVERTS - 1):
+    for _ in range(MOST_REVERTS):
+        passes.make(WANTED, THEIRS)
+    assert passes.make(WANTED, THEIRS) == "skipped"
+    assert passes.make(WANTED, replace(THEIRS, label="other")) == "applied"
+    assert passes.make(WANTED, remote("1", "other", SHOP)) == "applied"
+    assert passes.make(WANTED, THEIRS) == "skipped"
+
+
+def test_a_new_fence_waits_for_no_fight() -> None:
+    """Where the files switch off a key whose label is fought over, that is done at once."""
+    passes = Passes()
+    named = spec("a", SHOP, id="1", label="ours")
+    for _ in range(MOST_REVERTS + 1):
+        passes.make(named, OURS)
+    assert passes.make(named, OURS) == "skipped"
+    assert passes.make(replace(named, state=KeyState.QUARANTINED), OURS) == "applied"
+
+
+def test_a_fence_is_taken_up_again_every_hour() -> None:
+    """A key that is to be off and that somebody switches on again and again stays open for an hour at most."""
+    passes = Passes()
+    off = spec("a", SHOP, id="1", state=KeyState.QUARANTINED)
+    for _ in range(MOST_REVERTS):
+        passes.make(off, OURS)
+    for _ in range(5):
+        assert [passes.make(off, OURS) for _ in range(13)] == ["skipped"] * 12 + ["applied"]
+        assert passes.severities == []
+    passes.make(off, OURS)
+    assert passes.severities == ["deny"]
+
+
+def test_drift_now_and_then_is_no_fight() -> None:
+    """What stood for hours before it was undone is counted from one again."""
+    passes = Passes()
+    for _ in range(10):
         assert passes.make(WANTED, THEIRS) == "applied"
-    assert passes.make(WANTED, remote("1", "other label", NEWS)) == "skipped"
+        passes.now += STOOD
+    assert passes.make(WANTED, THEIRS) == "applied"
 
 
 @pytest.mark.parametrize(
@@ -196,13 +231,14 @@ def test_rejections_are_retried_with_growing_pauses() -> None:
             if passes.memory.rejections != rejections:
                 break
             assert passes.change is not None
-            assert (passes.change.outcome, passes.change.rejected) == (Outcome.FAILED, False)
+            assert (passes.change.outcome, passes.change.rejected) == (Outcome.FAILED, None)
         pauses.append(passes.now - tried)
     assert pauses == [min(FIRST_PAUSE * 2**times, LONGEST_PAUSE) for times in range(5)]
     passes.make(WANTED, THEIRS)
     assert passes.change is not None
     assert passes.change.reason == (
-        "said the API; tried 6 times, again from 2026-11-23 16:15 UTC on, or when the files ask for something else"
+        "said the API\n  asked for at keys.yaml:1:5; tried 6 times, again from 2026-11-23 16:15 UTC on, "
+        "or when the files ask for something else"
     )
 
 
@@ -225,11 +261,42 @@ def test_a_rejection_ends() -> None:
     assert not passes.memory.rejections
 
 
+def test_a_rejection_holds_whatever_else_changes_meanwhile() -> None:
+    """The label goes back and forth out of band while the scopes are rejected: it is the same wish, tried as seldom."""
+    passes = Passes()
+    labels = ("a", "other")
+    outcomes = []
+    for number in range(8):
+        passes.make(WANTED, replace(THEIRS, label=labels[number % 2]), Outcome.FAILED, rejected=True)
+        (rejection,) = passes.memory.rejections.values()
+        outcomes.append(rejection.tries)
+    assert outcomes == [1, 1, 2, 2, 2, 2, 3, 3]
+
+
+def test_a_fence_waits_for_no_rejection() -> None:
+    """To switch a key off is tried in each pass, whatever the API said before."""
+    passes = Passes()
+    off = spec("a", SHOP, id="1", state=KeyState.QUARANTINED)
+    for tries in range(1, 4):
+        passes.make(off, OURS, Outcome.FAILED, rejected=True)
+        (rejection,) = passes.memory.rejections.values()
+        assert rejection.tries == tries
+
+
+def test_a_held_rejection_names_the_place_of_today() -> None:
+    """Lines above the key may come and go between tries."""
+    passes = Passes()
+    passes.make(WANTED, THEIRS, Outcome.FAILED, rejected=True)
+    passes.make(replace(WANTED, source=Source("keys.yaml", 7, 5)), THEIRS)
+    assert passes.change is not None
+    assert "asked for at keys.yaml:7:5" in str(passes.change.reason)
+
+
 def test_what_failed_otherwise_is_tried_in_the_next_pass() -> None:
     """Only what the API rejected is remembered; a fault is over sooner than that."""
     passes = Passes()
     assert [passes.make(WANTED, THEIRS, Outcome.FAILED) for _ in range(3)] == ["failed"] * 3
-    assert passes.memory == Memory()
+    assert (passes.memory.contests, passes.memory.rejections) == ({}, {})
 
 
 def test_what_is_held_back_anyway_is_left_as_it_is() -> None:

@@ -50,7 +50,9 @@ def test_whose_domains_are_checked(wanted: KeySpec, denied: bool) -> None:
         (spec("a", SHOP, NEWS), remote("1", "a", SHOP), "denied"),
         (spec("a", NEWS), remote("1", "a", SHOP), "denied"),
         (spec("a", NEWS, at=()), remote("1", "a", NEWS), "denied"),
-        (spec("a", NEWS), remote("1", "a", NEWS, SHOP), "planned"),
+        (spec("a", NEWS), remote("1", "a", NEWS, SHOP), "denied"),
+        (spec("a", NEWS), remote("1", "a", "messages:send:all"), "denied"),
+        (spec("a", NEWS, at=("203.0.113.0/25",)), remote("1", "a", NEWS), "planned"),
         (spec("a", NEWS, label="b", was=("a",)), remote("1", "a", NEWS), "planned"),
         (spec("a", NEWS, state=KeyState.QUARANTINED), remote("1", "a", SHOP), "planned"),
         (spec("a", NEWS), remote("1", "a", SHOP, at=(FENCE,)), "denied"),
@@ -58,7 +60,7 @@ def test_whose_domains_are_checked(wanted: KeySpec, denied: bool) -> None:
     ],
 )
 def test_what_a_deny_holds_back(wanted: KeySpec, actual: RemoteKey | None, outcome: str) -> None:
-    """It holds back whatever grants, whole; what only takes away, renames or switches off goes on."""
+    """It holds back whatever grants or sends such a scope, whole; what narrows networks, renames or fences goes on."""
     account = plan((wanted,), (actual,) if actual else ())
     (change,) = deny(account, unknown_domains(desired(wanted), DOMAINS)).changes
     assert change.outcome.value == outcome
@@ -75,6 +77,8 @@ def test_which_findings_hold_back() -> None:
     waived = replace(found, waived=Waiver("2027-01-01", "team", "why"))
     others = (replace(found, severity=Severity.WARN), waived, replace(found, key=None))
     assert deny(account, others) == account
+    narrowing = plan((spec("a", NEWS),), (remote("1", "a", NEWS, SHOP),))
+    assert deny(narrowing, (found,)) == narrowing
     judged = deny(account, (found, replace(found, rule="other", message="never")))
     assert [(change.outcome.value, change.reason) for change in judged.changes] == [
         ("denied", "rule: no; other: never"),

@@ -54,7 +54,9 @@ def thousand() -> tuple[ReportedAccount, ...]:
     )
     errors = [
         broken(
-            f"s-{n}", f"Closed {n}", f"listing the keys of account a-1/s-{n}: 403 Forbidden: no scope (req-7f{n}00c)"
+            f"s-{n}",
+            f"Closed {n}",
+            f"listing the keys of account a-1/s-{n}: 403 Forbidden: no scope (x-request-id: 7f{n}00c)",
         )
         for n in range(2000, 2012)
     ]
@@ -299,11 +301,13 @@ def test_a_reason_is_the_same_whatever_ids_are_in_it() -> None:
     failed = [
         replace(one, changes=(replace(ROLE, key_id=f"k-{n}", outcome=Outcome.FAILED, reason=reason),))
         for n, one in enumerate(crowd(3))
-        for reason in (f"updating key k-{n} of account a-1/s-000{n}: 500: a fault (0f3{n}aa77e9); try again (later)",)
+        for reason in (
+            f"updating key k-{n} of account a-1/s-000{n}: 500: a fault (cf-ray: 0f3{n}aa77e9); try again (later)",
+        )
     ]
     text = told(*failed, width=160)
     assert "      why       updating key * of account a-1/*: 500: a fault (*); try again (later)\n" in text
-    assert "k-1 of account a-1/s-0001: 500: a fault (0f31aa77e9)" in told(failed[1], width=160)
+    assert "k-1 of account a-1/s-0001: 500: a fault (cf-ray: 0f31aa77e9)" in told(failed[1], width=160)
 
 
 def test_errors_are_told_once_for_all_that_have_them() -> None:
