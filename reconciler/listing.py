@@ -1,24 +1,27 @@
 """Reads what accounts have: their keys, the sub accounts that the files mean and their keys, perhaps their domains.
 
-Unread is not empty: whatever could not be read whole is `Unread`, and nothing is planned for it. Where an account, or
-the list of its sub accounts, could not be read, that holds for all of them.
+Unread is not empty: whatever could not be read whole is `Unread`, and nothing is planned for it. Where the list of an
+account's sub accounts could not be read, that is one `Unread` for all of them.
 """
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 
 from reconciler.ahasend.client import KeyReader, ReadSession
 from reconciler.ahasend.pace import Stop, in_flight
 from reconciler.core.events import AccountListed, Observer
 from reconciler.core.findings import Finding
-from reconciler.core.keys import DesiredAccount, RemoteKey, RemoteSubAccount
+from reconciler.core.keys import EVERY_SUB_ACCOUNT, AccountRef, DesiredAccount, RemoteKey, RemoteSubAccount
 from reconciler.core.sub_accounts import Chosen, choose, unmatched
-from reconciler.errors import Interrupted, ReconcilerError
+from reconciler.errors import Forbidden, Interrupted, ReconcilerError, Unauthorized
 
-ACCOUNTS_AT_ONCE = 16
-"""Sub accounts of one parent that are under way at the same time: as many as there are connections."""
+ACCOUNTS_AT_ONCE = 15
+"""Sub accounts of one parent that are under way at the same time: one connection is left for the list of them."""
 OUT_OF_TIME = "out of time"
+_MOST_FORBIDDEN = 3
+_PATIENCE_HINT = "is the API slow, or --rate too low for so many keys? See --account-timeout and --pass-timeout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ class Errand:
     """What the reading of one pass shares.
 
     ``seconds`` is how long one account may take; ``check_domains`` says whether to read the domains of accounts (not of
-    sub accounts, whose domains their parents cannot list).
+    sub accounts, whose domains their parents cannot list); ``unread`` are those that the pass before could not read, by
+    identity: they go first.
     """
 
     run_id: str
@@ -62,7 +66,8 @@ class Errand:
     stop: Stop
     observe: Observer
     seconds: float
-    check_domains: bool
+    check_domains: bool = False
+    unread: frozenset[tuple[str, str]] = frozenset()
 
 
 async def list_accounts(
@@ -86,61 +91,101 @@ async def _family(desired: DesiredAccount, errand: Errand) -> tuple[tuple[Readin
         try:
             keys = await reader.list_keys()
             domains = await reader.list_domains() if errand.check_domains else None
-            read_in = clock() - began
-            _tell(desired, errand, len(keys))
-            below, findings = await _below(desired, reader, errand) if desired.sub_accounts else ((), ())
         except ReconcilerError as error:
             return (_unread(desired, error, errand),), ()
-    return (Listed(desired, keys, domains, read_in), *below), findings
-
-
-async def _below(
-    desired: DesiredAccount, reader: KeyReader, errand: Errand
-) -> tuple[tuple[Reading, ...], tuple[Finding, ...]]:
-    """Read the sub accounts that rules select, each as soon as a page of their list shows it.
-
-    Listing them first would leave the pace unused meanwhile. What was read counts only once the list was read whole.
-    """
-    arrived: asyncio.Queue[Chosen | None] = asyncio.Queue()
-    listed: dict[str, RemoteSubAccount] = {}
-    readings: dict[str, Reading] = {}
-    whole: list[RemoteSubAccount] = []
-
-    def seen(page: tuple[RemoteSubAccount, ...]) -> None:
-        for chosen in choose(desired, (one for one in page if one.id not in listed)):
-            arrived.put_nowait(chosen)
-        listed.update((one.id, one) for one in page)
-
-    async def read_list() -> None:
-        whole.extend(await reader.list_sub_accounts(seen))
-        for _ in range(ACCOUNTS_AT_ONCE):
-            arrived.put_nowait(None)
-
-    async def read_what_arrived() -> None:
-        while chosen := await arrived.get():
-            readings[chosen.remote.id] = await _sub_account(chosen, errand)
-
-    work = (read_list, *[read_what_arrived] * ACCOUNTS_AT_ONCE)
-    await in_flight(work, lambda part: part(), len(work))
-    there = sorted(one.id for one in whole if one.id in readings)
-    return tuple(readings[each] for each in there), unmatched(desired, whole)
-
-
-async def _sub_account(chosen: Chosen, errand: Errand) -> Reading:
-    desired = chosen.desired
-    if chosen.remote.suspended:
-        return Suspended(desired)
-    if chosen.clash is not None:
-        return _unread(desired, ReconcilerError(chosen.clash), errand)
-    clock = asyncio.get_running_loop().time
-    began = clock()
-    with errand.stop.within(errand.seconds, OUT_OF_TIME) as stop:
+        listed = Listed(desired, keys, domains, clock() - began)
+        _tell(desired, errand, len(keys))
+        if not desired.sub_accounts:
+            return (listed,), ()
         try:
-            keys = await errand.session.reader(desired.account, stop).list_keys()
+            below, findings = await _Below(desired, errand).read(reader)
         except ReconcilerError as error:
+            every = AccountRef(desired.account.account_id, EVERY_SUB_ACCOUNT, desired.account.credential)
+            return (listed, _unread(DesiredAccount(every, ()), error, errand)), ()
+    return (listed, *below), findings
+
+
+@dataclass(slots=True)
+class _Below:
+    """The reading of one account's sub accounts, each as soon as a page of their list shows it.
+
+    Listing them first would leave the pace unused meanwhile. What the whole list says decides in the end: where that is
+    not what the page said, the sub account is read again. ``_refused`` ends the asking: the credential is of no use.
+    """
+
+    _parent: DesiredAccount
+    _errand: Errand
+    _taken: dict[str, Chosen] = field(default_factory=dict)
+    _readings: dict[str, Reading] = field(default_factory=dict)
+    _forbidden: int = 0
+    _useful: bool = False
+    _refused: ReconcilerError | None = None
+
+    async def read(self, reader: KeyReader) -> tuple[tuple[Reading, ...], tuple[Finding, ...]]:
+        """Read the list and, meanwhile, what it shows; raises what the list ends with."""
+        arrived: asyncio.PriorityQueue[tuple[int, int, Chosen | None]] = asyncio.PriorityQueue()
+        order = count()
+        whole: list[RemoteSubAccount] = []
+
+        def seen(page: tuple[RemoteSubAccount, ...]) -> None:
+            for chosen in choose(self._parent, (one for one in page if one.id not in self._taken)):
+                self._taken[chosen.remote.id] = chosen
+                late = chosen.desired.account.identity not in self._errand.unread
+                arrived.put_nowait((int(late), next(order), chosen))
+
+        async def read_list() -> None:
+            whole.extend(await reader.list_sub_accounts(seen))
+            for _ in range(ACCOUNTS_AT_ONCE):
+                arrived.put_nowait((2, next(order), None))
+
+        async def read_what_arrived() -> None:
+            while chosen := (await arrived.get())[2]:
+                await self._read(chosen)
+
+        work = (read_list, *[read_what_arrived] * ACCOUNTS_AT_ONCE)
+        await in_flight(work, lambda part: part(), len(work))
+        wanted = choose(self._parent, whole)
+        await in_flight((one for one in wanted if self._taken.get(one.remote.id) != one), self._read, ACCOUNTS_AT_ONCE)
+        return tuple(self._readings[one.remote.id] for one in wanted), unmatched(self._parent, whole)
+
+    async def _read(self, chosen: Chosen) -> None:
+        self._readings[chosen.remote.id] = await self._reading(chosen)
+
+    async def _reading(self, chosen: Chosen) -> Reading:
+        errand, desired = self._errand, chosen.desired
+        if chosen.remote.suspended:
+            return Suspended(desired)
+        if error := _not_to_be(chosen) or self._refused:
             return _unread(desired, error, errand)
-    _tell(desired, errand, len(keys))
-    return Listed(desired, keys, None, clock() - began)
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        with errand.stop.within(errand.seconds, OUT_OF_TIME) as stop:
+            try:
+                keys = await errand.session.reader(desired.account, stop).list_keys()
+            except ReconcilerError as error:
+                self._note(error)
+                return _unread(desired, error, errand)
+        self._useful = True
+        _tell(desired, errand, len(keys))
+        return Listed(desired, keys, None, clock() - began)
+
+    def _note(self, error: ReconcilerError) -> None:
+        """Ask nobody else once it is plain that the credential may not: ten thousand sub accounts would all refuse."""
+        self._forbidden += isinstance(error, Forbidden)
+        if isinstance(error, Unauthorized) or (self._forbidden >= _MOST_FORBIDDEN and not self._useful):
+            self._refused = self._refused or ReconcilerError(
+                f"not read, since other requests of its parent were refused: {error.message}", hint=error.hint
+            )
+
+
+def _not_to_be(chosen: Chosen) -> ReconcilerError | None:
+    """Say why nothing can be planned for a sub account whatever keys it has, or None."""
+    if chosen.remote.strange:
+        return ReconcilerError(
+            f"its status is {chosen.remote.status!r}, which this version does not know: nothing is planned for it",
+            hint="look for a newer reconciler; until then let no rule select it",
+        )
+    return None if chosen.clash is None else ReconcilerError(chosen.clash)
 
 
 def _unread(desired: DesiredAccount, error: ReconcilerError, errand: Errand) -> Unread:
@@ -148,9 +193,6 @@ def _unread(desired: DesiredAccount, error: ReconcilerError, errand: Errand) -> 
         error = ReconcilerError(f"{OUT_OF_TIME}: it was not read whole", hint=_PATIENCE_HINT)
     _tell(desired, errand, 0, error.message)
     return Unread(desired, str(error))
-
-
-_PATIENCE_HINT = "is the API slow, or --rate too low for so many keys? See --account-timeout and --pass-timeout"
 
 
 def _tell(desired: DesiredAccount, errand: Errand, keys: int, error: str | None = None) -> None:

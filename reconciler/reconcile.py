@@ -62,6 +62,10 @@ class Live:
     open: Callable[[], AbstractAsyncContextManager[WriteSession]]
 
 
+READING_SHARE = 2 / 3
+"""How much of a pass's time reading may take where something may have to be written afterwards."""
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """The seconds that one pass may take, and one account or sub account in it, by the loop's clock."""
@@ -140,10 +144,7 @@ async def run_pass(inputs: PassInputs, now: datetime, memory: Memory) -> tuple[R
 
 async def _decide(inputs: PassInputs, session: ReadSession, stop: Stop, now: datetime, memory: Memory) -> _Decision:
     """Read every account, plan each that could be read, and let memory, rules and guardrails judge."""
-    errand = Errand(
-        inputs.run_id, session, stop, inputs.observe, inputs.patience.per_account, check_domains=inputs.check_domains
-    )
-    readings, selected = await list_accounts(inputs.desired.accounts, errand)
+    readings, selected = await _read(inputs, session, stop, memory)
     complete = not any(isinstance(reading, Unread) for reading in readings)
     listed = [reading for reading in readings if isinstance(reading, Listed)]
     planned = [_plan(reading, now) for reading in listed]
@@ -154,7 +155,30 @@ async def _decide(inputs: PassInputs, session: ReadSession, stop: Stop, now: dat
     findings = (*inputs.notes, *selected, *denials, *contests, *_noted_all(approval.plan))
     for event in _decisions(inputs, approval, findings):
         inputs.observe(event)
-    return _Decision(readings, approval, findings, memory)
+    unread = frozenset(one.desired.account.identity for one in readings if isinstance(one, Unread))
+    return _Decision(readings, approval, findings, replace(memory, unread=unread))
+
+
+async def _read(
+    inputs: PassInputs, session: ReadSession, stop: Stop, memory: Memory
+) -> tuple[tuple[Reading, ...], tuple[Finding, ...]]:
+    """Read every account; a pass that may write keeps time back for what there will be to write.
+
+    Otherwise one account that is slow, or large, would keep the changes of all others from being made, in each pass.
+    """
+    patience = inputs.patience
+    share = 1.0 if inputs.access.mode is Mode.PLAN else READING_SHARE
+    with stop.within(patience.per_pass * share, OUT_OF_TIME) as reading:
+        errand = Errand(
+            inputs.run_id,
+            session,
+            reading,
+            inputs.observe,
+            patience.per_account,
+            inputs.check_domains,
+            memory.unread,
+        )
+        return await list_accounts(inputs.desired.accounts, errand)
 
 
 def _plan(listed: Listed, now: datetime) -> tuple[AccountPlan, tuple[Finding, ...]]:

@@ -88,7 +88,9 @@ class InProcess(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self._before(request)
         try:
-            return self._after(request, await self._inner.handle_async_request(request))
+            response = await self._inner.handle_async_request(request)
+            await response.aread()
+            return self._after(request, response)
         except ConnectionDropped:
             raise httpx.ReadError("", request=request) from None
 
