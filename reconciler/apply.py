@@ -207,7 +207,8 @@ class _AccountRun:
         self._keys[key_id] = seen
         if _as_asked(change, seen):
             return change.ended(Outcome.APPLIED)
-        return change.ended(Outcome.FAILED, f"the account's answer is not what was asked: {_shown(change, seen)}")
+        failed = change.ended(Outcome.FAILED, f"the account's answer is not what was asked: {_shown(change, seen)}")
+        return replace(failed, written=tuple(change.fields.diffs))
 
     async def _send(self, change: Change, key_id: str) -> RemoteKey:
         """Send the PUT; where its answer was lost, look what it did, and send it again only if it did nothing.
@@ -300,7 +301,8 @@ class _AccountRun:
             seen = self._keys[key_id]
         self._keys[key_id] = seen
         told = "was switched off" if seen.ip_allow_list.fenced else f"now has {_shown(fence, seen)}"
-        return change.ended(Outcome.FAILED, f"the key {told}; the rest of the change was refused: {refused}")
+        failed = change.ended(Outcome.FAILED, f"the key {told}; the rest of the change was refused: {refused}")
+        return replace(failed, written=tuple(fence.fields.diffs))
 
     def _gone(self, change: Change, key_id: str) -> Change:
         self._keys.pop(key_id, None)

@@ -6,7 +6,9 @@ only for what AhaSend gave: nothing there may lift a hold.
 
 import os
 import re
+import stat
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,8 +73,8 @@ class _SecretFile:
             path = self._path or self._find()
             about = path.stat()  # of what a link leads to: Kubernetes changes the link's target
             looks = (about.st_mtime_ns, about.st_ctime_ns, about.st_ino, about.st_size)
-            if unless_unchanged and looks == self._looks:
-                return None
+            if (unless_unchanged and looks == self._looks) or not stat.S_ISREG(about.st_mode):
+                return None  # a pipe would be waited for
             text = path.read_text(encoding="utf-8").strip()
         except (OSError, RuntimeError, UnicodeError):  # a RuntimeError is a link that leads to itself
             self._path = self._looks = None
@@ -201,7 +203,8 @@ def _read(names: list[str]) -> dict[str, str | None]:
         f"variable_{place}": (str | None, Field(None, validation_alias=name)) for place, name in enumerate(names)
     }
     try:
-        found = create_model("Variables", __base__=FilesFirst, **fields)().model_dump()
+        with warnings.catch_warnings(action="ignore"):  # about what is no file; a line of its own amid those of the log
+            found = create_model("Variables", __base__=FilesFirst, **fields)().model_dump()
     except Unreadable:
         raise SettingsError(
             "a file in RECONCILER_SECRETS_DIR cannot be read",

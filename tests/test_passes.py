@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 
 from reconciler.core.report import exit_code
-from world import World, change_of, key, key_id, outcomes
+from world import World, as_api, change_of, key, key_id, outcomes
 
 SHOP = "messages:send:{shop.example.com}"
 NEWS = "messages:send:{news.example.com}"
@@ -104,3 +104,38 @@ def test_a_refusal_that_is_not_the_apis_is_no_rejection(tmp_path: Path) -> None:
     assert outcomes(report) == {"shop": "failed"}
     world.faults()
     assert outcomes(world.run()) == {"shop": "applied"}
+
+
+def test_a_fight_over_a_fence_that_went_through_alone(tmp_path: Path) -> None:
+    """The rest of a quarantine is rejected each time and somebody opens the key again: that is a fight, too."""
+    files = 'keys: [{name: leak, scopes: ["messages:send:{gone.example.com}"], state: quarantined}]'
+    world = World(tmp_path, [key(1, "leak", "domains:read", ip_allow_list=[])], files)
+    fences = []
+    for _ in range(24):
+        before = len(world.emulator.history)
+        report = world.run()
+        fences.append(len(world.emulator.history) - before)
+        with world.edited() as keys:
+            keys[key_id(1)]["ip_allow_list"] = []
+        world.now += timedelta(minutes=5)
+    assert fences == [1, 1, 1, *[0] * 12, 1, *[0] * 8]
+    assert "contested: it was undone" in str(change_of(report, "leak").reason)
+
+
+def test_a_fight_with_an_account_that_does_not_do_as_it_says(tmp_path: Path) -> None:
+    """Where each PUT is taken and each answer shows the old value, the fourth pass leaves the key alone."""
+
+    def ignored(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        if request.method != "PUT":
+            return response
+        with world.edited() as keys:
+            keys[key_id(1)]["scopes"] = [NEWS]
+        return httpx.Response(200, json=as_api(key(1, "shop", NEWS)))
+
+    world = World(tmp_path, [key(1, "shop", NEWS)], FOUGHT_OVER, after=ignored)
+    seen = []
+    for _ in range(6):
+        seen.append(outcomes(world.run())["shop"])
+        world.now += timedelta(minutes=5)
+    assert seen == ["failed"] * 3 + ["skipped"] * 3
+    assert world.puts == 3

@@ -1,9 +1,11 @@
 """Credentials and settings, from the environment and from files."""
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from stat import S_IFREG
 from types import SimpleNamespace
 
 import pytest
@@ -223,11 +225,11 @@ def test_looks(secrets: Path, monkeypatch: pytest.MonkeyPatch, differing: str) -
     file = secrets / "ahasend_api_key"
     file.write_text("aha-sk-first")
     settings = load_settings([])
-    monkeypatch.setattr(Path, "stat", lambda _path: SimpleNamespace(**LOOKS))
+    monkeypatch.setattr(Path, "stat", lambda _path: SimpleNamespace(st_mode=S_IFREG, **LOOKS))
     assert settings.token(ACCOUNT) == "aha-sk-first"
     file.write_text("aha-sk-second")
     assert settings.token(ACCOUNT) == "aha-sk-first"
-    monkeypatch.setattr(Path, "stat", lambda _path: SimpleNamespace(**LOOKS | {differing: 5}))
+    monkeypatch.setattr(Path, "stat", lambda _path: SimpleNamespace(st_mode=S_IFREG, **LOOKS | {differing: 5}))
     assert settings.token(ACCOUNT) == "aha-sk-second"
 
 
@@ -262,3 +264,10 @@ def test_rotated_secrets_stay_known(secrets: Path) -> None:
     file.write_text("aha-sk-third")
     known.remember(load_settings([]))
     assert set(known()) == {"aha-sk-first", "aha-sk-second", "aha-sk-third"}
+
+
+def test_what_is_no_file_is_not_waited_for(secrets: Path) -> None:
+    """A named pipe in a secret's place would hold everything up for ever; it is as if it were not there."""
+    os.mkfifo(secrets / "ahasend_api_key")
+    (secrets / "loop").symlink_to(secrets / "loop")
+    assert load_settings([]).token(ACCOUNT) == "aha-sk-environment"

@@ -14,7 +14,7 @@ from reconciler.cli.options import Options
 from reconciler.cli.output import write_stdout
 from reconciler.cli.wiring import Secrets, Wiring, make_observer, run_with_signals
 from reconciler.core.keys import UUID_PATTERN, AccountRef, RemoteSubAccount
-from reconciler.errors import OutputError, ReconcilerError, RemoteError, SettingsError
+from reconciler.errors import OutputError, ReconcilerError, RemoteError, SettingsError, mask
 from reconciler.files.entries import CREDENTIAL
 from reconciler.files.export import SubAccountKeys, export_account
 from reconciler.files.whole import write_whole
@@ -95,7 +95,7 @@ def command(  # noqa: PLR0913 # one parameter an option
                 below = await _sub_accounts(session, reference) if sub_accounts else ()
         except RemoteError as error:  # unread is not empty: no file is better than one that lacks some keys
             raise ReconcilerError(error.message, hint=error.hint) from None
-        write_whole(path, export_account(reference, keys, below), overwrite=overwrite)
+        write_whole(path, mask(export_account(reference, keys, below), *secrets()), overwrite=overwrite)
         count = len(keys) + sum(len(each.keys) for each in below)
         write_stdout(f"wrote {number(count, 'key')}{_whose(below) if sub_accounts else ''} to {path}\n")
         return 0
@@ -104,7 +104,7 @@ def command(  # noqa: PLR0913 # one parameter an option
 
 
 def _whose(below: Sequence[SubAccountKeys]) -> str:
-    left_out = sum(each.sub_account.suspended for each in below)
+    left_out = sum(not each.sub_account.active for each in below)
     but = f", {left_out} suspended left out," if left_out else ""
     return f" of the account and {number(len(below) - left_out, 'sub account')}{but}"
 
@@ -113,7 +113,7 @@ async def _sub_accounts(session: ReadSession, account: AccountRef) -> tuple[SubA
     """Read the keys of every sub account but those of the suspended, which are left alone."""
 
     async def read(sub_account: RemoteSubAccount) -> SubAccountKeys:
-        if sub_account.suspended:
+        if not sub_account.active:
             return SubAccountKeys(sub_account, ())
         return SubAccountKeys(
             sub_account, await session.reader(replace(account, sub_account_id=sub_account.id)).list_keys()

@@ -1,5 +1,6 @@
 """``reconciler run``: passes on a schedule."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -97,7 +98,8 @@ async def _serve(wiring: Wiring, schedule: Schedule, outputs: tuple[Output, ...]
         try:
             write_report(report, outputs, tuple(wiring.secrets()))
         except OutputError as error:
-            click.echo(f"error: {error}", err=True)
+            with suppress(OSError):  # that of the report may be full, too, and neither is a reason to stop
+                click.echo(f"error: {error}", err=True)
 
     await Service(schedule, partial(wiring.inputs, paces, stop), deliver).run(stop, wiring.observe)
     return 0

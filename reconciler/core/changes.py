@@ -117,7 +117,8 @@ class Change:
 
     ``before`` is the key as it was listed, ``after`` the key as it would be; both are None where no key was matched.
     ``name`` is None for an unmanaged key. ``meant_to_grant`` holds what a change whose key could not be told would have
-    granted: revocations elsewhere wait for that too. ``rejected`` is what the API said that does not take it as it is.
+    granted: revocations elsewhere wait for that too. ``rejected`` is what the API said that does not take it as it is;
+    ``written`` are the fields that it took although the change did not come to its end.
     """
 
     account: AccountRef
@@ -134,6 +135,7 @@ class Change:
     reason: str | None = None
     meant_to_grant: tuple[str, ...] = ()
     rejected: str | None = None
+    written: tuple[FieldName, ...] = ()
 
     @property
     def applicable(self) -> bool:

@@ -121,6 +121,11 @@ class RemoteSubAccount:
     status: str
 
     @property
+    def active(self) -> bool:
+        """Whether its keys can be used."""
+        return self.status == "active"
+
+    @property
     def suspended(self) -> bool:
         """Whether its keys are of no use at present, so that they are left alone."""
         return self.status in ("suspended", "parent-suspended")
@@ -128,7 +133,7 @@ class RemoteSubAccount:
     @property
     def strange(self) -> bool:
         """Whether its status is a word that this version does not know, so that nothing may be taken for granted."""
-        return self.status != "active" and not self.suspended
+        return not (self.active or self.suspended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +174,8 @@ class DesiredAccount:
     """Everything that the files say about one account, keys sorted by name.
 
     ``sub_accounts`` are rules for the accounts below it, in the order of their sources; a sub account has none, and a
-    ``name``.
+    ``name``. ``reserved`` are labels of keys of rules that may mean this account again: a key that bears one of them is
+    not unmanaged.
     """
 
     account: AccountRef
@@ -177,6 +183,7 @@ class DesiredAccount:
     unmanaged: UnmanagedRule = field(default_factory=UnmanagedRule)
     sub_accounts: tuple[SubAccountRule, ...] = ()
     name: str | None = None
+    reserved: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def match_keys(desired: DesiredAccount, actual: Iterable[RemoteKey]) -> Matching
         for spec, keys in zip(specs, meant, strict=True)
     )
     taken = {match.remote.id for match in matches if isinstance(match, Matched)}
-    labels = {label for spec in specs for label in spec.labels}
+    labels = desired.reserved.union(label for spec in specs for label in spec.labels)
     unclear = {key.id for match in matches if isinstance(match, Unclear) for key in match.candidates}
     left = [key for key in actual if key.id not in taken]
     return Matching(

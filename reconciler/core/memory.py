@@ -103,10 +103,10 @@ def learn(memory: Memory, ended: Iterable[Change], now: datetime) -> Memory:
         place = _place(change)
         if place is None:
             continue
-        if change.outcome is Outcome.APPLIED:
+        if written := _written(change):
             before = contests.get(place, {})
-            wrote = {name: _written(before.get(name), value, now) for name, value in _asked(change).items()}
-            contests[place] = {**before, **wrote}
+            contests[place] = {**before, **{name: _again(before.get(name), written[name], now) for name in written}}
+        if change.outcome is Outcome.APPLIED:
             rejections.pop(place, None)
         elif change.rejected is not None:
             tries = rejections[place].tries if place in rejections else 0
@@ -114,7 +114,13 @@ def learn(memory: Memory, ended: Iterable[Change], now: datetime) -> Memory:
     return replace(memory, contests=contests, rejections=rejections)
 
 
-def _written(before: Contest | None, value: Value, now: datetime) -> Contest:
+def _written(change: Change) -> Values:
+    """Give the values that the account took, whether or not the whole change came to its end."""
+    asked = _asked(change)
+    return asked if change.outcome is Outcome.APPLIED else {name: asked[name] for name in change.written}
+
+
+def _again(before: Contest | None, value: Value, now: datetime) -> Contest:
     return replace(before, seen=now, stands=True) if before and before.wrote == value else Contest(value, now)
 
 
@@ -179,11 +185,17 @@ def _held(memory: Memory, place: Place, change: Change, now: datetime) -> Change
 
 
 def _contested(contests: Mapping[FieldName, Contest], change: Change, now: datetime) -> Change | None:
-    """Hold a change back when every field of it is fought over: none that is not may wait for one that is."""
+    """Hold a change back when every field of it is fought over: none that is not may wait for one that is.
+
+    Where a key is to be switched off its list alone decides.
+    """
     longest = FIRST_REST if change.switches_off else LONGEST_REST
-    fought = [contests[name] for name, value in _asked(change).items() if _fought(contests.get(name), value)]
+    asked = {
+        name: value for name, value in _asked(change).items() if name == "ip_allow_list" or not change.switches_off
+    }
+    fought = [contests[name] for name, value in asked.items() if _fought(contests.get(name), value)]
     until = [until for one in fought if (until := one.rests_until(longest)) and now < until]
-    if not until or len(until) < len(change.fields.diffs):
+    if not until or len(until) < len(asked):
         return None
     reason = (
         f"contested: it was undone {max(one.reverts for one in fought)} times, so it is left alone until "
@@ -197,7 +209,7 @@ def _fought(contest: Contest | None, value: Value) -> bool:
 
 
 def _finding(change: Change, contests: Mapping[FieldName, Contest]) -> Finding:
-    times = max(contests[name].reverts for name in change.fields.diffs)
+    times = max(contests[name].reverts for name in change.fields.diffs if name in contests)
     return Finding(
         "contested",
         Severity.DENY if change.switches_off else Severity.WARN,
@@ -216,7 +228,7 @@ def _both(change: Change, contests: Mapping[FieldName, Contest]) -> str:
     return "; ".join(
         f"{name} is {_shown(name, contests[name].wrote)} by the files, {_shown(name, found)} by the other side"
         for name in change.fields.diffs
-        if (found := contests[name].found) is not None
+        if name in contests and (found := contests[name].found) is not None
     )
 
 

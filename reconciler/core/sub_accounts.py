@@ -26,14 +26,19 @@ class Chosen:
 
 
 def choose(parent: DesiredAccount, listed: Iterable[RemoteSubAccount]) -> tuple[Chosen, ...]:
-    """Give each of these sub accounts that a rule selects, sorted by id; each is judged by itself."""
+    """Give each of these sub accounts that a rule selects, sorted by id; each is judged by itself.
+
+    The labels of all rules are reserved in each of them: a sub account that was renamed, so that one of them does not
+    select it any more, must not have the keys of that rule switched off as unmanaged by another one.
+    """
     by_id = {sub_account.id: sub_account for sub_account in listed}
     rules_of: defaultdict[str, list[SubAccountRule]] = defaultdict(list)
     for rule in parent.sub_accounts:
         for sub_account in _candidates(rule, by_id):
             if rule.select.matches(sub_account):
                 rules_of[sub_account.id].append(rule)
-    return tuple(_chosen(parent.account, by_id[each], rules_of[each]) for each in sorted(rules_of))
+    reserved = frozenset(label for rule in parent.sub_accounts for spec in rule.keys for label in spec.labels)
+    return tuple(_chosen(parent.account, by_id[each], rules_of[each], reserved) for each in sorted(rules_of))
 
 
 def unmatched(parent: DesiredAccount, listed: Iterable[RemoteSubAccount]) -> tuple[Finding, ...]:
@@ -53,13 +58,16 @@ def _candidates(rule: SubAccountRule, by_id: dict[str, RemoteSubAccount]) -> Ite
     return (by_id[rule.select.id],) if rule.select.id in by_id else ()
 
 
-def _chosen(parent: AccountRef, remote: RemoteSubAccount, rules: Sequence[SubAccountRule]) -> Chosen:
+def _chosen(
+    parent: AccountRef, remote: RemoteSubAccount, rules: Sequence[SubAccountRule], reserved: frozenset[str]
+) -> Chosen:
     account = replace(parent, sub_account_id=remote.id)
     # Thousands of sub accounts usually have the keys of one rule: those are shared, not copied.
     keys = rules[0].keys if len(rules) == 1 else tuple(sorted((k for r in rules for k in r.keys), key=_name))
     said = [rule for rule in rules if rule.unmanaged is not None]
     unmanaged = (said[0].unmanaged if said else None) or UnmanagedRule()
-    return Chosen(remote, DesiredAccount(account, keys, unmanaged, name=remote.name), _clash(keys, rules, said))
+    desired = DesiredAccount(account, keys, unmanaged, name=remote.name, reserved=reserved)
+    return Chosen(remote, desired, _clash(keys, rules, said))
 
 
 def _name(spec: KeySpec) -> str:

@@ -15,6 +15,7 @@ from typing import Final
 from reconciler.core.keys import AccountRef, RemoteKey, RemoteSubAccount
 from reconciler.core.networks import MOST_NETWORKS, check_network
 from reconciler.core.scopes import suggestion
+from reconciler.errors import mask
 from reconciler.files.entries import LONGEST_LABEL
 from reconciler.files.keyspecs import FROM_DOMAINS
 
@@ -78,7 +79,7 @@ def _keys(keys: Sequence[RemoteKey], indent: str) -> list[str]:
 
 def _rule(each: SubAccountKeys) -> list[str]:
     """Write what holds for one sub account; it is selected by its id, since it may be renamed."""
-    if each.sub_account.suspended or not (keys := _keys(each.keys, "    ")):
+    if not each.sub_account.active or not (keys := _keys(each.keys, "    ")):
         return []
     return [f"  # {_title(each.sub_account.name)}", f"  - select: {{id: {each.sub_account.id}}}", *keys]
 
@@ -86,7 +87,7 @@ def _rule(each: SubAccountKeys) -> list[str]:
 def _remarks(each: SubAccountKeys) -> list[str]:
     """Say in comments what of a sub account is not in the file, and why."""
     title = f'sub account {each.sub_account.id} "{_title(each.sub_account.name)}"'
-    if each.sub_account.suspended:
+    if not each.sub_account.active:
         status = _title(each.sub_account.status)
         return [f"# Left out: {title}, which is {status}: its keys are of no use at present, and left alone."]
     if not each.keys:
@@ -110,6 +111,8 @@ def _unwritable(key: RemoteKey) -> str | None:
         return f"has {len(key.label)} characters (1 to {LONGEST_LABEL} can be written)"
     if any(_SURROGATE.search(text) for text in (key.label, *key.scopes.texts)):
         return "or scopes hold characters that no text file can"
+    if any(mask(text) != text for text in (key.label, *key.scopes.texts)):
+        return "or scopes hold what looks like a secret key: take it out in the dashboard, and revoke that key"
     return None
 
 
@@ -189,4 +192,5 @@ def _title(name: str) -> str:
 
 
 def _comment(text: str) -> str:
+    text = mask(text)
     return "".join(letter if letter.isprintable() else "?" for letter in text)

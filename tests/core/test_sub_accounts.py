@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from builders import ACCOUNT, NEWS, SHOP, below, spec
+from builders import ACCOUNT, NEWS, NOW, SHOP, below, remote, spec
 from reconciler.core.findings import Severity
 from reconciler.core.keys import (
     DesiredAccount,
@@ -17,6 +17,7 @@ from reconciler.core.keys import (
     UnmanagedAction,
     UnmanagedRule,
 )
+from reconciler.core.plan import plan_account
 from reconciler.core.sub_accounts import Chosen, choose, unmatched
 
 FENCE_OTHERS = UnmanagedRule(UnmanagedAction.QUARANTINE, timedelta())
@@ -68,8 +69,28 @@ def test_what_is_wanted_of_a_sub_account() -> None:
     rules = (rule(Selector(name="*"), keys[0], unmanaged=FENCE_OTHERS), rule(Selector(id=ACME.id), keys[1]))
     wanted = choose(DesiredAccount(parent, (), UnmanagedRule(), rules), (ACME,))
     assert [one.desired for one in wanted] == [
-        DesiredAccount(replace(parent, sub_account_id=ACME.id), keys[::-1], FENCE_OTHERS, name="Acme East")
+        DesiredAccount(
+            replace(parent, sub_account_id=ACME.id),
+            keys[::-1],
+            FENCE_OTHERS,
+            name="Acme East",
+            reserved=frozenset({"a", "b"}),
+        )
     ]
+
+
+def test_a_renamed_sub_account_keeps_the_keys_of_its_rule() -> None:
+    """A key that bears the label of any rule's key is not unmanaged, whether that rule selects its account or not."""
+    rules = (
+        rule(Selector(name="Beta *"), replace(spec("sender", SHOP), was=("old sender",))),
+        rule(Selector(id=ACME.id), spec("a", NEWS), unmanaged=FENCE_OTHERS),
+    )
+    (acme, _) = choose(DesiredAccount(ACCOUNT, (), sub_accounts=rules), LISTED)
+    labels = {"1": "a", "2": "sender", "3": "old sender", "4": "stranger"}
+    keys = [remote(key_id, label, NEWS if label == "a" else "domains:read") for key_id, label in labels.items()]
+    made = plan_account(acme.desired, keys, NOW)
+    assert [change.label for change in made.changes] == ["stranger"]
+    assert [one.rule for one in made.remarks] == ["label-belongs-to-another"] * 2
 
 
 def test_unmanaged_keys_of_a_sub_account() -> None:

@@ -1,5 +1,6 @@
 """What is written for an account, and how it reaches its file."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -195,3 +196,16 @@ def test_what_a_left_out_key_may_do_is_not_written() -> None:
     text = export_account(ACCOUNT, [key(1, "", odd)], [below(2, "x", key(3, "a", odd), status="parent-suspended")])
     assert "known_scopes" not in text
     assert "snd" not in text
+
+
+def test_secrets_are_left_out(tmp_path: Path) -> None:
+    """What looks like a secret key, where it should never be, is not written; the file loads, and says what to do."""
+    secret = "aha-sk-" + "s" * 64
+    labelled = replace(key(1, "a"), label=secret)
+    text = export_account(ACCOUNT, [labelled, key(2, "b")], [below(1, f"Acme {secret}", key(3, "c"))])
+    assert "sss" not in text
+    assert "whose label or scopes hold what looks like a secret key" in text
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    (account,) = load_desired([path], lambda _: None).state.accounts
+    assert [spec.name for spec in account.keys] == ["b"]

@@ -98,7 +98,7 @@ def test_a_plan_from_an_export_changes_nothing(
     listed = [each.sub_account for each in sub_accounts]
     chosen = choose(desired, listed)
     assert unmatched(desired, listed) == ()
-    there = {each.sub_account.id: each for each in sub_accounts if not each.sub_account.suspended}
+    there = {each.sub_account.id: each for each in sub_accounts if each.sub_account.active}
     assert {each.remote.id for each in chosen} == {each for each in there if any(map(writable, there[each].keys))}
     for each in chosen:
         assert each.clash is None
