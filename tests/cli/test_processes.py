@@ -200,6 +200,21 @@ def test_a_reader_that_leaves_early(shell: Shell) -> None:
     assert process.stderr == ""
 
 
+def test_full_disks_do_not_end_the_daemon(shell: Shell) -> None:
+    """Where neither reports nor errors can be written any more, passes go on: they keep the keys as they should be."""
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.Popen(
+            [*RECONCILER, "run", "--every", "1s", "--jitter", "0s", "-o", "json=/dev/full"], stderr=full
+        )
+        deadline = time.monotonic() + 20
+        while shell.emulator.requests["GET"] < 2:
+            assert process.poll() is None
+            assert time.monotonic() < deadline, "no second pass came"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+
+
 @pytest.mark.parametrize("arguments", [["--version"], ["plan"]])
 def test_a_full_disk_behind_stdout(shell: Shell, arguments: list[str]) -> None:
     """Where stdout cannot be written, that is an error and not silence."""
