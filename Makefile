@@ -6,7 +6,7 @@ SHELL := /bin/bash
 CONFORMANCE := $(VENV)/conformance
 AHASEND_OPENAPI ?= ../shared/ahasend/openapi.yaml
 
-.PHONY: demo test check units laws conformance bench pins schemas clean
+.PHONY: demo test check units laws campaign conformance bench pins schemas clean
 
 demo: $(VENV)/.runtime
 	@$(BIN)/python -m reconciler demo
@@ -29,6 +29,9 @@ units: $(VENV)/.dev
 
 laws: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/laws
+
+campaign: $(VENV)/.dev
+	$(BIN)/python tests/campaign.py --seeds 1-5000
 
 # Schemathesis is set up only where AhaSend's document is there to hold the emulator against; Prism is never set up here.
 conformance: $(VENV)/.dev $(if $(wildcard $(AHASEND_OPENAPI)),$(CONFORMANCE)/.ready)
