@@ -5,23 +5,28 @@ account's sub accounts could not be read, that is one `Unread` for all of them.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from reconciler.ahasend.client import KeyReader, ReadSession
 from reconciler.ahasend.pace import Stop, in_flight
 from reconciler.core.events import AccountListed, Observer
-from reconciler.core.findings import Finding
-from reconciler.core.keys import EVERY_SUB_ACCOUNT, AccountRef, DesiredAccount, RemoteKey, RemoteSubAccount
-from reconciler.core.sub_accounts import Chosen, choose, unmatched
+from reconciler.core.findings import Finding, Severity
+from reconciler.core.keys import EVERY_SUB_ACCOUNT, DesiredAccount, RemoteKey, RemoteSubAccount
+from reconciler.core.sub_accounts import Chosen, choose, unmatched, unselected
 from reconciler.errors import Forbidden, Interrupted, ReconcilerError, Unauthorized
 
 ACCOUNTS_AT_ONCE = 15
 """Sub accounts of one parent that are under way at the same time: one connection is left for the list of them."""
 OUT_OF_TIME = "out of time"
 _MOST_FORBIDDEN = 3
-_PATIENCE_HINT = "is the API slow, or --rate too low for so many keys? See --account-timeout and --pass-timeout"
+_SLOW = "is the API slow, or --rate too low for so many keys?"
+_ACCOUNT_HINT = f"{_SLOW} --account-timeout sets the limit"
+_PASS_HINT = (
+    f"{_SLOW} --pass-timeout sets the limit, of which reading may take two thirds where something may be written"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +105,13 @@ async def _family(desired: DesiredAccount, errand: Errand) -> tuple[tuple[Readin
         try:
             below, findings = await _Below(desired, errand).read(reader)
         except ReconcilerError as error:
-            every = AccountRef(desired.account.account_id, EVERY_SUB_ACCOUNT, desired.account.credential)
-            return (listed, _unread(DesiredAccount(every, ()), error, errand)), ()
+            return (listed, _unread(_every_sub_account(desired), error, errand)), ()
     return (listed, *below), findings
+
+
+def _every_sub_account(parent: DesiredAccount) -> DesiredAccount:
+    """Give what stands for all sub accounts of an account together; nothing is wanted of it."""
+    return DesiredAccount(replace(parent.account, sub_account_id=EVERY_SUB_ACCOUNT), ())
 
 
 @dataclass(slots=True)
@@ -120,17 +129,19 @@ class _Below:
     _forbidden: int = 0
     _useful: bool = False
     _refused: ReconcilerError | None = None
+    _untold: Counter[str] = field(default_factory=Counter)
 
     async def read(self, reader: KeyReader) -> tuple[tuple[Reading, ...], tuple[Finding, ...]]:
         """Read the list and, meanwhile, what it shows; raises what the list ends with."""
         arrived: asyncio.PriorityQueue[tuple[int, int, Chosen | None]] = asyncio.PriorityQueue()
+        errand = self._errand
         order = count()
         whole: list[RemoteSubAccount] = []
 
         def seen(page: tuple[RemoteSubAccount, ...]) -> None:
             for chosen in choose(self._parent, (one for one in page if one.id not in self._taken)):
                 self._taken[chosen.remote.id] = chosen
-                late = chosen.desired.account.identity not in self._errand.unread
+                late = chosen.desired.account.identity not in errand.unread
                 arrived.put_nowait((int(late), next(order), chosen))
 
         async def read_list() -> None:
@@ -146,7 +157,14 @@ class _Below:
         await in_flight(work, lambda part: part(), len(work))
         wanted = choose(self._parent, whole)
         await in_flight((one for one in wanted if self._taken.get(one.remote.id) != one), self._read, ACCOUNTS_AT_ONCE)
-        return tuple(self._readings[one.remote.id] for one in wanted), unmatched(self._parent, whole)
+        for message, number in self._untold.items():
+            _tell(_every_sub_account(self._parent), errand, 0, f"{number} sub accounts: {message}")
+        return tuple(self._readings[one.remote.id] for one in wanted), self._findings(whole, wanted)
+
+    def _findings(self, whole: list[RemoteSubAccount], wanted: tuple[Chosen, ...]) -> tuple[Finding, ...]:
+        unchecked = _not_checked(self._parent) if self._errand.check_domains else None
+        notes = (unselected(self._parent, whole, wanted), unchecked)
+        return (*unmatched(self._parent, whole), *filter(None, notes))
 
     async def _read(self, chosen: Chosen) -> None:
         self._readings[chosen.remote.id] = await self._reading(chosen)
@@ -154,9 +172,14 @@ class _Below:
     async def _reading(self, chosen: Chosen) -> Reading:
         errand, desired = self._errand, chosen.desired
         if chosen.remote.suspended:
+            errand.observe(AccountListed(errand.run_id, desired.account, 0, None, desired.name, suspended=True))
             return Suspended(desired)
-        if error := _not_to_be(chosen) or self._refused:
+        if error := _not_to_be(chosen):
             return _unread(desired, error, errand)
+        if self._refused:
+            return self._quietly(desired, self._refused)
+        if errand.stop.requested.is_set():
+            return self._quietly(desired, _in_words(Interrupted(errand.stop.reason), errand))
         clock = asyncio.get_running_loop().time
         began = clock()
         with errand.stop.within(errand.seconds, OUT_OF_TIME) as stop:
@@ -168,6 +191,11 @@ class _Below:
         self._useful = True
         _tell(desired, errand, len(keys))
         return Listed(desired, keys, None, clock() - began)
+
+    def _quietly(self, desired: DesiredAccount, error: ReconcilerError) -> Unread:
+        """Tell of what keeps thousands from being read once, in the end; the report has it for each of them."""
+        self._untold[error.message] += 1
+        return Unread(desired, str(error))
 
     def _note(self, error: ReconcilerError) -> None:
         """Ask nobody else once it is plain that the credential may not: ten thousand sub accounts would all refuse."""
@@ -188,11 +216,25 @@ def _not_to_be(chosen: Chosen) -> ReconcilerError | None:
     return None if chosen.clash is None else ReconcilerError(chosen.clash)
 
 
+def _not_checked(parent: DesiredAccount) -> Finding:
+    message = "the domains of sub accounts cannot be read with their parent's credential, so they are not checked"
+    return Finding("domains-not-checked", Severity.NOTE, message, "", parent.account)
+
+
 def _unread(desired: DesiredAccount, error: ReconcilerError, errand: Errand) -> Unread:
-    if isinstance(error, Interrupted) and str(error) == OUT_OF_TIME:
-        error = ReconcilerError(f"{OUT_OF_TIME}: it was not read whole", hint=_PATIENCE_HINT)
+    error = _in_words(error, errand)
     _tell(desired, errand, 0, error.message)
     return Unread(desired, str(error))
+
+
+def _in_words(error: ReconcilerError, errand: Errand) -> ReconcilerError:
+    """Say which of the limits of time it was that ended the reading."""
+    if not isinstance(error, Interrupted) or str(error) != OUT_OF_TIME:
+        return error
+    if errand.stop.requested.is_set():
+        return ReconcilerError(f"{OUT_OF_TIME}: the pass had none left for it", hint=_PASS_HINT)
+    told = f"{OUT_OF_TIME}: it was not read whole within {errand.seconds:g} s"
+    return ReconcilerError(told, hint=_ACCOUNT_HINT)
 
 
 def _tell(desired: DesiredAccount, errand: Errand, keys: int, error: str | None = None) -> None:

@@ -5,6 +5,7 @@ Logging is no veto: what cannot be written is dropped, and nothing that a label 
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict
@@ -220,8 +221,9 @@ def _change_line(event: ChangeStarted | ChangeApplied | ChangeFailed | ChangeSki
 def _listed(event: AccountListed) -> _Line:
     """Tell of one account; of a sub account in good order only at ``debug``, since there may be thousands of them."""
     name = {} if event.name is None else {"sub_account_name": event.name}
-    fields = {**_account(event.account), **name, "keys": event.keys, "error": event.error}
-    good = LogLevel.INFO if event.account.sub_account_id is None else LogLevel.DEBUG
+    told = {"keys": event.keys, "suspended": event.suspended, "error": event.error}
+    fields = {**_account(event.account), **name, **told}
+    good = LogLevel.INFO if event.account.sub_account_id is None or event.suspended else LogLevel.DEBUG
     return good if event.error is None else LogLevel.ERROR, "account.listed", fields
 
 
@@ -279,6 +281,7 @@ def _finished(event: PassFinished) -> dict[str, Any]:
     return {
         "mode": report.mode,
         "seconds": round(event.seconds, 3),
+        "accounts": Counter(account.status for account in report.accounts),
         "summary": _counted(report.summary),
         "requests": asdict(report.requests),
         "digest": report.digest,

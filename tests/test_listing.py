@@ -75,6 +75,8 @@ def test_suspended_sub_accounts_are_left_alone(tmp_path: Path) -> None:
     )
     report = world.apply()
     assert statuses(report) == {None: "ok", "Acme East": "ok", "Acme West": "suspended", "Acme South": "suspended"}
+    told = [event for event in world.events if isinstance(event, AccountListed) and event.suspended]
+    assert sorted(str(event.name) for event in told) == ["Acme South", "Acme West"]
     assert (report.changes, report.requests.GET, exit_code(report)) == ((), 3, 0)
     assert report.digest is not None
 
@@ -82,8 +84,9 @@ def test_suspended_sub_accounts_are_left_alone(tmp_path: Path) -> None:
 def test_a_selector_that_matches_nothing_is_a_finding(tmp_path: Path) -> None:
     """It is told with its place in the file, and the rest goes on."""
     report = family(tmp_path, sub_account(1, "Beta", key(1, "sender", SEND))).plan()
-    (finding,) = report.findings
+    finding, note = report.findings
     assert (finding.rule, finding.severity.value, finding.account_id) == ("select-matches-nothing", "warn", ACCOUNT)
+    assert (note.rule, note.message) == ("sub-accounts-not-selected", 'no rule selects 1 of 1 sub accounts: "Beta"')
     assert finding.source is not None
     assert finding.source.line == 5
     assert report.summary.findings.warn == 1
@@ -104,7 +107,7 @@ def test_a_clash_fails_its_sub_account_alone(tmp_path: Path) -> None:
     )
     report = family(tmp_path, *drifted, files=files).apply()
     assert statuses(report) == {None: "ok", "Acme East": "failed", "Acme West": "ok"}
-    assert "the key sender is wanted twice, at " in str(errors(report)["Acme East"])
+    assert "two rules select it, and both have a key sender, at " in str(errors(report)["Acme East"])
     assert (report.changes, report.digest, exit_code(report)) == ((), None, 4)
 
 
@@ -231,6 +234,30 @@ def test_the_second_reading_of_a_list_counts(tmp_path: Path) -> None:
     assert {change.account_id for change in world.emulator.history} == {below(1), below(3)}
 
 
+def test_what_keeps_many_from_being_read_is_told_once(tmp_path: Path) -> None:
+    """The report has it for each sub account; the log would drown in ten thousand lines that say the same."""
+    subs = [sub_account(n, f"Acme {n:03}", key(n, "sender", SEND)) for n in range(1, 101)]
+    world = family(tmp_path, *subs, rate=10.0, burst=1, patience=Patience(per_pass=3.0))
+    report = world.plan()
+    failed = sum(account.status is AccountStatus.FAILED for account in report.accounts)
+    told = [event for event in world.events if isinstance(event, AccountListed) and event.error]
+    assert failed > 60
+    assert len(told) <= 16
+    last = told[-1]
+    assert last.account.sub_account_id == EVERY_SUB_ACCOUNT
+    assert str(last.error).endswith(" sub accounts: out of time: the pass had none left for it")
+    assert len(told) - 1 + int(str(last.error).split()[0]) == failed
+
+
+def test_domains_of_sub_accounts_are_not_checked(tmp_path: Path) -> None:
+    """Asked to check domains, a note says that those of sub accounts cannot be."""
+    manager = (*FAMILY_MANAGER, "domains:read")
+    world = family(tmp_path, sub_account(1, "Acme", key(1, "sender", SEND)), manager=manager, check_domains=True)
+    assert "domains-not-checked" in {finding.rule for finding in world.plan().findings}
+    world.check_domains = False
+    assert world.plan().findings[0].rule == "select-matches-nothing"
+
+
 def test_what_a_pass_could_not_read_goes_first_in_the_next(tmp_path: Path) -> None:
     """Time that never suffices for all sub accounts still comes to each of them, in one pass after the other."""
     subs = [sub_account(n, f"Acme {n:03}", key(n, "sender", SEND, DRIFTED)) for n in range(1, 61)]
@@ -317,8 +344,8 @@ def test_an_account_out_of_time(tmp_path: Path) -> None:
     report = world.apply()
     assert statuses(report) == {None: "ok", "Acme 1": "failed", "Acme 2": "ok", "Acme 3": "ok"}
     assert errors(report)["Acme 1"] == (
-        "out of time: it was not read whole\n"
-        "  hint: is the API slow, or --rate too low for so many keys? See --account-timeout and --pass-timeout"
+        "out of time: it was not read whole within 5 s\n"
+        "  hint: is the API slow, or --rate too low for so many keys? --account-timeout sets the limit"
     )
     assert [change.outcome.value for change in report.changes] == ["applied", "applied"]
 

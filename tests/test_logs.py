@@ -218,6 +218,7 @@ def test_what_there_is_not_is_null_or_absent() -> None:
         (AccountListed(RUN, PARENT, 3), "info"),
         (AccountListed(RUN, ACCOUNT, 0, "403", "Acme East"), "error"),
         (AccountListed(RUN, ACCOUNT, 3, None, "Acme East"), "debug"),
+        (AccountListed(RUN, ACCOUNT, 0, None, "Acme East", suspended=True), "info"),
         (FindingRaised(RUN, FINDING), "error"),
         (FindingRaised(RUN, Finding("r", Severity.WARN, "m")), "warning"),
         (FindingRaised(RUN, Finding("r", Severity.NOTE, "m")), "info"),
@@ -249,7 +250,7 @@ def test_thousands_of_sub_accounts_do_not_drown_the_rest() -> None:
 def test_an_account_has_no_sub_account_in_its_line() -> None:
     """Neither the id nor the name of a sub account is there where there is none."""
     (line,) = logged(AccountListed(RUN, PARENT, 3))
-    assert list(line)[3:] == ["run_id", "account_id", "keys", "error"]
+    assert list(line)[3:] == ["run_id", "account_id", "keys", "suspended", "error"]
 
 
 SECRET = 'tok"en\n-12345'

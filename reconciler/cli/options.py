@@ -187,7 +187,7 @@ _check_domains = click.option(
     is_flag=True,
     type=SwitchType(),
     envvar="RECONCILER_CHECK_DOMAINS",
-    help="Deny scopes for domains that the account does not have; the credential needs domains:read.",
+    help="Deny scopes for domains that the account does not have; needs domains:read; not for sub accounts.",
 )
 _account_timeout = click.option(
     "--account-timeout",
@@ -211,7 +211,7 @@ output = click.option(
     type=OutputType(),
     multiple=True,
     envvar="RECONCILER_OUTPUT",
-    help="text or json, to stdout or =FILE; repeatable, at most one to stdout.  [default: text]",
+    help="text or json, to stdout or =FILE; repeatable, at most one to stdout.  [default: text; for run none]",
 )
 log_format = click.option(
     "--log-format",

@@ -26,13 +26,17 @@ class PassStarted:
 
 @dataclass(frozen=True, slots=True)
 class AccountListed:
-    """All keys of an account were read, or could not be (``error``); ``name`` is a sub account's."""
+    """All keys of an account were read, or could not be (``error``); ``name`` is a sub account's.
+
+    Those of a ``suspended`` sub account are left alone.
+    """
 
     run_id: str
     account: AccountRef
     keys: int
     error: str | None = None
     name: str | None = None
+    suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

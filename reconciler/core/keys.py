@@ -192,6 +192,12 @@ class DesiredState:
 
     accounts: tuple[DesiredAccount, ...]
 
+    @property
+    def named(self) -> int:
+        """How many keys the files name; one in a rule counts once, however many sub accounts it is for."""
+        of_accounts = sum(len(account.keys) for account in self.accounts)
+        return of_accounts + sum(len(rule.keys) for account in self.accounts for rule in account.sub_accounts)
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteKey:

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -31,11 +32,15 @@ from reconciler.core.networks import FENCED, OPEN
 from reconciler.core.scopes import ScopeSet
 
 NO_CREATION = "this version does not create keys: create it in the dashboard, the next pass takes it over by its label"
+_MOST_ALIKE = 3
 NO_DELETION = "this version does not delete keys: delete it in the dashboard, or write 'state: quarantined'"
 NO_EMPTY_SCOPES = "the API takes no empty list of scopes: list at least one, or write 'state: quarantined'"
 SAY_WHICH_NETWORKS = (
     "the key is fenced and the file does not say its ip_allow_list: say which networks, or [] for anywhere"
 )
+
+
+_ByScopes = Mapping[tuple[str, ...], list[RemoteKey]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +107,14 @@ def plan_account(desired: DesiredAccount, actual: Iterable[RemoteKey], now: date
     actual = tuple(sorted(actual, key=lambda key: key.id))
     matching = match_keys(desired, actual)
     changes: list[Change] = []
+    alike: _ByScopes = {}
     for match in matching.matches:
         match match:
             case Matched(spec, remote):
                 change = _change(desired.account, spec, remote)
             case Missing(spec):
-                change = _missing(desired.account, spec)
+                alike = alike or _by_scopes(matching.unmanaged)
+                change = _missing(desired.account, spec, alike)
             case Unclear():
                 change = _unclear(desired.account, match)
             case _:
@@ -207,7 +214,7 @@ def _access(before: RemoteKey, after: RemoteKey | None) -> AccessChange:
     return access_change((before.scopes, after.scopes), (before.ip_allow_list, after.ip_allow_list))
 
 
-def _missing(account: AccountRef, spec: KeySpec) -> Change | None:
+def _missing(account: AccountRef, spec: KeySpec, alike: _ByScopes) -> Change | None:
     if spec.state is not KeyState.PRESENT:
         return None
     scopes = spec.scopes or ScopeSet(())
@@ -219,8 +226,29 @@ def _missing(account: AccountRef, spec: KeySpec) -> Change | None:
         ),
         access=access_change((ScopeSet(()), scopes), (FENCED, networks)),
         outcome=Outcome.SKIPPED,
-        reason=NO_CREATION,
+        reason=_no_creation(spec, alike),
     )
+
+
+def _by_scopes(unmanaged: tuple[RemoteKey, ...]) -> _ByScopes:
+    """Look keys up by what they may do, so that a thousand missing ones do not each look at a thousand."""
+    found: defaultdict[tuple[str, ...], list[RemoteKey]] = defaultdict(list)
+    for key in unmanaged:
+        found[key.scopes.reduced().texts].append(key)
+    return found
+
+
+def _no_creation(spec: KeySpec, alike: _ByScopes) -> str:
+    """Say why a key is not created, and which other key it may be: one that was renamed has all but its label."""
+    wanted = spec.scopes.reduced().texts if spec.scopes else ()
+    listed = spec.ip_allow_list
+    keys = [
+        key for key in alike.get(wanted, [])[:_MOST_ALIKE] if listed is None or listed.equivalent(key.ip_allow_list)
+    ]
+    if not keys:
+        return NO_CREATION
+    shown = ", ".join(f"{key.id} {key.label!r}" for key in keys)
+    return f"{NO_CREATION}; or was it renamed? It is like {shown}: set the label back, or list it under 'was'"
 
 
 def _unclear(account: AccountRef, match: Unclear) -> Change:

@@ -28,7 +28,8 @@ def unknown_domains(desired: DesiredAccount, domains: frozenset[str]) -> tuple[F
 
 
 def _domains(spec: KeySpec) -> frozenset[str]:
-    return frozenset(scope.domain for scope in spec.scopes or () if scope.domain is not None)
+    sent = spec.scopes.reduced() if spec.scopes else ()  # what another scope covers is never sent
+    return frozenset(scope.domain for scope in sent if scope.domain is not None)
 
 
 def _unknown_domain(desired: DesiredAccount, spec: KeySpec, unknown: frozenset[str]) -> Finding:

@@ -1,6 +1,6 @@
 """Which sub accounts the files mean, and what they want of each."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -14,6 +14,8 @@ from reconciler.core.keys import (
     SubAccountRule,
     UnmanagedRule,
 )
+
+_MOST_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,19 @@ def unmatched(parent: DesiredAccount, listed: Iterable[RemoteSubAccount]) -> tup
     )
 
 
+def unselected(parent: DesiredAccount, listed: Sequence[RemoteSubAccount], chosen: Sequence[Chosen]) -> Finding | None:
+    """Give a note about the sub accounts that no rule selects: one of them may have been renamed."""
+    selected = {one.remote.id for one in chosen}
+    names = sorted(one.name for one in listed if one.id not in selected)
+    if not names:
+        return None
+    shown = ", ".join(f'"{name}"' for name in names[:_MOST_NAMES])
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    message = f"no rule selects {len(names)} of {len(listed)} sub accounts: {shown}{more}"
+    hint = "nothing is looked at there; if one of them was renamed, let a rule select it again"
+    return Finding("sub-accounts-not-selected", Severity.NOTE, message, hint, parent.account)
+
+
 def _candidates(rule: SubAccountRule, by_id: dict[str, RemoteSubAccount]) -> Iterable[RemoteSubAccount]:
     """Look a pinned one up: ten thousand rules that each pin one must not each look at all."""
     if rule.select.id is None:
@@ -80,9 +95,12 @@ def _clash(keys: Sequence[KeySpec], rules: Sequence[SubAccountRule], said: Seque
         return None
     for first, second in pairwise(keys):
         if first.name == second.name:
-            return f"the key {first.name} is wanted twice, at {first.source} and at {second.source}: rename one"
+            return (
+                f"two rules select it, and both have a key {first.name}, at {first.source} and at {second.source}: let "
+                "only one of them select it, or take the key out of one"
+            )
     if len(said) > 1:
-        return f"unmanaged is said twice, at {said[0].source} and at {said[1].source}: keep one"
+        return f"two rules select it, and both say unmanaged, at {said[0].source} and at {said[1].source}: keep one"
     return None
 
 
@@ -90,7 +108,7 @@ def _matches_nothing(parent: AccountRef, rule: SubAccountRule, candidates: Itera
     message = f"no sub account matches {rule.select}"
     named = [sub_account.status for sub_account in candidates if rule.select.names(sub_account)]
     if named:
-        statuses = ", ".join(sorted(set(named)))
-        message += f"; {len(named)} would, but for the status, which is {statuses}"
+        statuses = ", ".join(f"{count} {status}" for status, count in sorted(Counter(named).items()))
+        message += f"; but for the status it would match {statuses}"
     hint = "correct what it selects, or remove it; the sub account may have been renamed or deleted"
     return Finding("select-matches-nothing", Severity.WARN, message, hint, parent, source=rule.source)

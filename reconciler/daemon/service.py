@@ -188,8 +188,8 @@ class Service:
             return None
         if self._rejected:
             self._rejected = False
-            accounts = inputs.desired.accounts
-            observe(ConfigReloaded(len(accounts), sum(len(account.keys) for account in accounts)))
+            desired = inputs.desired
+            observe(ConfigReloaded(len(desired.accounts), desired.named))
         return inputs
 
     def _reject(self, error: ReconcilerError, observe: Observer) -> None:

@@ -14,10 +14,10 @@ from typing import Final
 
 from reconciler.core.keys import AccountRef, RemoteKey, RemoteSubAccount
 from reconciler.core.networks import MOST_NETWORKS, check_network
-from reconciler.core.scopes import suggestion
+from reconciler.core.scopes import parse_scope, suggestion
 from reconciler.errors import mask
 from reconciler.files.entries import LONGEST_LABEL
-from reconciler.files.keyspecs import FROM_DOMAINS
+from reconciler.files.keyspecs import FROM_DOMAINS, no_domain
 
 _HEADER: Final = """\
 # Written by `reconciler export`: the API keys of one AhaSend account as they are.
@@ -102,7 +102,7 @@ def _left_out(keys: Sequence[RemoteKey], where: str) -> list[str]:
 
 
 def _looks_wrong(scope: str) -> bool:
-    return FROM_DOMAINS in scope or suggestion(scope) is not None
+    return FROM_DOMAINS in scope or suggestion(scope) is not None or no_domain(parse_scope(scope), scope) is not None
 
 
 def _unwritable(key: RemoteKey) -> str | None:

@@ -9,7 +9,7 @@ from typing import Final
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.keys import AccountRef, KeySpec, KeyState, Pause, Source
 from reconciler.core.networks import MOST_NETWORKS, AllowList, check_network
-from reconciler.core.scopes import Reach, ScopeSet, canonical_domain, parse_scope, suggestion
+from reconciler.core.scopes import Reach, Scope, ScopeSet, canonical_domain, parse_scope, suggestion
 from reconciler.files.document import Path
 from reconciler.files.entries import DefaultsEntry, FileEntry, KeyEntry, PauseEntry
 from reconciler.files.shape import Faults, Spot, did_you_mean, shown
@@ -33,12 +33,24 @@ class Notes:
         self.found.append((finding, spot))
 
 
-def unknown_scope(text: str, known: Iterable[str]) -> str | None:
-    """Say why a scope that is not known is probably misspelt, or None."""
-    better = None if text in known else suggestion(text)
+def misspelt(text: str, known: Iterable[str]) -> str | None:
+    """Say why a scope is probably misspelt, in its name or in the domain that it aims at, or None."""
+    if text in known:
+        return None
+    scope = parse_scope(text)
+    if scope.reach is not Reach.UNKNOWN:
+        return no_domain(scope, text)
+    better = suggestion(text)
     if better is None:
         return None
     return f"scopes: {shown(text)} is not a known scope: write {better}, or list it under known_scopes if it is right"
+
+
+def no_domain(scope: Scope, text: str) -> str | None:
+    """Say what is wrong with the domain that a scope aims at, or None."""
+    if scope.domain is None or _DOMAIN.fullmatch(scope.domain):
+        return None
+    return f"scopes: {shown(text)} aims at {shown(scope.domain)}, which is not a domain name: write example.com"
 
 
 def _note_unknown(text: str) -> str:
@@ -94,11 +106,12 @@ class Roles:
             self.named[name] = Role(spot, tuple(parse_scope(text).text for text in texts))
 
     def _judge(self, spot: Spot, text: str, known: frozenset[str]) -> None:
-        if parse_scope(text).reach is not Reach.UNKNOWN:
+        scope = parse_scope(text)
+        if FROM_DOMAINS in scope.text and scope.reach is not Reach.UNKNOWN:
             return
-        if problem := unknown_scope(text, known):
+        if problem := misspelt(text, known):
             self.faults.wrong(spot, problem)
-        else:
+        elif scope.reach is Reach.UNKNOWN:
             self.notes.add(Finding("unknown-scope", Severity.NOTE, _note_unknown(text), _UNKNOWN_HINT), spot)
 
 
@@ -183,7 +196,7 @@ class KeyReader:
         scope = parse_scope(text)
         if FROM_DOMAINS in scope.text and text not in self._known:
             self._wrong(path, f"scopes: {shown(text)}: only a role has its {FROM_DOMAINS} filled in: name the domain")
-        elif scope.reach is Reach.UNKNOWN and (problem := unknown_scope(text, self._known)):
+        elif problem := misspelt(text, self._known):
             self._wrong(path, problem)
         else:
             self._fine.add(text)

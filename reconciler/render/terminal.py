@@ -210,10 +210,14 @@ def _left_alone(page: Page, report: Report) -> None:
         have = "has" if free == 1 else "have"
         usable = f", {open_} of them {'is' if open_ == 1 else 'are'} usable from anywhere" if open_ else ""
         page.hang("", f"{number(free, 'key')} {have} no ip_allow_list in the files{usable}.")
-    unmanaged = [key.label for account in report.accounts for key in account.unmanaged]
+    unmanaged = [(key.label, account) for account in report.accounts for key in account.unmanaged]
     if unmanaged:
         are = "is" if len(unmanaged) == 1 else "are"
-        shown = [quoted(label, _LONGEST_LISTED) for label in unmanaged[:_MOST_LISTED]]
+        shown = [
+            quoted(label, _LONGEST_LISTED)
+            + (f" of {quoted(account.sub_account_name, _LONGEST_LISTED)}" if account.sub_account_name else "")
+            for label, account in unmanaged[:_MOST_LISTED]
+        ]
         _sentence(page, f"{number(len(unmanaged), 'key')} {are} in no file:", listed(shown, len(unmanaged)))
 
 

@@ -152,7 +152,12 @@ def _audit(report: Report) -> str:
 def _intended(report: Report) -> str:
     planned = [change.action for change in report.changes if change.outcome is Outcome.PLANNED]
     told = [f"{planned.count(action)} to {action}" for action in Action if action in planned]
-    return ", ".join(told) + _where(report, (Outcome.PLANNED,)) if told else "nothing to change"
+    if told:
+        return ", ".join(told) + _where(report, (Outcome.PLANNED,))
+    statuses = {account.status for account in report.accounts}
+    if AccountStatus.FAILED not in statuses:
+        return "nothing to change"
+    return "nothing to change in what could be read" if AccountStatus.OK in statuses else "nothing could be read"
 
 
 def _remainder(report: Report) -> list[str]:

@@ -426,3 +426,21 @@ def test_plans_of_several_accounts() -> None:
     assert [len(account.changes) for account in both.with_changes(ended).accounts] == [2, 1]
     assert both.digest == digest(both.changes)
     assert whole(one, two, complete=False).digest is None
+
+
+@pytest.mark.parametrize(
+    ("actual", "told"),
+    [
+        (remote("1", "b", SHOP), "; or was it renamed? It is like 1 'b': set the label back, or list it under 'was'"),
+        (remote("1", "b", NEWS), ""),
+        (remote("1", "b", SHOP, at=()), ""),
+        (
+            remote("1", "b", SHOP, SHOP),
+            "; or was it renamed? It is like 1 'b': set the label back, or list it under 'was'",
+        ),
+    ],
+)
+def test_a_key_that_was_renamed_is_pointed_at(actual: RemoteKey, told: str) -> None:
+    """Where an unmanaged key has all but the label of one that is missing, nobody should create a second one."""
+    (change,) = plan((spec("a", SHOP),), (actual,)).changes
+    assert change.reason == NO_CREATION + told

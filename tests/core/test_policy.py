@@ -37,6 +37,7 @@ def test_unknown_domains() -> None:
         (spec("a", NEWS, state=KeyState.ABSENT), False),
         (replace(spec("a"), scopes=None), False),
         (spec("a", "*"), False),
+        (spec("a", "messages:send:all", NEWS), False),
     ],
 )
 def test_whose_domains_are_checked(wanted: KeySpec, denied: bool) -> None:

@@ -18,7 +18,7 @@ from reconciler.core.keys import (
     UnmanagedRule,
 )
 from reconciler.core.plan import plan_account
-from reconciler.core.sub_accounts import Chosen, choose, unmatched
+from reconciler.core.sub_accounts import Chosen, choose, unmatched, unselected
 
 FENCE_OTHERS = UnmanagedRule(UnmanagedAction.QUARANTINE, timedelta())
 
@@ -111,13 +111,16 @@ def test_rules_that_clash() -> None:
     pinned = spec("a", NEWS, id="1")
     twice = chosen(rule(Selector(name="Acme *"), spec("a", SHOP)), rule(Selector(id=ACME.id), pinned))
     assert [one.clash for one in twice] == [
-        "the key a is wanted twice, at keys.yaml:1:5 and at keys.yaml:1:5: rename one",
+        (
+            "two rules select it, and both have a key a, at keys.yaml:1:5 and at keys.yaml:1:5: "
+            "let only one of them select it, or take the key out of one"
+        ),
         None,
     ]
     said = (Selector(name="Acme *"), 7), (Selector(id=ACME.id), 9)
     two_words = chosen(*(rule(select, line=line, unmanaged=FENCE_OTHERS) for select, line in said))
     assert [one.clash for one in two_words] == [
-        "unmanaged is said twice, at keys.yaml:7:5 and at keys.yaml:9:5: keep one",
+        "two rules select it, and both say unmanaged, at keys.yaml:7:5 and at keys.yaml:9:5: keep one",
         None,
     ]
 
@@ -131,7 +134,7 @@ def test_rules_that_clash() -> None:
             Selector(name="Acme *", status="parent-suspended"),
             (
                 "no sub account matches name: Acme *, status: parent-suspended; "
-                "2 would, but for the status, which is active, suspended"
+                "but for the status it would match 1 active, 1 suspended"
             ),
         ),
     ],
@@ -150,3 +153,19 @@ def test_ten_thousand_rules_that_each_pin_one() -> None:
     rules = tuple(rule(Selector(id=one.id)) for one in listed)
     desired = DesiredAccount(ACCOUNT, (), sub_accounts=rules)
     assert (len(choose(desired, listed)), unmatched(desired, listed)) == (10_000, ())
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([], None),
+        (["Beta"], 'no rule selects 1 of 2 sub accounts: "Beta"'),
+        (["G", "F", "E", "D", "C", "B"], 'no rule selects 6 of 7 sub accounts: "B", "C", "D", "E", "F" and 1 more'),
+    ],
+)
+def test_what_no_rule_selects(names: list[str], told: str | None) -> None:
+    """It is a note with the first names: one of them may have been renamed."""
+    listed = [ACME, *(sub_account(10 + number, name) for number, name in enumerate(names))]
+    desired = DesiredAccount(ACCOUNT, (), sub_accounts=(rule(Selector(id=ACME.id)),))
+    found = unselected(desired, listed, choose(desired, listed))
+    assert (found and (found.message, found.severity)) == (told and (told, Severity.NOTE))

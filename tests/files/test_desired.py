@@ -499,3 +499,18 @@ def test_the_examples_load() -> None:
 def test_the_schema_refuses_what_the_loader_refuses(document: dict[str, object]) -> None:
     """What an editor does not mark should load; so the schema refuses missing fields as well."""
     assert not jsonschema.Draft202012Validator(desired_schema()).is_valid(document)
+
+
+@pytest.mark.parametrize("scope", ["messages:send:{example,com}", "messages:send:{localhost}", "messages:read:{a..b}"])
+@pytest.mark.parametrize("place", ["keys", "roles"])
+def test_a_scope_for_what_is_no_domain(tmp_path: Path, scope: str, place: str) -> None:
+    """A comma for a dot is a mistake, in a key as in a role, unless the file says that the scope is right."""
+    head = "version: 1\naccount: 11111111-1111-4111-8111-111111111111\n"
+    keys = f'keys: [{{name: a, scopes: ["{scope}"]}}]\n' if place == "keys" else "keys: []\n"
+    roles = f'roles: {{r: ["{scope}"]}}\n' if place == "roles" else ""
+    path = tmp_path / "a.yaml"
+    path.write_text(head + roles + keys)
+    with pytest.raises(FilesError, match="is not a domain name"):
+        load_desired([path], lambda _: None)
+    path.write_text(head + f'known_scopes: ["{scope}"]\n' + roles + keys)
+    assert load_desired([path], lambda _: None).state.accounts

@@ -209,3 +209,12 @@ def test_secrets_are_left_out(tmp_path: Path) -> None:
     path.write_text(text)
     (account,) = load_desired([path], lambda _: None).state.accounts
     assert [spec.name for spec in account.keys] == ["b"]
+
+
+def test_a_domain_that_is_none(tmp_path: Path) -> None:
+    """A scope that the account has and whose target no file would be believed to mean is marked as right."""
+    odd = replace(key(1, "a"), scopes=ScopeSet.parse(["messages:send:{localhost}"]))
+    path = tmp_path / "a.yaml"
+    path.write_text(export_account(ACCOUNT, [odd]))
+    (account,) = load_desired([path], lambda _: None).state.accounts
+    assert account.keys[0].scopes == odd.scopes
