@@ -139,9 +139,11 @@ def _asked(change: Change) -> Values:
 def _wanted(change: Change) -> Values:
     """Give the whole key as it is to be: what else somebody changes meanwhile makes it no other wish."""
     after = change.after
-    if after is None:
-        return {}
-    return {"label": after.label, "scopes": after.scopes.texts, "ip_allow_list": after.ip_allow_list.networks}
+    return (
+        {"label": after.label, "scopes": after.scopes.texts, "ip_allow_list": after.ip_allow_list.networks}
+        if after
+        else {}
+    )
 
 
 def _looked_up(memory: Memory, due: Mapping[Place, Change], now: datetime) -> Memory:

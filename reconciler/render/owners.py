@@ -23,7 +23,7 @@ def heading(owner: Owner, width: int) -> tuple[str, str]:
     if owner.sub_account_id is None:
         return f"Account {visible(owner.account_id)}", ""
     if owner.sub_account_id == EVERY_SUB_ACCOUNT:
-        return "All sub accounts", f"of account {visible(owner.account_id)}"
+        return f"All sub accounts of account {visible(owner.account_id)}", ""
     room = width - len(f"Sub account  ({owner.sub_account_id})  FAILED")
     return f"Sub account {_called(owner, room)}", f"of account {visible(owner.account_id)}"
 

@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.core.changes import Action, Outcome
 from reconciler.core.findings import Severity, Waiver
-from reconciler.core.keys import Source
+from reconciler.core.keys import EVERY_SUB_ACCOUNT, Source
 from reconciler.core.report import (
     AccountStatus,
     Mode,
@@ -463,3 +463,15 @@ def test_a_warning_is_no_good_order(mode: Mode) -> None:
     assert text.splitlines()[-1] == "Nothing to change: 12 keys in 1 account; 1 finding to look at."
     note = (finding("unknown-scope", Severity.NOTE),)
     assert "Everything is in sync" in render(report(account(), mode=mode, findings=note), style=PLAIN)
+
+
+def test_a_list_that_failed_is_about_all_sub_accounts() -> None:
+    """Where the list of sub accounts could not be read, that is told of all of them, not of one with a strange name."""
+    failed = broken(EVERY_SUB_ACCOUNT, None, "403 Forbidden")
+    found = (replace(finding("rule", Severity.WARN), account_id="a-1", sub_account_id=EVERY_SUB_ACCOUNT),)
+    text = render(report(account(), failed, findings=found), style=PLAIN)
+    assert "All sub accounts of account a-1  FAILED\n  403 Forbidden\n" in text
+    assert "all sub accounts of account a-1" in " ".join(text.split())
+    assert text.splitlines()[-1] == (
+        "Plan: nothing to change in what could be read; all sub accounts of 1 account FAILED; 12 unchanged."
+    )
