@@ -17,7 +17,7 @@
         ├── NotFound             404
         ├── Rejected             400, 409, 422 and other refusals of one request: terminal for that key
         ├── RateLimited          429
-        ├── ServerFault          5xx
+        ├── ServerFault          5xx, 408 and 425
         └── UnsoundListing       a list that repeats a cursor or shows a key twice
 """
 
@@ -149,7 +149,7 @@ class RateLimited(RemoteError):
 
 
 class ServerFault(RemoteError):
-    """5xx: the service, or something in front of it, failed."""
+    """5xx, 408 or 425: the service, or something in front of it, failed or was too slow."""
 
 
 class UnsoundListing(RemoteError):

@@ -90,7 +90,8 @@ class KeyReader:
         """Give all sub accounts of an account but the deleted ones.
 
         ``seen`` is told of each page when it comes, so that work on it need not wait for the last one; what it is told
-        counts for nothing until the whole list was given, and where that is read once more it is told again.
+        counts for nothing until the whole list was given, and where that is read once more it is told again. Each page
+        is asked for ahead of the account's other requests, so that this work does not hold up the list.
         """
 
         def read(answer: Answer, ask: Ask) -> tuple[tuple[RemoteSubAccount, ...], WirePagination]:
@@ -159,8 +160,10 @@ class KeyWriter:
     ) -> RemoteKey:
         """Send the fields that differ, once, and give the key as the API says it is now.
 
-        ``first`` is awaited when the request has its turn, however long that took, right before it is sent; what it
-        raises forbids it. It is awaited again where a 401 makes the request go once more, with another credential.
+        ``first`` is awaited when the request has its turn and a connection, however long that took, and the request is
+        sent when it ends, without any wait; what it raises forbids it. It may read through this session, in whose pace
+        and connections that has its own part. It is awaited again where a 401 makes the request go once more, with
+        another credential.
         After any error but those of ``first``, `Rejected`, `Unauthorized`, `Forbidden`, `NotFound`, `RateLimited` and
         `SettingsError` the change may have been made, or may still be made: read the key. `Interrupted` before anything
         was sent says the stop's reason and no more.

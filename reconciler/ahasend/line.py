@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 import stamina
 
 from reconciler.ahasend.pace import Paces, Stop, unless
-from reconciler.ahasend.transport import POOL, Answer, Ask, Connection, Endpoint, Limits, Passing, Transport
+from reconciler.ahasend.transport import POOL, Answer, Ask, Connection, Endpoint, Limits, Passing, Resource, Transport
 from reconciler.ahasend.wire import check_status, credential_name
 from reconciler.core.events import Observer, RequestRetried
 from reconciler.core.keys import AccountRef
@@ -79,15 +79,20 @@ class ReadLine:
         return self.stop.reason
 
     async def begin(self, ask: Ask, first: First | None = None, token: str | None = None) -> "Begun":
-        """Begin a request in its turn, after ``first``, with ``token`` or with the one that is in force then."""
+        """Begin a request in its turn, right after ``first``, with ``token`` or with the one that is in force then."""
+        self.give_back()
+        slot = self._connection.slots.slot()
         await self._lanes.all.acquire()
         try:
-            await self.pace.turn()
-            if first:
-                await first()
+            # Work waits for each page of this list; behind that work at a slow pace it would run out of its own time.
+            await self.pace.turn(ahead=ask.resource is Resource.SUB_ACCOUNT)
+            # After the turn, for which an account may wait long: meanwhile the others use the connections.
+            await (slot.take_for(first) if first else slot.take())
+            # From here on nothing is awaited: what `first` saw is what is written to.
             token = token or self.token()
-            task = await self._connection.start(ask, token)
+            task = self._connection.start(ask, token, slot)
         except BaseException:
+            slot.let_go()
             self._lanes.all.release()
             raise
         begun = Begun(ask, token, task, asyncio.get_running_loop().time())
@@ -110,6 +115,10 @@ class ReadLine:
         if isinstance(passing.error, RateLimited):
             self.pace.pause(wait)
         return wait
+
+    def give_back(self) -> None:
+        """Before a wait, let others use the connection of the write whose look this is."""
+        self._connection.slots.give_back()
 
     def tell_of_retry(self, ask: Ask, error: RemoteError, attempt: int, wait: float) -> None:
         """Tell the observer that a request is sent again."""
@@ -257,5 +266,6 @@ class _Get(Generic[type_result]):
         wait = self._line.wait_after(error, self._faults)
         if self._faults == self._line.config.attempts:
             return False
+        self._line.give_back()
         self._line.tell_of_retry(self._ask, error.error, self._faults, wait)
         return wait

@@ -159,6 +159,9 @@ async def in_flight(
 class Pace:
     """A token bucket, first come, first served: ``rate`` turns a second, ``burst`` less `KEPT_BACK` of them at once.
 
+    A turn ``ahead`` comes before ordinary ones, the one that is awaited already excepted: for a request that finds work
+    for the others.
+
     It is kept as one number, the time at which the bucket was empty: nothing is added up, so nothing drifts. Where the
     server refuses although this pace was kept, somebody else uses the account's bucket, such as its own mail: the rate
     is halved, and comes back by a tenth of the full one in ten seconds, without bursts until it is back. That is kept
@@ -173,14 +176,23 @@ class Pace:
         self._back_at = float("-inf")
         self._slowed_at = float("-inf")
         self._queue = asyncio.Lock()
+        self._ordinary = asyncio.Lock()
 
     @property
     def rate(self) -> float:
         """Turns a second at this moment: the full rate, unless refusals slowed it."""
         return self._rate_at(asyncio.get_running_loop().time())
 
-    async def turn(self) -> None:
-        """Wait for a turn."""
+    async def turn(self, *, ahead: bool = False) -> None:
+        """Wait for a turn; ``ahead``: behind one ordinary turn at most."""
+        if ahead:
+            await self._take()
+            return
+        # One of them at a time stands in the queue: who goes ahead passes all the others.
+        async with self._ordinary:
+            await self._take()
+
+    async def _take(self) -> None:
         clock = asyncio.get_running_loop().time
         async with self._queue:
             # Asked again after each sleep: a pause may have come meanwhile.

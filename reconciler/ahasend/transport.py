@@ -20,6 +20,7 @@ import httpx
 
 from reconciler import __version__
 from reconciler.ahasend.pace import Signal, unless
+from reconciler.ahasend.slots import Slot, Slots
 from reconciler.core.keys import AccountRef
 from reconciler.core.report import RequestCounts
 from reconciler.errors import BadAnswer, Interrupted, RemoteError, SettingsError, Unreachable, mask, visible
@@ -273,7 +274,7 @@ class Connection:
             follow_redirects=False,
             trust_env=False,  # the transport has taken from the environment what it should
         )
-        self._free = asyncio.Semaphore(POOL)
+        self.slots = Slots(POOL)
         self._tasks: set[asyncio.Task[Answer]] = set()
         self._sent = {"GET": 0, "PUT": 0}
 
@@ -282,15 +283,14 @@ class Connection:
         """How many requests were begun."""
         return RequestCounts(**self._sent)
 
-    async def start(self, ask: Ask, token: str) -> asyncio.Task[Answer]:
-        """Begin a request as soon as a connection is free, and give its task: wait for it, never cancel it.
+    def start(self, ask: Ask, token: str, slot: Slot) -> asyncio.Task[Answer]:
+        """Begin a request on a ``slot`` that is held, and give its task: wait for it, never cancel it.
 
         It ends with an answer of any status, with a `RemoteError`, or with `Passing` where a retry may help.
         """
-        await self._free.acquire()
         task = asyncio.create_task(self._exchange(ask, token))
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, slot))
         self._sent[ask.method] += 1
         return task
 
@@ -308,8 +308,8 @@ class Connection:
             with suppress(httpx.HTTPError, OSError):
                 await self._client.aclose()
 
-    def _ended(self, task: asyncio.Task[Answer]) -> None:
-        self._free.release()
+    def _ended(self, slot: Slot, task: asyncio.Task[Answer]) -> None:
+        slot.let_go()
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # looked at, so that asyncio does not complain where nobody waited for it

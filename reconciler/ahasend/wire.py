@@ -38,6 +38,8 @@ Uuid = Annotated[str, StringConstraints(to_lower=True, pattern=UUID_PATTERN)]
 LONGEST_PAUSE = 60.0
 """Seconds that a server's ``Retry-After`` is followed at most."""
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
+_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY)
+"""Refusals of the moment, not of what was asked."""
 _ELSEWHERE = "an answer that is not the API's: something between here and the API gave it"
 _ELSEWHERE_HINT = "look at the proxy, firewall or load balancer on the way, and at AHASEND_ENDPOINT"
 _SHAPE_HINT = "is AHASEND_ENDPOINT the AhaSend API v2? If it is, the API has changed: look for a newer reconciler"
@@ -190,12 +192,19 @@ def read_domains(answer: Answer, ask: Ask) -> tuple[tuple[str, ...], WirePaginat
 
 def _must_be_of_the_account(account_id: str, what: str, ask: Ask) -> None:
     if account_id != ask.account.account_id.lower():
-        raise BadAnswer(f"{ask.deed}: the answer holds {what} of another account", hint=_SHAPE_HINT)
+        raise _strange(what, ask)
+
+
+def _strange(what: str, ask: Ask) -> BadAnswer:
+    return BadAnswer(f"{ask.deed}: the answer holds {what} of another account", hint=_SHAPE_HINT)
 
 
 def _remote_key(key: WireKey, ask: Ask) -> RemoteKey:
-    if ask.account.sub_account_id is None:
-        _must_be_of_the_account(key.account_id, f"key {key.id}", ask)
+    account = ask.account
+    # AhaSend leaves open whether a sub account's key names the sub account or its parent.
+    owners = {account.account_id.lower(), (account.sub_account_id or account.account_id).lower()}
+    if key.account_id not in owners:
+        raise _strange(f"key {key.id}", ask)
     try:
         networks = AllowList.parse(key.ip_allow_list)
     except ValueError:
@@ -264,6 +273,8 @@ def _meaning(status: int, ask: Ask, *, foreign: bool) -> tuple[type[RemoteError]
         return Unauthorized, _credential_hint(ask.account)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimited, "the account's limit is shared with its own mail sending: lower --rate, or wait"
+    if status in _PASSING:
+        return ServerFault, "the request came too slowly or too early: a retry may help"
     match status // 100:
         case 4:
             # What stands in front of the API has no say about scopes or keys: a refusal of its own is none of ours.

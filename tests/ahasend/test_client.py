@@ -64,6 +64,8 @@ PASSING: tuple[Reply, ...] = (
     httpx.RemoteProtocolError("lost"),
     refusal(429),
     refusal(429, retry_after="1"),
+    refusal(408),
+    refusal(425),
     refusal(500),
     refusal(503),
     httpx.Response(502, html="<html>"),
@@ -125,11 +127,15 @@ async def test_no_retry(status: int, kind: type[RemoteError]) -> None:
 @pytest.mark.parametrize("fault", [*PASSING, refusal(400), refusal(404)], ids=repr)
 @virtual
 async def test_put_once(fault: Reply) -> None:
-    """A PUT is never sent twice, whatever comes back: whether it took effect is for its caller to see."""
+    """A PUT is never sent twice, whatever comes back: whether it took effect is for its caller to see.
+
+    Only what may not pass says that it was refused.
+    """
     scene = Scene(server := Server(fault))
     async with open_writes(scene.config) as session:
-        with pytest.raises(RemoteError):
+        with pytest.raises(RemoteError) as caught:
             await session.writer(ACCOUNT).update_key(SHOP, FIELDS)
+    assert isinstance(caught.value, Rejected | NotFound) is (fault not in PASSING)
     assert [request.method for request in server.asked] == ["PUT"]
     assert session.requests == RequestCounts(PUT=1)
     assert not scene.events

@@ -53,6 +53,26 @@ async def test_small_burst() -> None:
 
 
 @virtual
+async def test_ahead() -> None:
+    """Who goes ahead waits behind one ordinary turn at most, among equals the first comes first, and none is added."""
+    loop, pace, got = asyncio.get_running_loop(), Pace(1, 1), []
+
+    async def one(name: str, *, ahead: bool) -> None:
+        await pace.turn(ahead=ahead)
+        got.append((loop.time(), name))
+
+    await pace.turn()
+    ordinary = [asyncio.create_task(one(f"ordinary {number}", ahead=False)) for number in range(4)]
+    await asyncio.sleep(0.5)
+    ordinary[1].cancel()
+    await asyncio.gather(*(one(f"ahead {number}", ahead=True) for number in range(2)))
+    await asyncio.gather(*ordinary, return_exceptions=True)
+    names = ["ordinary 0", "ahead 0", "ahead 1", "ordinary 2", "ordinary 3"]
+    assert [name for _, name in got] == names
+    assert [time for time, _ in got] == pytest.approx([1, 2, 3, 4, 5])
+
+
+@virtual
 async def test_pause() -> None:
     """A pause holds everybody back, those who wait already too, and ends with an empty bucket."""
     pace = Pace(100, 15)

@@ -10,8 +10,22 @@ import httpx
 import pytest
 import time_machine
 
-from ahasend.scene import ACCOUNT, SHOP, SUB_ACCOUNT, TOKEN, Scene, Server, key, page, refusal, virtual, wire_key
-from reconciler.ahasend import open_reads
+from ahasend.scene import (
+    ACCOUNT,
+    FIELDS,
+    SHOP,
+    SUB_ACCOUNT,
+    TOKEN,
+    Scene,
+    Server,
+    identifier,
+    key,
+    page,
+    refusal,
+    virtual,
+    wire_key,
+)
+from reconciler.ahasend import open_reads, open_writes
 from reconciler.ahasend.transport import Answer, Ask, Endpoint, Passing, Resource
 from reconciler.ahasend.wire import check_status, keys_url, list_url, read_key, update_body
 from reconciler.core.changes import Fields, ListDiff, TextDiff
@@ -139,15 +153,38 @@ async def test_wrong_network() -> None:
 
 @virtual
 async def test_other_account() -> None:
-    """A key of another account is refused; the keys of a sub account may name it, their parent, or both."""
-    stranger = page(wire_key(account_id=SUB_ACCOUNT.sub_account_id))
-    async with open_reads(Scene(Server(stranger)).config) as session:
+    """A key of another account is refused, alone or among others, before a write as after it."""
+    stranger = wire_key(identifier(5), account_id=SUB_ACCOUNT.sub_account_id)
+    scene = Scene(Server(page(stranger), page(wire_key(), stranger), httpx.Response(200, json=stranger)))
+    async with open_writes(scene.config) as session:
+        for _ in range(2):
+            with pytest.raises(BadAnswer, match=f"holds key {identifier(5)} of another account"):
+                await session.reader(ACCOUNT).list_keys()
         with pytest.raises(BadAnswer, match="of another account"):
-            await session.reader(ACCOUNT).list_keys()
-        assert len(await session.reader(SUB_ACCOUNT).list_keys()) == 1
+            await session.reader(ACCOUNT).get_key(identifier(5))
+        with pytest.raises(BadAnswer, match="of another account"):
+            await session.writer(ACCOUNT).update_key(identifier(5), FIELDS)
     shouted = AccountRef(ACCOUNT.account_id.upper())
     async with open_reads(Scene(Server(page(wire_key(account_id=ACCOUNT.account_id)))).config) as session:
         assert len(await session.reader(shouted).list_keys()) == 1
+
+
+@virtual
+async def test_keys_of_a_sub_account() -> None:
+    """The keys of a sub account name it or its parent, in any spelling; one of anybody else makes the list an error."""
+    parent, own = identifier(7), identifier(8)
+    sibling = wire_key(identifier(5), account_id=identifier(9))
+    both = page(wire_key(identifier(1), account_id=own.upper()), wire_key(identifier(2), account_id=parent.upper()))
+    among_others = page(wire_key(identifier(1), account_id=own), sibling)
+    account, shouted = AccountRef(parent, own), AccountRef(parent.upper(), own.upper())
+    async with open_reads(Scene(Server(both, both, among_others, httpx.Response(200, json=sibling))).config) as session:
+        for spelling in (account, shouted):
+            assert len(await session.reader(spelling).list_keys()) == 2
+        why = f"account {account}: the answer holds key {identifier(5)} of another account"
+        with pytest.raises(BadAnswer, match=why):
+            await session.reader(account).list_keys()
+        with pytest.raises(BadAnswer, match=why):
+            await session.reader(account).get_key(identifier(5))
 
 
 @pytest.mark.parametrize(
@@ -233,9 +270,11 @@ def test_unwritable_identifier() -> None:
         (401, Unauthorized, Unauthorized),
         (403, Forbidden, BadAnswer),
         (404, NotFound, BadAnswer),
+        (408, ServerFault, ServerFault),
         (409, Rejected, BadAnswer),
         (418, Rejected, BadAnswer),
         (422, Rejected, BadAnswer),
+        (425, ServerFault, ServerFault),
         (429, RateLimited, RateLimited),
         (499, Rejected, BadAnswer),
         (500, ServerFault, ServerFault),
@@ -287,6 +326,16 @@ def test_message_is_fit_to_show() -> None:
     assert message.isprintable()
     assert len(message) < 500
     assert "(cf-ray: \\x1baha-sk-***999" in message
+
+
+@pytest.mark.parametrize(
+    ("status", "passing"),
+    [(400, False), (404, False), (408, True), (409, False), (422, False), (425, True), (429, True), (500, True)],
+)
+def test_passing_statuses(status: int, passing: bool) -> None:
+    """A refusal of the moment may pass; one of what was asked never does."""
+    with pytest.raises(Passing if passing else RemoteError):
+        check_status(Answer(status, b'{"message": "no"}'), READ, TOKEN)
 
 
 @pytest.mark.parametrize(
