@@ -1,5 +1,6 @@
 """What README shows is what the product does."""
 
+import json
 import os
 import re
 import shlex
@@ -10,6 +11,7 @@ import yaml
 
 from reconciler.cli import main
 from reconciler.core.guardrails import ALLOWABLE, NEVER_ALLOWED
+from reconciler.emulator.faults import FaultError
 from reconciler.emulator.server import Emulator, load_seed
 from served import served
 from shell import Shell
@@ -64,6 +66,19 @@ def test_the_example_loads(shell: Shell) -> None:
     shell.write(family)
     assert shell.run("validate") == 0
     assert yaml.safe_load(policy)["guardrails"]["max_changes"] == {"percent": 30, "at_least": 5}
+
+
+def test_the_emulators_page_is_true() -> None:
+    """The rules that docs/emulator.md shows can be set, and it lists every kind of fault that there is."""
+    page = (ROOT / "docs/emulator.md").read_text(encoding="utf-8")
+    (rules,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    emulator = Emulator({"accounts": []})
+    emulator.set_faults(json.loads(rules))
+    kinds = re.findall(r"^\| `([a-z]+)` \|", page, re.MULTILINE)
+    with pytest.raises(FaultError) as told:
+        emulator.set_faults({"rules": [{"do": {}}]})
+    assert all(kind in str(told.value) for kind in kinds)
+    assert kinds == ["status", "delay", "drop", "body", "cursor"]
 
 
 def test_every_guardrail_is_listed() -> None:
