@@ -472,3 +472,15 @@ def test_a_list_keeps_its_networks(tmp_path: Path) -> None:
     world = a_world(tmp_path)
     world.apply()
     assert world.remote(1)["ip_allow_list"] == OFFICE
+
+
+def test_keys_that_may_not_be_written_stop_no_others(tmp_path: Path) -> None:
+    """Where others were written a 403 is that key's: AhaSend leaves open whether every kind of key can be written."""
+    names = [f"k{number:02}" for number in range(1, 31)]
+    entries = ", ".join(f'{{name: {name}, scopes: ["suppressions:read"]}}' for name in names)
+    keys = [key(number, name, "domains:read") for number, name in enumerate(names, 1)]
+    world = World(tmp_path, keys, f"keys: [{entries}]")
+    world.faults(*({**PUT, "path": f"*{key_id(number)}", "do": {"status": 403}} for number in (20, 22, 24)))
+    report = world.apply(allowed=frozenset({"max-changes"}))
+    failed = [change.name for change in report.changes if change.outcome.value == "failed"]
+    assert (failed, report.summary.applied) == (["k20", "k22", "k24"], 27)

@@ -264,7 +264,7 @@ def _family_refusals(accounts: Iterable[AccountPlan], consent: Consent) -> dict[
         families[account.account.parent].append(account)
     refused: dict[AccountRef | None, list[Refusal]] = {}
     for parent, family in families.items():
-        if parent is None or len(family) == 1:
+        if parent is None:
             continue
         changes = [change for account in family for change in account.changes if change.applicable]
         listed = sum(len(account.actual) for account in family)

@@ -246,6 +246,8 @@ def test_a_rejection_ends() -> None:
     """It ends when the files ask for something else, when the change is applied after all, and when it is old."""
     passes = Passes()
     passes.make(WANTED, THEIRS, Outcome.FAILED, rejected=True)
+    assert passes.make(spec("a", "domains:read"), THEIRS) == "applied"
+    passes.make(WANTED, THEIRS, Outcome.FAILED, rejected=True)
     assert passes.make(WANTED, THEIRS) == "failed"
     assert passes.change is not None
     assert "tried once, again from" in str(passes.change.reason)
