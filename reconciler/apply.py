@@ -36,6 +36,8 @@ from reconciler.listing import ACCOUNTS_AT_ONCE, OUT_OF_TIME
 CHANGES_AT_ONCE = 10
 """Changes of one account under way at the same time: enough for the pace, few enough that each key was just read."""
 WRITE_ATTEMPTS = 3
+MOST_REFUSED = 15
+"""After so many refusals it is the credential that is refused, and not a few odd keys or sub accounts."""
 _FIRST_PAUSE = 0.25
 _UNCHANGED = "the key was unchanged when it was read last"
 _AMBIGUOUS = (Unreachable, ServerFault, BadAnswer, RateLimited)
@@ -89,17 +91,25 @@ async def apply_plan(approved: ApprovedPlan, session: WriteSession, run: Run) ->
 class _Kind:
     """What was learned of a credential's right to write one kind of keys: the account's own, or its sub accounts'.
 
-    A 403 speaks of one operation: AhaSend leaves open whether every kind of key can be written, so only a second key,
-    with nothing written so far, makes it the credential's.
+    A 403 speaks of one operation, and AhaSend leaves open whether every kind of key can be written; a 401 may be that
+    of a sub account which was suspended meanwhile. So only many refusals tell something of the credential: as many 403
+    with nothing written at all, or as many 401 one after the other.
     """
 
     forbidden: set[tuple[AccountRef, str]] = field(default_factory=set)
+    unauthorized: int = 0
     useful: bool = False
     said: str = ""
 
     @property
     def refused(self) -> str | None:
-        return self.said if len(self.forbidden) > 1 and not self.useful else None
+        forbidden = len(self.forbidden) >= MOST_REFUSED and not self.useful
+        return self.said if forbidden or self.unauthorized >= MOST_REFUSED else None
+
+    def note(self, ended: Change) -> None:
+        if ended.outcome is Outcome.APPLIED:
+            self.useful = True
+            self.unauthorized = 0
 
 
 @dataclass(slots=True)
@@ -115,6 +125,18 @@ class _Credential:
 
     def kind(self, account: AccountRef) -> _Kind:
         return self.own if account.parent is None else self.below
+
+    def note(self, change: Change, error: ReconcilerError) -> None:
+        """Learn from a request for one change that was refused."""
+        kind = self.kind(change.account)
+        if isinstance(error, Unauthorized) and change.account.parent is None:
+            self.closed = error.message
+        elif isinstance(error, Unauthorized):
+            kind.unauthorized += 1
+            kind.said = error.message
+        elif isinstance(error, Forbidden) and not (change.before and change.before.send_only):
+            kind.forbidden.add((change.account, change.key_id or ""))
+            kind.said = error.message
 
 
 class _AccountRun:
@@ -155,7 +177,7 @@ class _AccountRun:
             ended = await self._attempt(change)
         place = self._places[id(change)]
         self._changes[place] = ended
-        self._kind.useful |= ended.outcome is Outcome.APPLIED
+        self._kind.note(ended)
         try:
             self._run.observe(self._event(ended))
         except Exception as error:  # noqa: BLE001 # what was done stays done, but nothing more that is not recorded
@@ -183,7 +205,8 @@ class _AccountRun:
         """Say why the change must not be sent now, or None; it is asked right before a write, without a pause."""
         if self._run.stop.requested.is_set():
             return change.ended(Outcome.FAILED, self._run.stop.reason)
-        if closed := self._credential.closed or self._kind.refused:
+        # What switches a key off is tried even then: a leak must not stay open for what other keys were answered.
+        if closed := self._credential.closed or (None if change.switches_off else self._kind.refused):
             return change.ended(Outcome.FAILED, f"not sent, since the account refused another request: {closed}")
         for provider in self._dependencies.of(change):
             current = self._changes[self._places[id(provider)]]
@@ -247,8 +270,7 @@ class _AccountRun:
         except NotFound:
             raise _Ended(self._gone(change, key_id)) from None
         except ReconcilerError as error:
-            if isinstance(error, Unauthorized):
-                self._credential.closed = error.message
+            self._credential.note(change, error)
             raise _Ended(change.ended(Outcome.FAILED, str(error))) from None
         if failure and _as_asked(change, seen):
             self._keys[key_id] = seen
@@ -273,16 +295,12 @@ class _AccountRun:
     async def _refused(self, change: Change, key_id: str, error: ReconcilerError) -> Change:
         """Say why nothing was written, and whether to go on in this account.
 
-        A 401 says that the credential is of no use any more; of a 403 see `_Kind`.
+        A 401 says that the credential is of no use any more, but for what `_Kind` tells.
         """
         _, self._keys[key_id] = _target(change)
         if isinstance(error, Rejected) and change.switches_off and (change.fields.label or change.fields.scopes):
             return await self._switch_off_alone(change, key_id, error)
-        if isinstance(error, Forbidden):
-            self._kind.forbidden.add((change.account, key_id))
-            self._kind.said = error.message
-        if isinstance(error, Unauthorized):
-            self._credential.closed = error.message
+        self._credential.note(change, error)
         if not isinstance(error, Rejected):
             return change.ended(Outcome.FAILED, str(error))
         return replace(change.ended(Outcome.FAILED, change.asked_for(str(error))), rejected=str(error))
@@ -292,6 +310,8 @@ class _AccountRun:
         fence = replace(change, fields=Fields(ip_allow_list=change.fields.ip_allow_list))
         try:
             seen = await self._send(fence, key_id)
+        except NotFound:
+            return self._gone(change, key_id)
         except _Ended as ended:
             # It speaks of the fence alone, and what is reported is the whole change.
             if ended.change.outcome is not Outcome.APPLIED:

@@ -15,13 +15,14 @@ from reconciler.ahasend.pace import Stop, in_flight
 from reconciler.core.events import AccountListed, Observer
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.keys import EVERY_SUB_ACCOUNT, DesiredAccount, RemoteKey, RemoteSubAccount
-from reconciler.core.sub_accounts import Chosen, choose, unmatched, unselected
+from reconciler.core.sub_accounts import Chosen, choose, labels_of_rules, unmatched, unselected
 from reconciler.errors import Forbidden, Interrupted, ReconcilerError, Unauthorized
 
 ACCOUNTS_AT_ONCE = 15
 """Sub accounts of one parent that are under way at the same time: one connection is left for the list of them."""
 OUT_OF_TIME = "out of time"
-_MOST_FORBIDDEN = 3
+_MOST_REFUSED = ACCOUNTS_AT_ONCE
+"""After so many refusals without a success it is the credential that is refused, and not a few odd sub accounts."""
 _SLOW = "is the API slow, or --rate too low for so many keys?"
 _ACCOUNT_HINT = f"{_SLOW} --account-timeout sets the limit"
 _PASS_HINT = (
@@ -41,10 +42,14 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """An account that could not be read, or of which the files want what cannot be."""
+    """An account that could not be read, or of which the files want what cannot be.
+
+    One that was ``passed_over`` was not asked, or not to the end: its turn comes first in the next pass.
+    """
 
     desired: DesiredAccount
     error: str
+    passed_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,7 @@ class _Below:
 
     Listing them first would leave the pace unused meanwhile. What the whole list says decides in the end: where that is
     not what the page said, the sub account is read again. ``_refused`` ends the asking: the credential is of no use.
+    One sub account may refuse with 403, or with 401 as a suspended one does; only many, one after the other, tell that.
     """
 
     _parent: DesiredAccount
@@ -127,6 +133,7 @@ class _Below:
     _taken: dict[str, Chosen] = field(default_factory=dict)
     _readings: dict[str, Reading] = field(default_factory=dict)
     _forbidden: int = 0
+    _unauthorized: int = 0
     _useful: bool = False
     _refused: ReconcilerError | None = None
     _untold: Counter[str] = field(default_factory=Counter)
@@ -136,10 +143,11 @@ class _Below:
         arrived: asyncio.PriorityQueue[tuple[int, int, Chosen | None]] = asyncio.PriorityQueue()
         errand = self._errand
         order = count()
+        labels = labels_of_rules(self._parent)
         whole: list[RemoteSubAccount] = []
 
         def seen(page: tuple[RemoteSubAccount, ...]) -> None:
-            for chosen in choose(self._parent, (one for one in page if one.id not in self._taken)):
+            for chosen in choose(self._parent, (one for one in page if one.id not in self._taken), labels):
                 self._taken[chosen.remote.id] = chosen
                 late = chosen.desired.account.identity not in errand.unread
                 arrived.put_nowait((int(late), next(order), chosen))
@@ -155,7 +163,7 @@ class _Below:
 
         work = (read_list, *[read_what_arrived] * ACCOUNTS_AT_ONCE)
         await in_flight(work, lambda part: part(), len(work))
-        wanted = choose(self._parent, whole)
+        wanted = choose(self._parent, whole, labels)
         await in_flight((one for one in wanted if self._taken.get(one.remote.id) != one), self._read, ACCOUNTS_AT_ONCE)
         for message, number in self._untold.items():
             _tell(_every_sub_account(self._parent), errand, 0, f"{number} sub accounts: {message}")
@@ -189,18 +197,21 @@ class _Below:
                 self._note(error)
                 return _unread(desired, error, errand)
         self._useful = True
+        self._unauthorized = 0
         _tell(desired, errand, len(keys))
         return Listed(desired, keys, None, clock() - began)
 
     def _quietly(self, desired: DesiredAccount, error: ReconcilerError) -> Unread:
         """Tell of what keeps thousands from being read once, in the end; the report has it for each of them."""
         self._untold[error.message] += 1
-        return Unread(desired, str(error))
+        return Unread(desired, str(error), passed_over=True)
 
     def _note(self, error: ReconcilerError) -> None:
         """Ask nobody else once it is plain that the credential may not: ten thousand sub accounts would all refuse."""
         self._forbidden += isinstance(error, Forbidden)
-        if isinstance(error, Unauthorized) or (self._forbidden >= _MOST_FORBIDDEN and not self._useful):
+        self._unauthorized += isinstance(error, Unauthorized)
+        forbidden = self._forbidden >= _MOST_REFUSED and not self._useful
+        if self._unauthorized >= _MOST_REFUSED or forbidden:
             self._refused = self._refused or ReconcilerError(
                 f"not read, since other requests of its parent were refused: {error.message}", hint=error.hint
             )
@@ -222,9 +233,9 @@ def _not_checked(parent: DesiredAccount) -> Finding:
 
 
 def _unread(desired: DesiredAccount, error: ReconcilerError, errand: Errand) -> Unread:
-    error = _in_words(error, errand)
-    _tell(desired, errand, 0, error.message)
-    return Unread(desired, str(error))
+    told = _in_words(error, errand)
+    _tell(desired, errand, 0, told.message)
+    return Unread(desired, str(told), passed_over=isinstance(error, Interrupted))
 
 
 def _in_words(error: ReconcilerError, errand: Errand) -> ReconcilerError:

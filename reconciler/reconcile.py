@@ -25,7 +25,7 @@ from reconciler.core.events import (
 )
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.guardrails import Approval, Consent, Refusal, approve, way_out
-from reconciler.core.keys import DesiredState
+from reconciler.core.keys import EVERY_SUB_ACCOUNT, DesiredState
 from reconciler.core.memory import Memory, learn, recall
 from reconciler.core.plan import AccountPlan, Plan, Remark, plan_account
 from reconciler.core.policy import deny, unknown_domains
@@ -62,6 +62,7 @@ class Live:
     open: Callable[[], AbstractAsyncContextManager[WriteSession]]
 
 
+_WHOLE_FAMILY = (None, EVERY_SUB_ACCOUNT)
 READING_SHARE = 2 / 3
 """How much of a pass's time reading may take where something may have to be written afterwards."""
 
@@ -155,8 +156,15 @@ async def _decide(inputs: PassInputs, session: ReadSession, stop: Stop, now: dat
     findings = (*inputs.notes, *selected, *denials, *contests, *_noted_all(approval.plan))
     for event in _decisions(inputs, approval, findings):
         inputs.observe(event)
-    unread = frozenset(one.desired.account.identity for one in readings if isinstance(one, Unread))
-    return _Decision(readings, approval, findings, replace(memory, unread=unread))
+    return _Decision(readings, approval, findings, replace(memory, unread=_passed_over(readings, memory.unread)))
+
+
+def _passed_over(readings: tuple[Reading, ...], before: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """Give the accounts whose turn comes first in the next pass; where a list failed, those of before keep theirs."""
+    unread = [reading for reading in readings if isinstance(reading, Unread)]
+    families = {one.desired.account.account_id for one in unread if one.desired.account.sub_account_id in _WHOLE_FAMILY}
+    now = {one.desired.account.identity for one in unread if one.passed_over}
+    return frozenset(now | {identity for identity in before if identity[0] in families})
 
 
 async def _read(

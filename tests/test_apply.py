@@ -264,20 +264,31 @@ def test_a_refused_write_stops_no_other(tmp_path: Path) -> None:
     assert "shop.example.com" in (change_of(report, "shop").reason or "")
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_credential_that_may_not_write(tmp_path: Path, status: int) -> None:
-    """After a 401 or 403 nothing more is written to that account: every further change says so."""
-    keys = [key(number, f"k{number:02}", "domains:read") for number in range(1, 16)]
+@pytest.mark.parametrize(("status", "most"), [(401, 10), (403, 25)])
+def test_a_credential_that_may_not_write(tmp_path: Path, status: int, most: int) -> None:
+    """After a 401, or many a 403, nothing more is written to that account: every further change says so."""
+    keys = [key(number, f"k{number:02}", "domains:read") for number in range(1, 41)]
     entries = "".join(
-        f'  - {{name: k{number:02}, scopes: ["domains:read", "routes:read:all"]}}\n' for number in range(1, 16)
+        f'  - {{name: k{number:02}, scopes: ["domains:read", "routes:read:all"]}}\n' for number in range(1, 41)
     )
     world = World(tmp_path, keys, f"keys:\n{entries}")
     world.faults({**PUT, "rate": 1, "do": {"status": status}})
     report = world.apply(allowed=frozenset({"max-changes"}))
     reasons = [change.reason or "" for change in report.changes]
     assert {change.outcome.value for change in report.changes} == {"failed"}
-    assert report.requests.PUT <= 10
-    assert sum("not sent" in reason for reason in reasons) >= 5
+    assert report.requests.PUT <= most
+    assert sum("not sent" in reason for reason in reasons) >= 15
+
+
+def test_send_only_keys_that_may_not_be_written_stop_no_others(tmp_path: Path) -> None:
+    """AhaSend leaves open whether those that its dashboard makes can be written: however many cannot, others can."""
+    senders = [key(number, f"s{number:02}", "messages:send:all") for number in range(1, 31)]
+    entries = ", ".join(f'{{name: s{n:02}, scopes: ["messages:send:all", "domains:read"]}}' for n in range(1, 31))
+    files = f'keys: [{entries}, {{name: zz, scopes: ["suppressions:read"]}}]'
+    world = World(tmp_path, [*senders, key(99, "zz", "domains:read")], files)
+    world.faults({**PUT, "path": "*0000000000[0-3]?", "do": {"status": 403}})
+    report = world.apply(allowed=frozenset({"max-changes"}))
+    assert (outcomes(report)["zz"], report.summary.failed) == ("applied", 30)
 
 
 def test_a_leak_is_closed_whatever_else_is_refused(tmp_path: Path) -> None:

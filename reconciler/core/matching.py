@@ -69,13 +69,15 @@ def match_keys(desired: DesiredAccount, actual: Iterable[RemoteKey]) -> Matching
         for spec, keys in zip(specs, meant, strict=True)
     )
     taken = {match.remote.id for match in matches if isinstance(match, Matched)}
-    labels = desired.reserved.union(label for spec in specs for label in spec.labels)
+    labels = {label for spec in specs for label in spec.labels}
     unclear = {key.id for match in matches if isinstance(match, Unclear) for key in match.candidates}
     left = [key for key in actual if key.id not in taken]
+    # Not one set of all labels: those that are reserved may be many, and are the same for thousands of sub accounts.
+    spoken_for = {key.id for key in left if key.label in labels or key.label in desired.reserved or key.id in unclear}
     return Matching(
         matches,
-        unmanaged=tuple(key for key in left if key.label not in labels and key.id not in unclear),
-        reserved=tuple(key for key in left if key.label in labels or key.id in unclear),
+        unmanaged=tuple(key for key in left if key.id not in spoken_for),
+        reserved=tuple(key for key in left if key.id in spoken_for),
     )
 
 

@@ -34,23 +34,32 @@ class Contest:
 
     Attributes:
         wrote: The value that was written last.
-        seen: When it was written last, or last seen undone.
-        found: The value that stood in its place then, None before it was undone.
+        written: When that was.
+        stood: When it was last seen standing: at the write, or in a pass since.
+        seen: When it was last seen to change: written, undone, or another value in place of ours.
+        undone: When it was seen undone, None while it stands.
+        found: The value that stood in its place last, None before it was undone.
         reverts: How often it was undone.
-        stands: Whether it was not seen undone since it was written.
     """
 
     wrote: Value
+    written: datetime
+    stood: datetime
     seen: datetime
+    undone: datetime | None = None
     found: Value | None = None
     reverts: int = 0
-    stands: bool = True
 
-    def rests_until(self, longest: timedelta) -> datetime | None:
-        """Until when it is left alone, None where it need not be; longer each time that it was written for nothing."""
-        if self.reverts < MOST_REVERTS or self.stands:
+    def rests_until(self, *, switches_off: bool) -> datetime | None:
+        """Until when it is left alone, None where it need not be; longer each time that it was written for nothing.
+
+        Where a key is to be switched off, no more than `FIRST_REST`, whatever else the other side does meanwhile.
+        """
+        if self.reverts < MOST_REVERTS or self.undone is None:
             return None
-        return self.seen + _doubled(FIRST_REST, self.reverts - MOST_REVERTS, longest)
+        if switches_off:
+            return self.undone + FIRST_REST
+        return self.seen + _doubled(FIRST_REST, self.reverts - MOST_REVERTS, LONGEST_REST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +96,9 @@ def recall(plan: Plan, memory: Memory, now: datetime) -> tuple[Plan, Memory, tup
     """
     if not (memory.contests or memory.rejections):
         return plan, memory, ()
-    due = {place: change for change in plan.changes if change.applicable and (place := _place(change))}
-    memory = _looked_up(memory, due, now)
+    planned = {place: change for change in plan.changes if (place := _place(change))}
+    memory = _looked_up(memory, planned, _read(plan, memory), now)
+    due = {place: change for place, change in planned.items() if change.applicable}
     held = {place: held for place, change in due.items() if (held := _held(memory, place, change, now))}
     changes = (held.get(place, change) if (place := _place(change)) else change for change in plan.changes)
     contested = (place for place, change in held.items() if change.outcome is Outcome.SKIPPED)
@@ -121,7 +131,20 @@ def _written(change: Change) -> Values:
 
 
 def _again(before: Contest | None, value: Value, now: datetime) -> Contest:
-    return replace(before, seen=now, stands=True) if before and before.wrote == value else Contest(value, now)
+    if before is None or before.wrote != value:
+        return Contest(value, now, now, now)
+    return replace(before, written=now, stood=now, seen=now, undone=None)
+
+
+def _read(plan: Plan, memory: Memory) -> frozenset[Place]:
+    """Give the remembered keys that this pass has read."""
+    accounts = {place[:2] for place in memory.contests}
+    return frozenset(
+        (*account.account.identity, key.id)
+        for account in plan.accounts
+        if account.account.identity in accounts
+        for key in account.actual
+    )
 
 
 def _doubled(first: timedelta, times: int, longest: timedelta) -> timedelta:
@@ -146,11 +169,11 @@ def _wanted(change: Change) -> Values:
     )
 
 
-def _looked_up(memory: Memory, due: Mapping[Place, Change], now: datetime) -> Memory:
-    """Compare what is remembered with what is due; forget what is old, and what the files do not ask for any more."""
+def _looked_up(memory: Memory, planned: Mapping[Place, Change], read: frozenset[Place], now: datetime) -> Memory:
+    """Compare what is remembered with what was read and is planned; forget what is old, and rejected old wishes."""
     looked = {
         place: {
-            name: _looked_at(contest, name, due[place], now) if place in due else contest
+            name: _looked_at(contest, name, planned.get(place), now) if place in read else contest
             for name, contest in contests.items()
             if now - contest.seen < FORGOTTEN_AFTER
         }
@@ -159,19 +182,22 @@ def _looked_up(memory: Memory, due: Mapping[Place, Change], now: datetime) -> Me
     rejections = {
         place: rejection
         for place, rejection in memory.rejections.items()
-        if now - rejection.seen < FORGOTTEN_AFTER and (place not in due or rejection.wanted == _wanted(due[place]))
+        if now - rejection.seen < FORGOTTEN_AFTER
+        and (place not in planned or not planned[place].applicable or rejection.wanted == _wanted(planned[place]))
     }
     return replace(memory, contests={place: each for place, each in looked.items() if each}, rejections=rejections)
 
 
-def _looked_at(contest: Contest, name: FieldName, change: Change, now: datetime) -> Contest:
+def _looked_at(contest: Contest, name: FieldName, change: Change | None, now: datetime) -> Contest:
     """Compare what was written with what is to be written again: the same value was undone, by whomever."""
-    diff = change.fields.diffs.get(name)
-    if diff is None or diff.after != contest.wrote:
+    diff = change.fields.diffs.get(name) if change else None
+    if diff is None:
+        return contest if contest.undone else replace(contest, stood=now)
+    if diff.after != contest.wrote or not (change and change.applicable):
         return contest
-    if contest.stands:
-        reverts = 1 if now - contest.seen >= STOOD else contest.reverts + 1
-        return replace(contest, found=diff.before, reverts=reverts, seen=now, stands=False)
+    if contest.undone is None:
+        reverts = 1 if contest.stood - contest.written >= STOOD else contest.reverts + 1
+        return replace(contest, found=diff.before, reverts=reverts, seen=now, undone=now)
     # Where the other side still moves its rest begins anew.
     return contest if diff.before == contest.found else replace(contest, found=diff.before, seen=now)
 
@@ -191,12 +217,12 @@ def _contested(contests: Mapping[FieldName, Contest], change: Change, now: datet
 
     Where a key is to be switched off its list alone decides.
     """
-    longest = FIRST_REST if change.switches_off else LONGEST_REST
     asked = {
         name: value for name, value in _asked(change).items() if name == "ip_allow_list" or not change.switches_off
     }
     fought = [contests[name] for name, value in asked.items() if _fought(contests.get(name), value)]
-    until = [until for one in fought if (until := one.rests_until(longest)) and now < until]
+    rests = (one.rests_until(switches_off=change.switches_off) for one in fought)
+    until = [until for until in rests if until and now < until]
     if not until or len(until) < len(asked):
         return None
     reason = (
@@ -211,7 +237,7 @@ def _fought(contest: Contest | None, value: Value) -> bool:
 
 
 def _finding(change: Change, contests: Mapping[FieldName, Contest]) -> Finding:
-    times = max(contests[name].reverts for name in change.fields.diffs if name in contests)
+    times = max(contests[name].reverts for name, value in _asked(change).items() if _fought(contests.get(name), value))
     return Finding(
         "contested",
         Severity.DENY if change.switches_off else Severity.WARN,
@@ -229,8 +255,8 @@ def _both(change: Change, contests: Mapping[FieldName, Contest]) -> str:
     """Name both values between which a key goes back and forth."""
     return "; ".join(
         f"{name} is {_shown(name, contests[name].wrote)} by the files, {_shown(name, found)} by the other side"
-        for name in change.fields.diffs
-        if name in contests and (found := contests[name].found) is not None
+        for name, value in _asked(change).items()
+        if _fought(contests.get(name), value) and (found := contests[name].found) is not None
     )
 
 

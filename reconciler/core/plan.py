@@ -33,6 +33,7 @@ from reconciler.core.scopes import ScopeSet
 
 NO_CREATION = "this version does not create keys: create it in the dashboard, the next pass takes it over by its label"
 _MOST_ALIKE = 3
+_MOST_COMPARED = 100
 NO_DELETION = "this version does not delete keys: delete it in the dashboard, or write 'state: quarantined'"
 NO_EMPTY_SCOPES = "the API takes no empty list of scopes: list at least one, or write 'state: quarantined'"
 SAY_WHICH_NETWORKS = (
@@ -247,7 +248,7 @@ def _no_creation(spec: KeySpec, alike: _ByScopes) -> str:
     ]
     if not keys:
         return NO_CREATION
-    shown = ", ".join(f"{key.id} {key.label!r}" for key in keys)
+    shown = ", ".join(f"{key.id} {key.label!r}" for key in keys[:_MOST_ALIKE])
     return f"{NO_CREATION}; or was it renamed? It is like {shown}: set the label back, or list it under 'was'"
 
 

@@ -27,11 +27,18 @@ class Chosen:
     clash: str | None = None
 
 
-def choose(parent: DesiredAccount, listed: Iterable[RemoteSubAccount]) -> tuple[Chosen, ...]:
+def labels_of_rules(parent: DesiredAccount) -> frozenset[str]:
+    """Give the labels of the keys of all rules, to be made once: an export may have ten thousand of them."""
+    return frozenset(label for rule in parent.sub_accounts for spec in rule.keys for label in spec.labels)
+
+
+def choose(
+    parent: DesiredAccount, listed: Iterable[RemoteSubAccount], reserved: frozenset[str] | None = None
+) -> tuple[Chosen, ...]:
     """Give each of these sub accounts that a rule selects, sorted by id; each is judged by itself.
 
-    The labels of all rules are reserved in each of them: a sub account that was renamed, so that one of them does not
-    select it any more, must not have the keys of that rule switched off as unmanaged by another one.
+    The labels of all rules are ``reserved`` in each of them: a sub account that was renamed, so that one of them does
+    not select it any more, must not have the keys of that rule switched off as unmanaged by another one.
     """
     by_id = {sub_account.id: sub_account for sub_account in listed}
     rules_of: defaultdict[str, list[SubAccountRule]] = defaultdict(list)
@@ -39,8 +46,8 @@ def choose(parent: DesiredAccount, listed: Iterable[RemoteSubAccount]) -> tuple[
         for sub_account in _candidates(rule, by_id):
             if rule.select.matches(sub_account):
                 rules_of[sub_account.id].append(rule)
-    reserved = frozenset(label for rule in parent.sub_accounts for spec in rule.keys for label in spec.labels)
-    return tuple(_chosen(parent.account, by_id[each], rules_of[each], reserved) for each in sorted(rules_of))
+    labels = labels_of_rules(parent) if reserved is None else reserved
+    return tuple(_chosen(parent.account, by_id[each], rules_of[each], labels) for each in sorted(rules_of))
 
 
 def unmatched(parent: DesiredAccount, listed: Iterable[RemoteSubAccount]) -> tuple[Finding, ...]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from builders import FENCE, NEWS, NOW, OFFICE, SHOP, below, plan, remote, spec, whole
+from builders import FENCE, NEWS, NOW, OFFICE, SHOP, below, networks, plan, remote, spec, whole
 from reconciler.core.changes import Change, Outcome
 from reconciler.core.keys import KeySpec, KeyState, RemoteKey, Source, UnmanagedAction, UnmanagedRule
 from reconciler.core.memory import (
@@ -154,7 +154,27 @@ def test_drift_now_and_then_is_no_fight() -> None:
     for _ in range(10):
         assert passes.make(WANTED, THEIRS) == "applied"
         passes.now += STOOD
+        assert passes.make(WANTED, OURS) == "in sync"
     assert passes.make(WANTED, THEIRS) == "applied"
+
+
+def test_a_slow_schedule_notices_a_fight() -> None:
+    """Where passes are far apart, what each finds undone was never seen to stand."""
+    passes = Passes()
+    seen = []
+    for _ in range(4):
+        seen.append(passes.make(WANTED, THEIRS))
+        passes.now += timedelta(hours=7)
+    assert seen == ["applied"] * 3 + ["skipped"]
+
+
+def test_whoever_keeps_moving_keeps_no_leak_open() -> None:
+    """Another list before each pass makes no rest of a fence begin anew: it is there again every hour."""
+    passes = Passes()
+    off = spec("a", SHOP, id="1", state=KeyState.QUARANTINED)
+    outcomes = [passes.make(off, replace(OURS, ip_allow_list=networks(f"203.0.113.{n}"))) for n in range(60)]
+    assert outcomes[:3] == ["applied"] * 3
+    assert outcomes[3:] == (["skipped"] * 12 + ["applied"]) * 4 + ["skipped"] * 5
 
 
 @pytest.mark.parametrize(
@@ -309,7 +329,7 @@ def test_what_is_held_back_anyway_is_left_as_it_is() -> None:
     )
     creation = whole(plan((replace(WANTED, id=None),), ()))
     for held in (fenced, creation):
-        recalled, later, _ = recall(held, memory, NOW + EVERY)
+        recalled, later, _ = recall(held, memory, NOW + STOOD)
         assert recalled == held
-        assert later == memory
+        assert later.contests == memory.contests
         assert learn(memory, held.changes, NOW) == memory
