@@ -285,7 +285,7 @@ def test_send_only_keys_that_may_not_be_written_stop_no_others(tmp_path: Path) -
     senders = [key(number, f"s{number:02}", "messages:send:all") for number in range(1, 31)]
     entries = ", ".join(f'{{name: s{n:02}, scopes: ["messages:send:all", "domains:read"]}}' for n in range(1, 31))
     files = f'keys: [{entries}, {{name: zz, scopes: ["suppressions:read"]}}]'
-    world = World(tmp_path, [*senders, key(99, "zz", "domains:read")], files)
+    world = World(tmp_path, [*senders, key(99, "zz", "routes:read:all")], files)
     world.faults({**PUT, "path": "*0000000000[0-3]?", "do": {"status": 403}})
     report = world.apply(allowed=frozenset({"max-changes"}))
     assert (outcomes(report)["zz"], report.summary.failed) == ("applied", 30)
