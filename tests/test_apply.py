@@ -495,3 +495,12 @@ def test_keys_that_may_not_be_written_stop_no_others(tmp_path: Path) -> None:
     report = world.apply(allowed=frozenset({"max-changes"}))
     failed = [change.name for change in report.changes if change.outcome.value == "failed"]
     assert (failed, report.summary.applied) == (["k20", "k22", "k24"], 27)
+
+
+def test_a_leak_that_is_gone_when_its_fence_alone_is_sent(tmp_path: Path) -> None:
+    """Where the key was deleted meanwhile, the change is stale: there is nothing left to switch off."""
+    files = "keys: [{name: leak, was: [Leak], state: quarantined}]"
+    world = World(tmp_path, [key(1, "Leak", "domains:read")], files)
+    world.faults({**PUT, "first": 1, "do": {"status": 400}}, {**PUT, "first": 1, "do": {"status": 404}})
+    report = world.apply()
+    assert outcomes(report) == {"leak": "stale"}
