@@ -244,7 +244,7 @@ def _no_creation(spec: KeySpec, alike: _ByScopes) -> str:
     wanted = spec.scopes.reduced().texts if spec.scopes else ()
     listed = spec.ip_allow_list
     keys = [
-        key for key in alike.get(wanted, [])[:_MOST_ALIKE] if listed is None or listed.equivalent(key.ip_allow_list)
+        key for key in alike.get(wanted, [])[:_MOST_COMPARED] if listed is None or listed.equivalent(key.ip_allow_list)
     ]
     if not keys:
         return NO_CREATION

@@ -444,3 +444,10 @@ def test_a_key_that_was_renamed_is_pointed_at(actual: RemoteKey, told: str) -> N
     """Where an unmanaged key has all but the label of one that is missing, nobody should create a second one."""
     (change,) = plan((spec("a", SHOP),), (actual,)).changes
     assert change.reason == NO_CREATION + told
+
+
+def test_the_key_that_was_renamed_is_not_lost_among_others() -> None:
+    """Keys that may do the same from elsewhere do not hide the one that has the networks as well."""
+    others = tuple(remote(f"{n}", f"other {n}", SHOP, at=()) for n in range(5))
+    (change,) = plan((spec("a", SHOP),), (*others, remote("9", "b", SHOP))).changes
+    assert "It is like 9 'b':" in str(change.reason)
