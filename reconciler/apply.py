@@ -31,13 +31,11 @@ from reconciler.errors import (
     Unauthorized,
     Unreachable,
 )
-from reconciler.listing import ACCOUNTS_AT_ONCE, OUT_OF_TIME
+from reconciler.listing import ACCOUNTS_AT_ONCE, OUT_OF_TIME, Refusals
 
 CHANGES_AT_ONCE = 10
 """Changes of one account under way at the same time: enough for the pace, few enough that each key was just read."""
 WRITE_ATTEMPTS = 3
-MOST_REFUSED = 15
-"""After so many refusals it is the credential that is refused, and not a few odd keys or sub accounts."""
 _FIRST_PAUSE = 0.25
 _UNCHANGED = "the key was unchanged when it was read last"
 _AMBIGUOUS = (Unreachable, ServerFault, BadAnswer, RateLimited)
@@ -88,55 +86,26 @@ async def apply_plan(approved: ApprovedPlan, session: WriteSession, run: Run) ->
 
 
 @dataclass(slots=True)
-class _Kind:
-    """What was learned of a credential's right to write one kind of keys: the account's own, or its sub accounts'.
-
-    A 403 speaks of one operation, and AhaSend leaves open whether every kind of key can be written; a 401 may be that
-    of a sub account which was suspended meanwhile. So only many refusals tell something of the credential: as many 403
-    with nothing written at all, or as many 401 one after the other.
-    """
-
-    forbidden: set[tuple[AccountRef, str]] = field(default_factory=set)
-    unauthorized: int = 0
-    useful: bool = False
-    said: str = ""
-
-    @property
-    def refused(self) -> str | None:
-        forbidden = len(self.forbidden) >= MOST_REFUSED and not self.useful
-        return self.said if forbidden or self.unauthorized >= MOST_REFUSED else None
-
-    def note(self, ended: Change) -> None:
-        if ended.outcome is Outcome.APPLIED:
-            self.useful = True
-            self.unauthorized = 0
-
-
-@dataclass(slots=True)
 class _Credential:
     """What an account and its sub accounts learn of the credential that writes all their keys.
 
-    ``closed`` is why nothing more may be sent with it at all.
+    ``closed`` is why nothing more may be sent with it at all. The right to write the account's own keys says nothing
+    about the right to write those of its sub accounts, nor the other way round.
     """
 
     closed: str | None = None
-    own: _Kind = field(default_factory=_Kind)
-    below: _Kind = field(default_factory=_Kind)
+    own: Refusals = field(default_factory=Refusals)
+    below: Refusals = field(default_factory=Refusals)
 
-    def kind(self, account: AccountRef) -> _Kind:
+    def refusals(self, account: AccountRef) -> Refusals:
         return self.own if account.parent is None else self.below
 
     def note(self, change: Change, error: ReconcilerError) -> None:
-        """Learn from a request for one change that was refused."""
-        kind = self.kind(change.account)
+        """Learn from a request for one change that was refused; that of a send-only key is that kind's affair."""
         if isinstance(error, Unauthorized) and change.account.parent is None:
             self.closed = error.message
-        elif isinstance(error, Unauthorized):
-            kind.unauthorized += 1
-            kind.said = error.message
-        elif isinstance(error, Forbidden) and not (change.before and change.before.send_only):
-            kind.forbidden.add((change.account, change.key_id or ""))
-            kind.said = error.message
+        elif not (isinstance(error, Forbidden) and change.before and change.before.send_only):
+            self.refusals(change.account).note((change.account, change.key_id), error)
 
 
 class _AccountRun:
@@ -164,7 +133,7 @@ class _AccountRun:
         self._run = run
         self._slots = asyncio.Semaphore(CHANGES_AT_ONCE)
         self._credential = credential
-        self._kind = credential.kind(account.account)
+        self._refusals = credential.refusals(account.account)
 
     async def changes(self) -> tuple[Change, ...]:
         """Make what is planned, wave by wave, and give every change with its outcome."""
@@ -177,7 +146,8 @@ class _AccountRun:
             ended = await self._attempt(change)
         place = self._places[id(change)]
         self._changes[place] = ended
-        self._kind.note(ended)
+        if ended.outcome is Outcome.APPLIED:
+            self._refusals.succeed()
         try:
             self._run.observe(self._event(ended))
         except Exception as error:  # noqa: BLE001 # what was done stays done, but nothing more that is not recorded
@@ -206,7 +176,7 @@ class _AccountRun:
         if self._run.stop.requested.is_set():
             return change.ended(Outcome.FAILED, self._run.stop.reason)
         # What switches a key off is tried even then: a leak must not stay open for what other keys were answered.
-        if closed := self._credential.closed or (None if change.switches_off else self._kind.refused):
+        if closed := self._credential.closed or (None if change.switches_off else self._refusals.verdict):
             return change.ended(Outcome.FAILED, f"not sent, since the account refused another request: {closed}")
         for provider in self._dependencies.of(change):
             current = self._changes[self._places[id(provider)]]
@@ -295,7 +265,7 @@ class _AccountRun:
     async def _refused(self, change: Change, key_id: str, error: ReconcilerError) -> Change:
         """Say why nothing was written, and whether to go on in this account.
 
-        A 401 says that the credential is of no use any more, but for what `_Kind` tells.
+        A 401 says that the credential is of no use any more, but for what `Refusals` tells.
         """
         _, self._keys[key_id] = _target(change)
         if isinstance(error, Rejected) and change.switches_off and (change.fields.label or change.fields.scopes):

@@ -6,7 +6,7 @@ account's sub accounts could not be read, that is one `Unread` for all of them.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -21,8 +21,8 @@ from reconciler.errors import Forbidden, Interrupted, ReconcilerError, Unauthori
 ACCOUNTS_AT_ONCE = 15
 """Sub accounts of one parent that are under way at the same time: one connection is left for the list of them."""
 OUT_OF_TIME = "out of time"
-_MOST_REFUSED = ACCOUNTS_AT_ONCE
-"""After so many refusals without a success it is the credential that is refused, and not a few odd sub accounts."""
+MOST_REFUSED = 15
+"""After so many refusals it is the credential that is refused, and not a few odd keys or sub accounts."""
 _SLOW = "is the API slow, or --rate too low for so many keys?"
 _ACCOUNT_HINT = f"{_SLOW} --account-timeout sets the limit"
 _PASS_HINT = (
@@ -67,8 +67,8 @@ class Errand:
     """What the reading of one pass shares.
 
     ``seconds`` is how long one account may take; ``check_domains`` says whether to read the domains of accounts (not of
-    sub accounts, whose domains their parents cannot list); ``unread`` are those that the pass before could not read, by
-    identity: they go first.
+    sub accounts, whose domains their parents cannot list); ``passed_over`` are those that the pass before did not come
+    to, by identity: they go first.
     """
 
     run_id: str
@@ -77,7 +77,7 @@ class Errand:
     observe: Observer
     seconds: float
     check_domains: bool = False
-    unread: frozenset[tuple[str, str]] = frozenset()
+    passed_over: frozenset[tuple[str, str]] = frozenset()
 
 
 async def list_accounts(
@@ -120,21 +120,55 @@ def _every_sub_account(parent: DesiredAccount) -> DesiredAccount:
 
 
 @dataclass(slots=True)
+class Refusals:
+    """What refused requests tell of the credential that they carried.
+
+    A 403 speaks of one operation, and AhaSend leaves open whether every kind of key can be written; a 401 may be that
+    of a sub account which was suspended meanwhile. So only many refusals tell something: as many 403, each about
+    something else and with no success at all, or as many 401 with none in between.
+    """
+
+    _forbidden: set[Hashable] = field(default_factory=set)
+    _unauthorized: int = 0
+    _succeeded: bool = False
+    _said: str = ""
+
+    def note(self, about: Hashable, error: ReconcilerError) -> None:
+        """Take notice of an error of a request about something; any but 401 and 403 tells nothing."""
+        match error:
+            case Forbidden():
+                self._forbidden.add(about)
+            case Unauthorized():
+                self._unauthorized += 1
+            case _:
+                return
+        self._said = error.message
+
+    def succeed(self) -> None:
+        """Take notice of a success."""
+        self._succeeded = True
+        self._unauthorized = 0
+
+    @property
+    def verdict(self) -> str | None:
+        """What was said last if it is the credential that is refused, else None."""
+        forbidden = len(self._forbidden) >= MOST_REFUSED and not self._succeeded
+        return self._said if forbidden or self._unauthorized >= MOST_REFUSED else None
+
+
+@dataclass(slots=True)
 class _Below:
     """The reading of one account's sub accounts, each as soon as a page of their list shows it.
 
     Listing them first would leave the pace unused meanwhile. What the whole list says decides in the end: where that is
     not what the page said, the sub account is read again. ``_refused`` ends the asking: the credential is of no use.
-    One sub account may refuse with 403, or with 401 as a suspended one does; only many, one after the other, tell that.
     """
 
     _parent: DesiredAccount
     _errand: Errand
     _taken: dict[str, Chosen] = field(default_factory=dict)
     _readings: dict[str, Reading] = field(default_factory=dict)
-    _forbidden: int = 0
-    _unauthorized: int = 0
-    _useful: bool = False
+    _refusals: Refusals = field(default_factory=Refusals)
     _refused: ReconcilerError | None = None
     _untold: Counter[str] = field(default_factory=Counter)
 
@@ -149,7 +183,7 @@ class _Below:
         def seen(page: tuple[RemoteSubAccount, ...]) -> None:
             for chosen in choose(self._parent, (one for one in page if one.id not in self._taken), labels):
                 self._taken[chosen.remote.id] = chosen
-                late = chosen.desired.account.identity not in errand.unread
+                late = chosen.desired.account.identity not in errand.passed_over
                 arrived.put_nowait((int(late), next(order), chosen))
 
         async def read_list() -> None:
@@ -194,10 +228,9 @@ class _Below:
             try:
                 keys = await errand.session.reader(desired.account, stop).list_keys()
             except ReconcilerError as error:
-                self._note(error)
+                self._note(desired, error)
                 return _unread(desired, error, errand)
-        self._useful = True
-        self._unauthorized = 0
+        self._refusals.succeed()
         _tell(desired, errand, len(keys))
         return Listed(desired, keys, None, clock() - began)
 
@@ -206,15 +239,12 @@ class _Below:
         self._untold[error.message] += 1
         return Unread(desired, str(error), passed_over=True)
 
-    def _note(self, error: ReconcilerError) -> None:
+    def _note(self, desired: DesiredAccount, error: ReconcilerError) -> None:
         """Ask nobody else once it is plain that the credential may not: ten thousand sub accounts would all refuse."""
-        self._forbidden += isinstance(error, Forbidden)
-        self._unauthorized += isinstance(error, Unauthorized)
-        forbidden = self._forbidden >= _MOST_REFUSED and not self._useful
-        if self._unauthorized >= _MOST_REFUSED or forbidden:
-            self._refused = self._refused or ReconcilerError(
-                f"not read, since other requests of its parent were refused: {error.message}", hint=error.hint
-            )
+        self._refusals.note(desired.account, error)
+        if self._refused is None and (said := self._refusals.verdict):
+            told = f"not read, since other requests of its parent were refused: {said}"
+            self._refused = ReconcilerError(told, hint=error.hint)
 
 
 def _not_to_be(chosen: Chosen) -> ReconcilerError | None:

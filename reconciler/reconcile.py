@@ -156,15 +156,15 @@ async def _decide(inputs: PassInputs, session: ReadSession, stop: Stop, now: dat
     findings = (*inputs.notes, *selected, *denials, *contests, *_noted_all(approval.plan))
     for event in _decisions(inputs, approval, findings):
         inputs.observe(event)
-    return _Decision(readings, approval, findings, replace(memory, unread=_passed_over(readings, memory.unread)))
+    return _Decision(readings, approval, findings, replace(memory, passed_over=_passed_over(readings, memory)))
 
 
-def _passed_over(readings: tuple[Reading, ...], before: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+def _passed_over(readings: tuple[Reading, ...], memory: Memory) -> frozenset[tuple[str, str]]:
     """Give the accounts whose turn comes first in the next pass; where a list failed, those of before keep theirs."""
     unread = [reading for reading in readings if isinstance(reading, Unread)]
     families = {one.desired.account.account_id for one in unread if one.desired.account.sub_account_id in _WHOLE_FAMILY}
     now = {one.desired.account.identity for one in unread if one.passed_over}
-    return frozenset(now | {identity for identity in before if identity[0] in families})
+    return frozenset(now | {identity for identity in memory.passed_over if identity[0] in families})
 
 
 async def _read(
@@ -184,7 +184,7 @@ async def _read(
             inputs.observe,
             patience.per_account,
             inputs.check_domains,
-            memory.unread,
+            memory.passed_over,
         )
         return await list_accounts(inputs.desired.accounts, errand)
 

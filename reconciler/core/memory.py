@@ -79,10 +79,10 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the passes before left: their number, what the last could not read, by identity, and keys with a history."""
+    """What the passes before left: their number, what the last passed over, by identity, and keys with a history."""
 
     passes: int = 0
-    unread: frozenset[tuple[str, str]] = frozenset()
+    passed_over: frozenset[tuple[str, str]] = frozenset()
     contests: Mapping[Place, Mapping[FieldName, Contest]] = field(default_factory=dict)
     rejections: Mapping[Place, Rejection] = field(default_factory=dict)
 
