@@ -159,8 +159,7 @@ def _url(endpoint: Endpoint, *path: str) -> str:
 
 def update_body(fields: Fields) -> bytes:
     """Give the body of a PUT: only the fields that differ."""
-    differing = {"label": fields.label, "scopes": fields.scopes, "ip_allow_list": fields.ip_allow_list}
-    return json.dumps({name: diff.after for name, diff in differing.items() if diff is not None}).encode()
+    return json.dumps({name: diff.after for name, diff in fields.diffs.items()}).encode()
 
 
 def read_key(answer: Answer, ask: Ask) -> RemoteKey:
