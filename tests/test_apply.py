@@ -12,7 +12,7 @@ from reconciler.core.changes import Action, Change
 from reconciler.core.events import ChangeApplied, ChangeFailed, ChangeStarted, Event
 from reconciler.core.keys import AccountRef
 from reconciler.core.report import exit_code
-from world import OFFICE, World, as_api, change_of, key, key_id, outcomes
+from world import FAMILY_MANAGER, OFFICE, World, as_api, below, change_of, key, key_id, outcomes, sub_account
 
 SHOP = "messages:send:{shop.example.com}"
 NEWS = "messages:send:{news.example.com}"
@@ -487,14 +487,15 @@ def test_a_list_keeps_its_networks(tmp_path: Path) -> None:
 
 def test_keys_that_may_not_be_written_stop_no_others(tmp_path: Path) -> None:
     """Where others were written a 403 is that key's: AhaSend leaves open whether every kind of key can be written."""
-    names = [f"k{number:02}" for number in range(1, 31)]
+    names = [f"k{number:02}" for number in range(1, 81)]
     entries = ", ".join(f'{{name: {name}, scopes: ["suppressions:read"]}}' for name in names)
     keys = [key(number, name, "domains:read") for number, name in enumerate(names, 1)]
     world = World(tmp_path, keys, f"keys: [{entries}]")
-    world.faults(*({**PUT, "path": f"*{key_id(number)}", "do": {"status": 403}} for number in (20, 22, 24)))
+    odd = range(4, 81, 4)
+    world.faults(*({**PUT, "path": f"*{key_id(number)}", "do": {"status": 403}} for number in odd))
     report = world.apply(allowed=frozenset({"max-changes"}))
     failed = [change.name for change in report.changes if change.outcome.value == "failed"]
-    assert (failed, report.summary.applied) == (["k20", "k22", "k24"], 27)
+    assert (failed, report.summary.applied) == ([f"k{number:02}" for number in odd], 60)
 
 
 def test_a_leak_that_is_gone_when_its_fence_alone_is_sent(tmp_path: Path) -> None:
@@ -504,3 +505,13 @@ def test_a_leak_that_is_gone_when_its_fence_alone_is_sent(tmp_path: Path) -> Non
     world.faults({**PUT, "first": 1, "do": {"status": 400}}, {**PUT, "first": 1, "do": {"status": 404}})
     report = world.apply()
     assert outcomes(report) == {"leak": "stale"}
+
+
+def test_a_success_between_them_tells_that_401s_are_not_the_credentials(tmp_path: Path) -> None:
+    """Twenty sub accounts that answer 401 among forty that can be written end nothing: only fifteen in a row would."""
+    subs = [sub_account(n, f"Acme {n:02}", key(n, "sender", "domains:read")) for n in range(1, 61)]
+    files = 'sub_accounts: [{select: {name: "Acme *"}, keys: [{name: sender, scopes: ["suppressions:read"]}]}]'
+    world = World(tmp_path, [], files, manager=FAMILY_MANAGER, sub_accounts=tuple(subs))
+    world.faults(*({**PUT, "path": f"*{below(n)}*", "do": {"status": 401}} for n in range(3, 61, 3)))
+    report = world.apply(allowed=frozenset({"max-changes"}))
+    assert (report.summary.applied, report.summary.failed) == (40, 20)

@@ -160,12 +160,13 @@ def test_a_credential_that_may_not_read_below_is_told_so_a_few_times_only(tmp_pa
 
 
 def test_one_forbidden_sub_account_is_its_own_affair(tmp_path: Path) -> None:
-    """Where others can be read a 403 is that one's, and all others go on."""
+    """Where others can be read a 403 is that one's, however many there are, and all others go on."""
     subs = [sub_account(n, f"Acme {n}", key(n, "sender", SEND)) for n in range(1, 101)]
     world = family(tmp_path, *subs)
-    world.faults(*({"method": "*", "path": f"*{below(n)}*", "do": {"status": 403}} for n in (20, 40, 60, 80, 100)))
+    odd = range(5, 101, 5)
+    world.faults(*({"method": "*", "path": f"*{below(n)}*", "do": {"status": 403}} for n in odd))
     failed = [account for account in world.plan().accounts if account.status is AccountStatus.FAILED]
-    assert [account.sub_account_name for account in failed] == [f"Acme {n}" for n in (20, 40, 60, 80, 100)]
+    assert [account.sub_account_name for account in failed] == [f"Acme {n}" for n in odd]
     assert all(str(account.error).startswith("listing the keys") for account in failed)
 
 
