@@ -1,7 +1,7 @@
 """Carries out an approved plan: reads each key again, writes what differs, and believes only what it sees.
 
-Grants go first and what revokes comes last; before each write that revokes, the guardian and the changes that were to
-grant the same are asked again with what has really been applied.
+Grants go first and what revokes comes last; before each write that revokes, what watches over the account and the
+changes that were to grant the same are asked again with what has really been applied.
 """
 
 import asyncio
@@ -16,9 +16,10 @@ from reconciler.ahasend.client import WriteSession
 from reconciler.ahasend.pace import Stop, in_flight
 from reconciler.core.changes import Change, Dependencies, Fields, Outcome, skip_reason, waves
 from reconciler.core.events import ChangeApplied, ChangeFailed, ChangeSkipped, ChangeStarted, Observer
-from reconciler.core.guardrails import ApprovedPlan, Guardian
+from reconciler.core.guardrails import ApprovedPlan
 from reconciler.core.keys import AccountRef, RemoteKey
 from reconciler.core.plan import AccountPlan
+from reconciler.core.watch import Watch
 from reconciler.errors import (
     BadAnswer,
     Forbidden,
@@ -76,7 +77,7 @@ async def apply_plan(approved: ApprovedPlan, session: WriteSession, run: Run) ->
 
         async def make(account: AccountPlan) -> None:
             with run.stop.within(run.seconds.get(account.account, math.inf), OUT_OF_TIME) as stop:
-                made = _AccountRun(account, approved.guardian(account), session, replace(run, stop=stop), credential)
+                made = _AccountRun(account, approved.watch(account), session, replace(run, stop=stop), credential)
                 ended[account.account] = await made.changes()
 
         await in_flight(family, make, ACCOUNTS_AT_ONCE)
@@ -118,7 +119,7 @@ class _AccountRun:
     def __init__(
         self,
         account: AccountPlan,
-        guardian: Guardian | None,
+        watch: Watch,
         session: WriteSession,
         run: Run,
         credential: _Credential,
@@ -126,7 +127,7 @@ class _AccountRun:
         self._changes = list(account.changes)
         self._places = {id(change): place for place, change in enumerate(account.changes)}
         self._dependencies = Dependencies(account.changes)
-        self._guardian = guardian
+        self._watch = watch
         self._keys = {key.id: key for key in account.actual}
         self._reader = session.reader(account.account, run.stop)
         self._writer = session.writer(account.account, run.stop)
@@ -182,8 +183,8 @@ class _AccountRun:
             current = self._changes[self._places[id(provider)]]
             if current.outcome not in (Outcome.APPLIED, Outcome.PLANNED):
                 return change.ended(Outcome.SKIPPED, skip_reason(current))
-        if self._guardian and (objection := self._guardian.objection(change, self._others(change))):
-            return change.ended(Outcome.REFUSED, f"guardian: {objection}")
+        if objection := self._watch.objection(change, partial(self._others, change)):
+            return change.ended(Outcome.REFUSED, f"{objection.guardrail}: {objection.message}")
         return None
 
     def _others(self, change: Change) -> Iterable[RemoteKey]:

@@ -6,9 +6,10 @@ account's sub accounts could not be read, that is one `Unread` for all of them.
 
 import asyncio
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
+from typing import Protocol
 
 from reconciler.ahasend.client import KeyReader, ReadSession
 from reconciler.ahasend.pace import Stop, in_flight
@@ -17,6 +18,8 @@ from reconciler.core.findings import Finding, Severity
 from reconciler.core.keys import EVERY_SUB_ACCOUNT, DesiredAccount, RemoteKey, RemoteSubAccount
 from reconciler.core.sub_accounts import Chosen, choose, labels_of_rules, unmatched, unselected
 from reconciler.errors import Forbidden, Interrupted, ReconcilerError, Unauthorized
+from reconciler.files.export import SubAccountKeys
+from reconciler.files.saved import Listing
 
 ACCOUNTS_AT_ONCE = 15
 """Sub accounts of one parent that are under way at the same time: one connection is left for the list of them."""
@@ -245,6 +248,65 @@ class _Below:
         if self._refused is None and (said := self._refusals.verdict):
             told = f"not read, since other requests of its parent were refused: {said}"
             self._refused = ReconcilerError(told, hint=error.hint)
+
+
+class Tell(Protocol):
+    """Tells what became of one account."""
+
+    def __call__(self, desired: DesiredAccount, keys: int, error: str | None, *, suspended: bool) -> None:
+        """Tell how many keys it has, or why it could not be read."""
+        ...
+
+
+def look_up(
+    desired: Iterable[DesiredAccount], listing: Listing, tell: Tell
+) -> tuple[tuple[Reading, ...], tuple[Finding, ...]]:
+    """Give what :func:`list_accounts` would have, by what was listed then; an account that was not is `Unread`."""
+    saved = {account.account_id: account for account in listing.accounts}
+    readings: list[Reading] = []
+    findings: list[Finding] = []
+    for one in desired:
+        account = saved.get(one.account.account_id)
+        if account is None:
+            readings.append(Unread(one, f"{_NOT_SAVED}; save it with `reconciler export --actual FILE`"))
+            continue
+        readings.append(Listed(one, account.keys, None, 0.0))
+        if one.sub_accounts and account.sub_accounts is None:
+            message = (
+                "the sub accounts were not listed; save them with `reconciler export --sub-accounts --actual FILE`"
+            )
+            readings.append(Unread(_every_sub_account(one), message))
+        elif one.sub_accounts:
+            below, found = _saved_below(one, account.sub_accounts or ())
+            readings += below
+            findings += found
+    for reading in readings:
+        keys = len(reading.keys) if isinstance(reading, Listed) else 0
+        error = reading.error if isinstance(reading, Unread) else None
+        tell(reading.desired, keys, error, suspended=isinstance(reading, Suspended))
+    return tuple(readings), tuple(findings)
+
+
+_NOT_SAVED = "the account is not in the listing"
+
+
+def _saved_below(
+    parent: DesiredAccount, saved: Sequence[SubAccountKeys]
+) -> tuple[Iterator[Reading], tuple[Finding, ...]]:
+    keys = {each.sub_account.id: each.keys for each in saved}
+    whole = [each.sub_account for each in saved]
+    wanted = choose(parent, whole)
+    note = unselected(parent, whole, wanted)
+    findings = (*unmatched(parent, whole), *((note,) if note else ()))
+    return (_saved_reading(one, keys[one.remote.id]) for one in wanted), findings
+
+
+def _saved_reading(chosen: Chosen, keys: tuple[RemoteKey, ...]) -> Reading:
+    if chosen.remote.suspended:
+        return Suspended(chosen.desired)
+    if error := _not_to_be(chosen):
+        return Unread(chosen.desired, str(error))
+    return Listed(chosen.desired, keys, None, 0.0)
 
 
 def _not_to_be(chosen: Chosen) -> ReconcilerError | None:

@@ -36,7 +36,7 @@ from reconciler.core.events import (
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.guardrails import Refusal
 from reconciler.core.keys import AccountRef
-from reconciler.core.report import Summary
+from reconciler.core.report import Mode, Summary
 from reconciler.errors import mask
 
 if TYPE_CHECKING:
@@ -93,11 +93,16 @@ def log_observer(
     numbers = logging.getLevelNamesMapping()
     logger: FilteringBoundLogger | None = None
     run_id: str | None = None
+    judges_only = False
 
     def observe(event: Event) -> None:
-        nonlocal logger, run_id
+        nonlocal logger, run_id, judges_only
         run_id = getattr(event, "run_id", run_id)
+        if isinstance(event, PassStarted):
+            judges_only = event.mode is not Mode.APPLY
         severity, name, fields = _line(event)
+        if judges_only and isinstance(event, FindingRaised) and severity is LogLevel.ERROR:
+            severity = LogLevel.WARNING  # what a dry run finds is its result, and no failure of it
         if run_id is not None:
             fields = {"run_id": run_id, **fields}
         if numbers[severity.upper()] >= numbers[level.upper()]:

@@ -5,14 +5,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import ClassVar, assert_never
+from functools import partial
+from typing import assert_never
 
 from reconciler import __version__
 from reconciler.ahasend.client import ReadSession, WriteSession
 from reconciler.ahasend.pace import Stop
 from reconciler.apply import Run, apply_plan
 from reconciler.core.changes import Change, Outcome
+from reconciler.core.endings import endings, idle_waivers
 from reconciler.core.events import (
+    AccountListed,
     ChangeFailed,
     ChangeSkipped,
     Event,
@@ -25,10 +28,10 @@ from reconciler.core.events import (
 )
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.guardrails import Approval, Consent, Refusal, approve, way_out
-from reconciler.core.keys import EVERY_SUB_ACCOUNT, DesiredState
+from reconciler.core.keys import EVERY_SUB_ACCOUNT, DesiredAccount, DesiredState
 from reconciler.core.memory import Memory, learn, recall
 from reconciler.core.plan import AccountPlan, Plan, Remark, plan_account
-from reconciler.core.policy import deny, unknown_domains
+from reconciler.core.policy import deny, judge_plan, unknown_domains
 from reconciler.core.report import (
     SCHEMA,
     AccountStatus,
@@ -43,14 +46,15 @@ from reconciler.core.report import (
     rfc3339,
     summarize,
 )
-from reconciler.listing import OUT_OF_TIME, Errand, Listed, Reading, Suspended, Unread, list_accounts
+from reconciler.core.rules import Policy
+from reconciler.files.saved import Listing
+from reconciler.listing import OUT_OF_TIME, Errand, Listed, Reading, Suspended, Unread, list_accounts, look_up
 
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
     """Access for a pass that only plans: it can give sessions that read, and nothing else."""
 
-    mode: ClassVar = Mode.PLAN
     open: Callable[[], AbstractAsyncContextManager[ReadSession]]
 
 
@@ -58,10 +62,17 @@ class DryRun:
 class Live:
     """Access for a pass that applies what the guardrails approve."""
 
-    mode: ClassVar = Mode.APPLY
     open: Callable[[], AbstractAsyncContextManager[WriteSession]]
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """No access at all: a pass that only plans, by what accounts had when they were listed."""
+
+    listing: Listing
+
+
+Access = DryRun | Saved | Live
 _WHOLE_FAMILY = (None, EVERY_SUB_ACCOUNT)
 READING_SHARE = 2 / 3
 """How much of a pass's time reading may take where something may have to be written afterwards."""
@@ -79,24 +90,29 @@ class Patience:
 class PassInputs:
     """All that one pass needs.
 
-    ``notes`` are what loading the files had to say; ``policy`` is the digest of the policy, None without one;
-    ``check_domains`` asks each account for its domains, so that a scope for another one is denied before it is sent.
+    ``notes`` are what loading the files had to say; ``policy`` is what rules judge by; ``check_domains`` asks each
+    account for its domains, so that a scope for another one is denied before it is sent.
     """
 
     run_id: str
     desired: DesiredState
-    access: DryRun | Live
+    access: Access
     observe: Observer
     stop: Stop
     consent: Consent = field(default_factory=Consent)
     notes: tuple[Finding, ...] = ()
-    policy: str | None = None
+    policy: Policy = field(default_factory=Policy)
     patience: Patience = field(default_factory=Patience)
     check_domains: bool = False
 
+    @property
+    def mode(self) -> Mode:
+        """What a pass with this access is."""
+        return Mode.APPLY if isinstance(self.access, Live) else Mode.PLAN
+
 
 @dataclass(frozen=True, slots=True)
-class _Decision:
+class Decision:
     """What was read, what the guardrails made of the plan for it, and all findings."""
 
     readings: tuple[Reading, ...]
@@ -113,50 +129,86 @@ async def run_pass(inputs: PassInputs, now: datetime, memory: Memory) -> tuple[R
 
     Args:
         inputs: What the files, the settings and the command line say.
-        now: The time at which the pass begins, with a zone.
+        now: The time at which the pass begins, or keys were listed that it goes by, with a zone.
         memory: What the pass before remembered; a dry run neither heeds nor changes it.
     """
     clock = asyncio.get_running_loop().time
     began = clock()
     memory = replace(memory, passes=memory.passes + 1)
-    mode = inputs.access.mode
-    inputs.observe(PassStarted(inputs.run_id, mode, memory.passes))
+    inputs.observe(PassStarted(inputs.run_id, inputs.mode, memory.passes))
     with inputs.stop.within(inputs.patience.per_pass, OUT_OF_TIME) as stop:
         match inputs.access:
-            case DryRun(open=open_session):
-                async with open_session() as session:
-                    decision = await _decide(inputs, session, stop, now, Memory())
-                plan, requests = decision.approval.plan, session.requests
+            case DryRun() | Saved() as access:
+                decision, requests = await look(inputs, access, stop, now)
+                plan = decision.approval.plan
             case Live(open=open_session):
                 async with open_session() as session:
-                    decision = await _decide(inputs, session, stop, now, memory)
+                    decision = await _decide(inputs, await _read(inputs, session, stop, memory), now, memory)
                     ended = await _apply(inputs, decision, session, stop)
                 memory = learn(decision.memory, ended, now)
                 plan, requests = decision.approval.plan.with_changes(ended), session.requests
             case _:
                 assert_never(inputs.access)
     seconds = clock() - began
-    report = _report(inputs, decision, plan, _Times(mode, now, now + timedelta(seconds=seconds)))
-    report = replace(report, requests=requests)
-    with suppress(Exception):  # what was done is reported, whether or not it can be recorded
-        inputs.observe(PassFinished(inputs.run_id, report, seconds))
+    refusals = (*decision.approval.refusals, *_late_refusals(decision.approval.approved.plan, plan))
+    told = Told(decision.readings, plan, decision.findings, refusals)
+    report = replace(make_report(inputs, told, Times(inputs.mode, now, seconds)), requests=requests)
+    finish(inputs, report, seconds)
     return report, memory
 
 
-async def _decide(inputs: PassInputs, session: ReadSession, stop: Stop, now: datetime, memory: Memory) -> _Decision:
-    """Read every account, plan each that could be read, and let memory, rules and guardrails judge."""
-    readings, selected = await _read(inputs, session, stop, memory)
+async def look(inputs: PassInputs, access: DryRun | Saved, stop: Stop, now: datetime) -> tuple[Decision, RequestCounts]:
+    """Decide what there would be to do, without anything that could write."""
+    readings, requests = await read_only(inputs, access, stop)
+    return await _decide(inputs, readings, now, Memory()), requests
+
+
+Readings = tuple[tuple[Reading, ...], tuple[Finding, ...]]
+
+
+async def read_only(inputs: PassInputs, access: DryRun | Saved, stop: Stop) -> tuple[Readings, RequestCounts]:
+    """Read every account; give what is to be said about them, too, and how many requests that took."""
+    match access:
+        case DryRun(open=open_session):
+            async with open_session() as session:
+                return await _read(inputs, session, stop, Memory()), session.requests
+        case Saved(listing=listing):
+            return look_up(inputs.desired.accounts, listing, partial(_tell, inputs)), RequestCounts()
+        case _:
+            assert_never(access)
+
+
+def _tell(inputs: PassInputs, desired: DesiredAccount, keys: int, error: str | None, *, suspended: bool) -> None:
+    inputs.observe(AccountListed(inputs.run_id, desired.account, keys, error, desired.name, suspended=suspended))
+
+
+def finish(inputs: PassInputs, report: Report, seconds: float) -> None:
+    """Tell that a pass has ended; what was done is reported, whether or not it can be recorded."""
+    with suppress(Exception):
+        inputs.observe(PassFinished(inputs.run_id, report, seconds))
+
+
+async def _decide(inputs: PassInputs, read: Readings, now: datetime, memory: Memory) -> Decision:
+    """Plan each account that could be read, and let memory, rules and guardrails judge."""
+    readings, selected = read
     complete = not any(isinstance(reading, Unread) for reading in readings)
     listed = [reading for reading in readings if isinstance(reading, Listed)]
-    planned = [_plan(reading, now) for reading in listed]
+    planned = [_plan(inputs.policy, reading, now) for reading in listed]
     plan = Plan(tuple(account for account, _ in planned), complete)
     plan, memory, contests = recall(plan, memory, now)
-    approval = approve(plan, inputs.consent)
-    denials = (finding for _, findings in planned for finding in findings)
-    findings = (*inputs.notes, *selected, *denials, *contests, *_noted_all(approval.plan))
+    approval = approve(plan, inputs.consent, now)
+    judged = (finding for _, findings in planned for finding in findings)
+    found = (*selected, *judged, *contests, *noted_all(approval.plan))
+    findings = (*inputs.notes, *about_policy(inputs, now), *found)
     for event in _decisions(inputs, approval, findings):
         inputs.observe(event)
-    return _Decision(readings, approval, findings, replace(memory, passed_over=_passed_over(readings, memory)))
+    return Decision(readings, approval, findings, replace(memory, passed_over=_passed_over(readings, memory)))
+
+
+def about_policy(inputs: PassInputs, now: datetime) -> tuple[Finding, ...]:
+    """Give what is to be said about the policy itself: what ends soon or has ended, what is about nothing."""
+    ending = (each.finding for each in endings(inputs.policy, inputs.desired, now))
+    return (*ending, *idle_waivers(inputs.policy, inputs.desired))
 
 
 def _passed_over(readings: tuple[Reading, ...], memory: Memory) -> frozenset[tuple[str, str]]:
@@ -167,15 +219,13 @@ def _passed_over(readings: tuple[Reading, ...], memory: Memory) -> frozenset[tup
     return frozenset(now | {identity for identity in memory.passed_over if identity[0] in families})
 
 
-async def _read(
-    inputs: PassInputs, session: ReadSession, stop: Stop, memory: Memory
-) -> tuple[tuple[Reading, ...], tuple[Finding, ...]]:
+async def _read(inputs: PassInputs, session: ReadSession, stop: Stop, memory: Memory) -> Readings:
     """Read every account; a pass that may write keeps time back for what there will be to write.
 
     Otherwise one account that is slow, or large, would keep the changes of all others from being made, in each pass.
     """
     patience = inputs.patience
-    share = 1.0 if inputs.access.mode is Mode.PLAN else READING_SHARE
+    share = READING_SHARE if isinstance(inputs.access, Live) else 1.0
     with stop.within(patience.per_pass * share, OUT_OF_TIME) as reading:
         errand = Errand(
             inputs.run_id,
@@ -189,16 +239,15 @@ async def _read(
         return await list_accounts(inputs.desired.accounts, errand)
 
 
-def _plan(listed: Listed, now: datetime) -> tuple[AccountPlan, tuple[Finding, ...]]:
+def _plan(policy: Policy, listed: Listed, now: datetime) -> tuple[AccountPlan, tuple[Finding, ...]]:
     """Plan one account, and judge the plan by the rules."""
-    plan = plan_account(listed.desired, listed.keys, now)
-    if listed.domains is None:
-        return plan, ()
-    findings = unknown_domains(listed.desired, listed.domains)
-    return deny(plan, findings), findings
+    judged = judge_plan(policy, listed.desired, plan_account(listed.desired, listed.keys, now), now)
+    unknown = () if listed.domains is None else unknown_domains(listed.desired, listed.domains)
+    findings = (*unknown, *judged.findings)
+    return deny(judged.plan, findings), findings
 
 
-async def _apply(inputs: PassInputs, decision: _Decision, session: WriteSession, stop: Stop) -> tuple[Change, ...]:
+async def _apply(inputs: PassInputs, decision: Decision, session: WriteSession, stop: Stop) -> tuple[Change, ...]:
     """Apply what was approved, each account with what reading it has left of its patience."""
     per_account = inputs.patience.per_account
     left = {
@@ -225,7 +274,8 @@ def _decisions(inputs: PassInputs, approval: Approval, findings: Iterable[Findin
             yield ChangeSkipped(inputs.run_id, change)
 
 
-def _noted_all(plan: Plan) -> tuple[Finding, ...]:
+def noted_all(plan: Plan) -> tuple[Finding, ...]:
+    """Give what planning had to remark, as findings."""
     return tuple(_noted(account, remark) for account in plan.accounts for remark in account.remarks)
 
 
@@ -245,29 +295,41 @@ def _noted(account: AccountPlan, remark: Remark) -> Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class _Times:
+class Times:
+    """What kind of pass it was, when it began, and how many seconds it took."""
+
     mode: Mode
     started: datetime
-    finished: datetime
+    seconds: float
 
 
-def _report(inputs: PassInputs, decision: _Decision, plan: Plan, times: _Times) -> Report:
-    planned = iter(plan.accounts)
-    accounts = tuple(_reported(reading, planned) for reading in decision.readings)
-    findings = tuple(map(report_finding, decision.findings))
-    refusals = (*decision.approval.refusals, *_late_refusals(decision.approval.approved.plan, plan))
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What there is to report: what was read, the plan for what could be, and what was found and refused."""
+
+    readings: tuple[Reading, ...]
+    plan: Plan
+    findings: tuple[Finding, ...]
+    refusals: tuple[Refusal, ...] = ()
+
+
+def make_report(inputs: PassInputs, told: Told, times: Times) -> Report:
+    """Give the report of a pass, but for the requests that it made."""
+    planned = iter(told.plan.accounts)
+    accounts = tuple(_reported(reading, planned) for reading in told.readings)
+    findings = tuple(map(report_finding, told.findings))
     return Report(
         schema=SCHEMA,
         version=__version__,
         mode=times.mode,
         run_id=inputs.run_id,
         started_at=rfc3339(times.started),
-        finished_at=rfc3339(times.finished),
-        digest=plan.digest,
-        policy=inputs.policy,
+        finished_at=rfc3339(times.started + timedelta(seconds=times.seconds)),
+        digest=None if times.mode is Mode.AUDIT else told.plan.digest,
+        policy=inputs.policy.digest,
         accounts=accounts,
         findings=findings,
-        refusals=tuple(map(report_refusal, refusals)),
+        refusals=tuple(map(report_refusal, told.refusals)),
         summary=summarize(accounts, findings),
         requests=RequestCounts(),
     )
@@ -286,8 +348,9 @@ def _reported(reading: Reading, planned: Iterator[AccountPlan]) -> ReportedAccou
 
 
 def _late_refusals(approved: Plan, ended: Plan) -> Iterable[Refusal]:
-    """Give the refusals that came only when the guardian was asked again before a write."""
+    """Give the refusals that came only when what watches over an account was asked again before a write."""
     for before, after in zip(approved.changes, ended.changes, strict=True):
-        if before.applicable and after.outcome is Outcome.REFUSED:
-            message = f"{after.title}: {after.reason}; {way_out('guardian')}"
-            yield Refusal("guardian", message, after.account, after.key_id)
+        if before.applicable and after.outcome is Outcome.REFUSED and after.reason:
+            guardrail, _, objection = after.reason.partition(": ")
+            message = f"{after.title}: {objection}; {way_out(guardrail)}"
+            yield Refusal(guardrail, message, after.account, after.key_id)

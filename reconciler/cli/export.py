@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ from reconciler.core.keys import UUID_PATTERN, AccountRef, RemoteSubAccount
 from reconciler.errors import OutputError, ReconcilerError, RemoteError, SettingsError, mask
 from reconciler.files.entries import CREDENTIAL
 from reconciler.files.export import SubAccountKeys, export_account
+from reconciler.files.saved import Listing, SavedAccount, write_listing
 from reconciler.files.whole import write_whole
 from reconciler.listing import ACCOUNTS_AT_ONCE
 from reconciler.render.words import number
@@ -57,6 +59,13 @@ from reconciler.settings import load_settings
         help="Also write the keys of its sub accounts; the credential needs sub-accounts:read and "
         "sub-account-api-keys:read.",
     ),
+    click.option(
+        "--actual",
+        type=options.PathType(),
+        default=None,
+        envvar="RECONCILER_ACTUAL_TO",
+        help="Instead, save the keys as they are listed to this file, for plan --actual and audit --actual.",
+    ),
     options.rate,
     options.burst,
     options.log_format,
@@ -69,12 +78,15 @@ def command(  # noqa: PLR0913 # one parameter an option
     account: str | None,
     credential: str | None,
     sub_accounts: bool,
+    actual: Path | None,
     rate: float,
     burst: int,
     log_format: str | None,
     log_level: str,
 ) -> int:
     """Write the keys of an account as desired state, which plan then finds in sync. Nothing remote is written.
+
+    With --actual the keys are saved as they are instead, to be judged later or elsewhere; no secret is in it.
 
     Example: reconciler export --to config/keys
     """
@@ -83,21 +95,28 @@ def command(  # noqa: PLR0913 # one parameter an option
     secrets = Secrets()
     settings = secrets.remember(load_settings([credential]))
     reference = AccountRef(_account_id(account, settings.account_id), None, credential)
-    path = to / f"{reference.account_id}.yaml"
-    if path.exists() and not overwrite:
+    path = actual or to / f"{reference.account_id}.yaml"
+    special = actual is not None and path.exists() and not path.is_file()
+    if path.exists() and not (overwrite or special):
         raise OutputError(f"{path} exists already", hint="pass --overwrite to replace it, or --to another directory")
-    wiring = Wiring(Options((), None, rate, burst), make_observer(log_format, log_level, secrets), secrets)
+    wiring = Wiring(Options((), (), rate, burst), make_observer(log_format, log_level, secrets), secrets)
 
     async def work(stop: Stop) -> int:
+        taken_at = datetime.now(UTC)
         try:
             async with open_reads(wiring.client(settings, Paces(rate, burst), stop)) as session:
                 keys = await session.reader(reference).list_keys()
-                below = await _sub_accounts(session, reference) if sub_accounts else ()
+                below = await _sub_accounts(session, reference) if sub_accounts else None
         except RemoteError as error:  # unread is not empty: no file is better than one that lacks some keys
             raise ReconcilerError(error.message, hint=error.hint) from None
-        write_whole(path, mask(export_account(reference, keys, below), *secrets()), overwrite=overwrite)
-        count = len(keys) + sum(len(each.keys) for each in below)
-        write_stdout(f"wrote {number(count, 'key')}{_whose(below) if sub_accounts else ''} to {path}\n")
+        if actual:
+            listing = Listing(taken_at, (SavedAccount(reference.account_id, keys, below),))
+            text = write_listing(listing)
+        else:
+            text = export_account(reference, keys, below or ())
+        write_whole(path, mask(text, *secrets()), overwrite=overwrite or special)
+        count = len(keys) + sum(len(each.keys) for each in below or ())
+        write_stdout(f"wrote {number(count, 'key')}{_whose(below) if below is not None else ''} to {path}\n")
         return 0
 
     return run_with_signals(work)

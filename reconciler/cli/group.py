@@ -11,6 +11,9 @@ COMMANDS = {
     "plan": "Show what apply would do; writes nothing.",
     "apply": "Make one pass: plan, approve, write what differs.",
     "run": "Make passes on a schedule until told to stop.",
+    "audit": "Judge the keys that there are; writes nothing.",
+    "who-can": "Say which keys can do something.",
+    "explain": "Say why a key is as it is, and what would be done.",
     "export": "Write desired state from an account.",
     "schema": "Print the JSON Schema of a file format.",
     "emulator": "Serve a local AhaSend-compatible API.",
@@ -29,7 +32,7 @@ class LazyGroup(click.Group):
         """Import one command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"reconciler.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"reconciler.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 # click's

@@ -1,12 +1,11 @@
 """One pass from the command line, its report where it was asked for, and its exit code."""
 
-from datetime import UTC, datetime
 from functools import partial
 
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli.options import Output
 from reconciler.cli.output import check_outputs, write_report
-from reconciler.cli.wiring import Wiring, run_with_signals
+from reconciler.cli.wiring import Wiring, as_of, run_with_signals
 from reconciler.core.memory import Memory
 from reconciler.core.report import exit_code
 from reconciler.reconcile import run_pass
@@ -21,7 +20,7 @@ def make_pass(
     async def work(stop: Stop) -> int:
         paces = Paces(wiring.options.rate, wiring.options.burst)
         inputs = await stop.unless_requested(partial(wiring.inputs, paces, stop))
-        report, _ = await run_pass(inputs, datetime.now(UTC), Memory())
+        report, _ = await run_pass(inputs, as_of(inputs), Memory())
         write_report(report, outputs, tuple(wiring.secrets()))
         return exit_code(
             report,

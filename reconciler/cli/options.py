@@ -6,8 +6,8 @@ Each has an environment variable ``RECONCILER_…``; repeatable ones are comma-s
 import functools
 import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -162,9 +162,10 @@ desired = click.option(
 policy = click.option(
     "--policy",
     type=PathType(),
-    default=None,
+    multiple=True,
     envvar="RECONCILER_POLICY",
-    help=f"Policy file.  [default: {DEFAULT_POLICY}, which may be absent]",
+    help="Policy file, or directory of them; repeatable, the strictest wins.  "
+    f"[default: {DEFAULT_POLICY}, which may be absent]",
 )
 rate = click.option(
     "--rate",
@@ -235,6 +236,13 @@ def log_level(default: str | None) -> Callable[[Decorated], Decorated]:
     )
 
 
+actual = click.option(
+    "--actual",
+    type=PathType(),
+    multiple=True,
+    envvar="RECONCILER_ACTUAL",
+    help="Go by keys as `export --actual` saved them, with no credential at all; repeatable.",
+)
 dry_run = click.option(
     "--dry-run",
     is_flag=True,
@@ -267,7 +275,7 @@ class Options:
     """What the command line says about passes."""
 
     desired: tuple[Path, ...]
-    policy: Path | None
+    policy: tuple[Path, ...]
     rate: float
     burst: int
     account_timeout: timedelta = field(default_factory=lambda: duration(DEFAULT_ACCOUNT_TIMEOUT))
@@ -276,6 +284,27 @@ class Options:
     dry_run: bool = True
     allowed: frozenset[str] = frozenset()
     digest: str | None = None
+    actual: tuple[Path, ...] = ()
+    starter: bool = False
+    without_files: bool = False
+
+    def by_listing(self, actual: tuple[Path, ...]) -> "Options":
+        """Give the same for a pass that goes by saved listings, if there are any.
+
+        Raises:
+            click.UsageError: it is to look at what they do not hold.
+        """
+        if actual and self.check_domains:
+            raise click.UsageError("--check-domains needs the account: a saved listing holds no domains")
+        return replace(self, actual=actual)
+
+    def allowing(self, guardrails: Iterable[str]) -> "Options":
+        """Give the same with guardrails let through."""
+        return replace(self, allowed=frozenset(guardrails))
+
+    def looking(self, actual: tuple[Path, ...], *, starter: bool = False) -> "Options":
+        """Give the same for a command that only looks at keys, for which no files need be there."""
+        return replace(self.by_listing(actual), without_files=True, starter=starter)
 
 
 def about_passes(function: Callable[..., int]) -> Callable[..., int]:
@@ -285,7 +314,7 @@ def about_passes(function: Callable[..., int]) -> Callable[..., int]:
     def command(  # noqa: PLR0913 # one parameter an option
         *,
         desired: tuple[Path, ...],
-        policy: Path | None,
+        policy: tuple[Path, ...],
         rate: float,
         burst: int,
         account_timeout: timedelta,

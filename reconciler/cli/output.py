@@ -65,7 +65,7 @@ def _render(report: Report, output: Output) -> str:
         case OutputFormat.TEXT:
             from reconciler.render import terminal
 
-            return terminal.render(report, style=_style(output))
+            return terminal.render(report, style=terminal_style(to_stdout=output.path is None))
         case OutputFormat.JSON:
             from reconciler.render import json
 
@@ -74,10 +74,11 @@ def _render(report: Report, output: Output) -> str:
             assert_never(output.format)
 
 
-def _style(output: Output) -> "Style":
+def terminal_style(*, to_stdout: bool = True) -> "Style":
+    """Give the style of a text for people: coloured, and as wide as the terminal, where it goes to one."""
     from reconciler.render.terminal import Style
 
-    on_terminal = output.path is None and sys.stdout.isatty()
+    on_terminal = to_stdout and sys.stdout.isatty()
     colour = on_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return Style(colour=colour, width=shutil.get_terminal_size((_WIDTH, 24)).columns if on_terminal else _WIDTH)
 

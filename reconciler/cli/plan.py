@@ -1,5 +1,7 @@
 """``reconciler plan``: shows what ``apply`` would do."""
 
+from pathlib import Path
+
 import click
 
 from reconciler.cli import options
@@ -18,22 +20,26 @@ from reconciler.cli.wiring import Secrets, Wiring, make_observer
         envvar="RECONCILER_DETAILED_EXITCODE",
         help="Exit 2 when actual and desired differ, 3 when something is held back.",
     ),
+    options.actual,
     options.output,
     options.log_format,
     options.log_level("error"),
 )
-def command(
+def command(  # one parameter an option
     *,
     about: Options,
     detailed_exitcode: bool,
+    actual: tuple[Path, ...],
     output: tuple[Output, ...],
     log_format: str | None,
     log_level: str,
 ) -> int:
     """Show what apply would do. Nothing in this process can write: a read-only credential is enough.
 
+    With --actual nothing is asked at all: what differs from a saved listing is shown, as of when it was saved.
+
     Example: reconciler plan --detailed-exitcode -o text -o json=plan.json
     """
     secrets = Secrets()
-    wiring = Wiring(about, make_observer(log_format, log_level, secrets), secrets)
+    wiring = Wiring(about.by_listing(actual), make_observer(log_format, log_level, secrets), secrets)
     return make_pass(wiring, output, tell_differences=detailed_exitcode, judge_held_back=detailed_exitcode)

@@ -1,44 +1,70 @@
 """``reconciler validate``: checks files, offline."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from reconciler.cli import options
 from reconciler.cli.output import write_stdout
-from reconciler.cli.wiring import load_limits
+from reconciler.cli.wiring import load_policies
+from reconciler.core.endings import endings, idle_rules, idle_waivers
 from reconciler.core.findings import Finding
-from reconciler.core.keys import DesiredState
+from reconciler.core.keys import DesiredState, Source
 from reconciler.errors import FilesError, Problem, mask, visible
 from reconciler.files.desired import load_desired
+from reconciler.files.loaded import LoadedPolicy
 from reconciler.render.words import number
 from reconciler.settings import look_up
 
 
 @click.command("validate", short_help="Check the files, offline.")
-@options.apply_all(options.desired, options.policy)
-def command(desired: tuple[Path, ...], policy: Path | None) -> int:
+@options.apply_all(
+    options.desired,
+    options.policy,
+    click.option(
+        "--strict",
+        is_flag=True,
+        type=options.SwitchType(),
+        envvar="RECONCILER_STRICT",
+        help="Also note rules that are about no key at all.",
+    ),
+)
+def command(desired: tuple[Path, ...], policy: tuple[Path, ...], *, strict: bool) -> int:
     """Check desired-state and policy files without asking anybody.
 
-    Exit 0: they load. Exit 1: every problem of every file is printed as FILE:LINE:COL: message.
+    Exit 0: they load. Exit 1: every problem of every file is printed as FILE:LINE:COL: message. A waiver or a pause
+    that has ended is a problem here, and only here: elsewhere it counts as absent.
 
     Example: reconciler validate --desired config/keys
     """
     problems: list[Problem] = []
+    judged, loaded = LoadedPolicy(), None
     try:
-        load_limits(policy)
+        judged = load_policies(policy)
     except FilesError as error:
         problems += error.problems
     try:
         loaded = load_desired(desired, look_up, unset="note")
     except FilesError as error:
         problems += error.problems
-    if problems:
+    if problems or loaded is None:
         raise FilesError(tuple(problems))
-    for finding in loaded.findings:
+    ending = endings(judged.policy, loaded.state, datetime.now(UTC))
+    idle = idle_rules(judged.policy, loaded.state) if strict else ()
+    for finding in (*judged.findings, *loaded.findings, *(each.finding for each in ending if not each.ended), *idle):
         write_stdout(mask(_line(finding)) + "\n")
-    write_stdout(f"valid: {_counted(loaded.state)}, {number(len(loaded.sources), 'file')}\n")
+    ended = (each.finding for each in ending if each.ended)
+    if problems := [_problem(finding) for finding in (*ended, *idle_waivers(judged.policy, loaded.state))]:
+        raise FilesError(tuple(problems))
+    rules = f", {number(len(judged.policy.rules), 'rule')}" if judged.policy.rules else ""
+    write_stdout(f"valid: {_counted(loaded.state)}, {number(len(loaded.sources), 'file')}{rules}\n")
     return 0
+
+
+def _problem(finding: Finding) -> Problem:
+    place = finding.source or Source("", 0, 0)
+    return Problem(place.file, place.line, place.column, f"{finding.message}: {finding.hint}")
 
 
 def _counted(state: DesiredState) -> str:

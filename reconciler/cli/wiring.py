@@ -3,23 +3,29 @@
 import asyncio
 import gc
 import os
+import re
 import signal
 import sys
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from reconciler.ahasend.client import ClientConfig, Endpoint, open_reads, open_writes
 from reconciler.ahasend.pace import Paces, Stop
-from reconciler.cli.options import DEFAULT_POLICY, Options
+from reconciler.cli.options import DEFAULT_DESIRED, DEFAULT_POLICY, Options
 from reconciler.core.events import Observer
-from reconciler.core.guardrails import Consent, Limits
+from reconciler.core.findings import Finding, Severity
+from reconciler.core.guardrails import Consent
+from reconciler.core.keys import UUID_PATTERN, AccountRef, DesiredAccount, DesiredState
 from reconciler.errors import FilesError, Problem
-from reconciler.files.desired import load_desired
+from reconciler.files.desired import Loaded, load_desired
+from reconciler.files.loaded import LoadedPolicy
+from reconciler.files.saved import Listing, load_listings
 from reconciler.logs import LogFormat, LogLevel, log_observer
-from reconciler.reconcile import DryRun, Live, PassInputs, Patience
+from reconciler.reconcile import Access, DryRun, Live, PassInputs, Patience, Saved
 from reconciler.settings import Settings, load_settings, look_up
 
 Result = TypeVar("Result")
@@ -61,41 +67,116 @@ class Wiring:
             SettingsError: a credential or the endpoint is missing or wrong.
             UsageError: a variable of the reconciler's own holds a value that it cannot have.
         """
-        limits, policy = load_limits(self.options.policy)
-        loaded = load_desired(self.options.desired, look_up)
-        if not loaded.state.accounts:
-            raise FilesError((Problem(", ".join(loaded.sources), 0, 0, "no account is named: add 'account: <uuid>'"),))
+        policy, loaded = self._load()
+        listing = load_listings(self.options.actual) if self.options.actual else None
         accounts = [desired.account for desired in loaded.state.accounts]
         settings = self.secrets.remember(load_settings(account.credential for account in accounts))
-        config = self.client(settings, paces, stop)
-        access = DryRun(lambda: open_reads(config)) if self.options.dry_run else Live(lambda: open_writes(config))
-        consent = Consent(limits, self.options.allowed, settings.self_keys, self.options.digest, settings.hold)
+        consent = Consent(policy.limits, self.options.allowed, settings.self_keys, self.options.digest, settings.hold)
         return PassInputs(
             run_id=uuid.uuid4().hex,
             desired=loaded.state,
-            access=access,
+            access=Saved(listing) if listing else self._access(settings, paces, stop),
             observe=self.observe,
             stop=stop,
             consent=consent,
-            notes=loaded.findings,
-            policy=policy,
+            notes=(*(_age(listing) if listing else ()), *policy.findings, *loaded.findings),
+            policy=policy.policy,
             patience=Patience(self.options.pass_timeout.total_seconds(), self.options.account_timeout.total_seconds()),
             check_domains=self.options.check_domains,
         )
+
+    def _load(self) -> tuple[LoadedPolicy, Loaded]:
+        """Load policy and desired state; what is wrong with either is told together."""
+        problems: list[Problem] = []
+        policy, loaded = LoadedPolicy(), None
+        try:
+            policy = load_policies(self.options.policy, starter=self.options.starter)
+        except FilesError as error:
+            problems += error.problems
+        try:
+            loaded = self._desired()
+        except FilesError as error:
+            problems += error.problems
+        if problems or loaded is None:
+            raise FilesError(tuple(problems))
+        return policy, loaded
+
+    def _desired(self) -> Loaded:
+        if self.options.without_files and self.options.desired == (Path(DEFAULT_DESIRED),) and _holds_none():
+            return _without_files()
+        loaded = load_desired(self.options.desired, look_up)
+        if not loaded.state.accounts:
+            raise FilesError((Problem(", ".join(loaded.sources), 0, 0, "no account is named: add 'account: <uuid>'"),))
+        return loaded
+
+    def _access(self, settings: Settings, paces: Paces, stop: Stop) -> Access:
+        config = self.client(settings, paces, stop)
+        return DryRun(lambda: open_reads(config)) if self.options.dry_run else Live(lambda: open_writes(config))
 
     def client(self, settings: Settings, paces: Paces, stop: Stop) -> ClientConfig:
         """Give the client's configuration."""
         return ClientConfig(Endpoint(settings.endpoint), paces, stop, self.observe, settings.token)
 
 
-def load_limits(path: Path | None) -> tuple[Limits, str | None]:
-    """Load the policy's limits and its digest; only the default path may be absent, and a link is not absent."""
-    if path is None and not os.path.lexists(DEFAULT_POLICY):
-        return Limits(), None
+def _age(listing: Listing) -> tuple[Finding, ...]:
+    """Say as of when everything is judged that goes by a saved listing."""
+    told = (
+        f"all is as of {listing.taken_at:%Y-%m-%d %H:%M} UTC, when the keys were listed: ages, pauses and waivers, too"
+    )
+    return (Finding("saved-listing", Severity.NOTE, told),)
+
+
+def _holds_none() -> bool:
+    """Tell whether there are no files where they are by default."""
+    return not any(Path(DEFAULT_DESIRED).rglob("*.y*ml"))
+
+
+def _without_files() -> Loaded:
+    """Give the account that the environment names, of whose keys no file says anything."""
+    account_id = (look_up("AHASEND_ACCOUNT_ID") or "").strip().lower()
+    if not re.fullmatch(UUID_PATTERN, account_id):
+        message = f"holds no desired-state file, and AHASEND_ACCOUNT_ID is {'not a UUID' if account_id else 'not set'}"
+        raise FilesError((Problem(DEFAULT_DESIRED, 0, 0, f"{message}: write files, name them, or set it"),))
+    account = AccountRef(account_id)
+    told = f"there are no files in {DEFAULT_DESIRED}, so that every key of the account counts as unmanaged"
+    note = Finding("no-desired-state", Severity.NOTE, told, "`reconciler export` writes them", account)
+    return Loaded(DesiredState((DesiredAccount(account, ()),)), (note,), ())
+
+
+def load_policies(paths: Sequence[Path], *, starter: bool = False) -> LoadedPolicy:
+    """Load the policy; only the default path may be absent, and a link is not absent.
+
+    ``starter``: then the policy that comes with the reconciler is used, and that is noted; otherwise there is none.
+    """
+    if not paths and not os.path.lexists(DEFAULT_POLICY):
+        if not starter:
+            return LoadedPolicy()
+        from reconciler.files.policy import load_starter
+
+        told = f"there is no policy at {DEFAULT_POLICY}: judged by the starter policy that comes with the reconciler"
+        note = Finding("starter-policy", Severity.NOTE, told, "write your own, see docs/policy.md")
+        return replace(load_starter(), findings=(note,))
     from reconciler.files.policy import load_policy
 
-    policy = load_policy(path or Path(DEFAULT_POLICY))
-    return policy.limits, policy.digest
+    return load_policy(paths or (Path(DEFAULT_POLICY),))
+
+
+def as_of(inputs: PassInputs) -> datetime:
+    """Give the time to judge by: that of a saved listing, else now."""
+    match inputs.access:
+        case Saved(listing=listing):
+            return listing.taken_at
+        case _:
+            return datetime.now(UTC)
+
+
+def looking_at(inputs: PassInputs) -> DryRun | Saved:
+    """Give the access of a command that only looks; one that could write would be a bug."""
+    match inputs.access:
+        case Live():
+            raise RuntimeError("this command must not hold anything that could write")
+        case access:
+            return access
 
 
 def make_observer(log_format: str | None, log_level: str | None, secrets: Secrets) -> Observer:

@@ -148,6 +148,16 @@ class Change:
         return self.action in (Action.QUARANTINE, Action.DELETE)
 
     @property
+    def widens(self) -> bool:
+        """Whether it grants anything, whatever it takes away besides."""
+        return self.access.direction in (Direction.WIDEN, Direction.MIXED)
+
+    @property
+    def revokes(self) -> bool:
+        """Whether it takes anything away, whatever it grants besides."""
+        return self.access.direction in (Direction.NARROW, Direction.MIXED)
+
+    @property
     def title(self) -> str:
         """How to call it in a sentence."""
         return self.name if self.name is not None else f"unmanaged key {self.key_id}"

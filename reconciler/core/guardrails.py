@@ -2,11 +2,11 @@
 
 The guardrails that :class:`Limits` and ``--allow`` know:
 
-``max-changes``, ``max-switched-off``
+``max-changes``, ``max-switched-off``, ``max-widened``
     refuse the whole plan of an account, of a sub account, or of all sub accounts of one parent together.
 ``empty-desired``
     refuses an account's whole plan.
-``guardian``, ``restore``, ``unreachable``
+``guardian``, ``coverage``, ``restore``, ``unreachable``, ``widening``, ``in-use``
     refuse single changes.
 ``digest``, ``hold``
     refuse everything, and cannot be allowed.
@@ -15,24 +15,29 @@ The guardrails that :class:`Limits` and ``--allow`` know:
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler.core.changes import Action, Change, Direction, Outcome, skip_dependents
 from reconciler.core.keys import AccountRef, RemoteKey
 from reconciler.core.plan import AccountPlan, Plan
-from reconciler.core.scopes import parse_scope
+from reconciler.core.requirements import COVERAGE, Requirement
+from reconciler.core.subjects import span
+from reconciler.core.watch import GUARDIAN, Coverage, Guardian, Objection, Watch
 
-ALLOWABLE: Final = ("max-changes", "max-switched-off", "empty-desired", "guardian", "restore", "unreachable")
-NEVER_ALLOWED: Final = ("digest", "hold")
-_WRITES_KEYS = parse_scope("api-keys:write")
-_WRITES_BELOW = parse_scope("sub-account-api-keys:write")
-_NEEDED = (
-    _WRITES_KEYS,
-    parse_scope("api-keys:read"),
-    parse_scope("sub-accounts:read"),
-    parse_scope("sub-account-api-keys:read"),
-    _WRITES_BELOW,
+ALLOWABLE: Final = (
+    "max-changes",
+    "max-switched-off",
+    "max-widened",
+    "empty-desired",
+    GUARDIAN,
+    COVERAGE,
+    "restore",
+    "unreachable",
+    "widening",
+    "in-use",
 )
+NEVER_ALLOWED: Final = ("digest", "hold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +53,35 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
+class InUse:
+    """Which keys count as in use: those used ``within`` so long, but those named in ``allow``.
+
+    AhaSend tells of a use 5 to 10 minutes late, so that less than `SHORTEST_USE` would say nothing. ``narrowing``: also
+    a change that only takes something away from such a key is refused.
+    """
+
+    within: timedelta
+    narrowing: bool = False
+    allow: tuple[str, ...] = ()
+
+
+SHORTEST_USE: Final = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
-    """The ``guardrails`` of a policy file; these are the defaults where there is none."""
+    """The ``guardrails`` of a policy file, and what it requires; these are the defaults where there is none.
+
+    ``allow_widening`` None: any key may be given more; else only those named. ``max_widened`` and ``in_use`` None: off.
+    """
 
     max_changes: Threshold = Threshold(percent=30, at_least=5)
     max_switched_off: Threshold = Threshold(percent=10, at_least=1)
+    max_widened: Threshold | None = None
+    allow_widening: tuple[str, ...] | None = None
     allow_restore: tuple[str, ...] = ()
+    in_use: InUse | None = None
+    require: tuple[Requirement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,79 +115,6 @@ class Refusal:
     actual: int | None = None
 
 
-class Guardian:
-    """Watches over the ability to manage keys in one account, never a sub account: its keys the parent manages.
-
-    The key that the reconciler uses must not lose key management, be fenced or have its list narrowed; where it is not
-    known, or not among the account's keys, that holds for every key that can write keys. And an account that had an
-    unfenced key which can write keys must still have one.
-    """
-
-    def __init__(self, actual: Iterable[RemoteKey], self_key: str | None) -> None:
-        actual = tuple(actual)
-        known = self_key in {key.id for key in actual}
-        self._self_key = self_key if known else None
-        self._unknown = None if known else self_key
-        self._protected = frozenset(
-            {self_key} if known else {key.id for key in actual if _manages_keys(key) or _manages_below(key)}
-        )
-        self._must_keep_a_manager = any(map(_manages_keys, actual))
-
-    def protects(self, change: Change) -> str | None:
-        """Say why ``change`` must not be made to this very key, whatever else happens, or None."""
-        if change.key_id in self._protected and (loss := _loss(change)):
-            return f"{self._whose()} would {loss}"
-        return None
-
-    def objection(self, change: Change, others: Iterable[RemoteKey]) -> str | None:
-        """Say why ``change`` must not be made, or None.
-
-        Args:
-            change: The change; one that only grants is never objected to.
-            others: The account's other keys as they are, or as they will be.
-        """
-        if self._must_keep_a_manager and _stops_managing(change) and not any(map(_manages_keys, others)):
-            return "no unfenced key of the account could write keys any more"
-        return self.protects(change)
-
-    def _whose(self) -> str:
-        if self._self_key:
-            return "the key that the reconciler uses"
-        wrong = f", {self._unknown} is not one of this account's keys" if self._unknown else ""
-        return (
-            "a key that can write keys, and so may be the one that the reconciler uses (set RECONCILER_SELF_KEY_ID, or "
-            f"RECONCILER_SELF_KEY_ID_<CREDENTIAL>, to the id of that one to protect it alone{wrong}),"
-        )
-
-
-def _stops_managing(change: Change) -> bool:
-    if change.before is None or not _manages_keys(change.before):
-        return False
-    return change.after is None or not _manages_keys(change.after)
-
-
-def _manages_keys(key: RemoteKey) -> bool:
-    return key.scopes.covers(_WRITES_KEYS) and not key.ip_allow_list.fenced
-
-
-def _manages_below(key: RemoteKey) -> bool:
-    return key.scopes.covers(_WRITES_BELOW) and not key.ip_allow_list.fenced
-
-
-def _loss(change: Change) -> str | None:
-    """Say in words what a protected key would lose, or None."""
-    if change.switches_off:
-        return "be switched off"
-    if change.before is None or change.after is None:
-        return None
-    for needed in _NEEDED:
-        if change.before.scopes.covers(needed) and not change.after.scopes.covers(needed):
-            return f"lose {needed.text}"
-    if change.access.networks.revoked:
-        return "have its ip_allow_list narrowed"
-    return None
-
-
 _SEAL = object()
 
 
@@ -175,9 +130,9 @@ class ApprovedPlan:
         if seal is not _SEAL:
             raise TypeError("only the guardrails make an ApprovedPlan")
 
-    def guardian(self, account: AccountPlan) -> Guardian | None:
-        """Give the guardian to be asked again before each change that revokes, None where it was allowed away."""
-        return _guardian(account, self.consent)
+    def watch(self, account: AccountPlan) -> Watch:
+        """Give what is to be asked again before each change that revokes."""
+        return _watch(account, self.consent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +144,15 @@ class Approval:
     approved: ApprovedPlan
 
 
-def approve(plan: Plan, consent: Consent) -> Approval:
-    """Let each guardrail judge the plan; judge the state that results without what is held back or paused."""
+def approve(plan: Plan, consent: Consent, now: datetime) -> Approval:
+    """Let each guardrail judge the plan; judge the state that results without what is held back or paused.
+
+    ``now`` (with a zone) decides which keys are in use.
+    """
     accounts: list[AccountPlan] = []
     refusals: list[Refusal] = []
     for account in plan.accounts:
-        judged, refused = _judge_account(account, consent)
+        judged, refused = _judge_account(account, consent, now)
         accounts.append(judged)
         refusals += refused
     below = _family_refusals(accounts, consent)
@@ -230,15 +188,15 @@ def _refused(change: Change, refusal: Refusal) -> Change:
             return change
 
 
-def _judge_account(account: AccountPlan, consent: Consent) -> tuple[AccountPlan, list[Refusal]]:
-    guardian = _guardian(account, consent)
-    singles = [_single_refusals(change, consent, guardian) for change in account.changes]
+def _judge_account(account: AccountPlan, consent: Consent, now: datetime) -> tuple[AccountPlan, list[Refusal]]:
+    watch = _watch(account, consent)
+    singles = [_single_refusals(change, consent, watch.guardian, now) for change in account.changes]
     refusals = [refusal for refused in singles for refusal in refused]
     changes = skip_dependents(
         tuple(_refuse(change, refused) for change, refused in zip(account.changes, singles, strict=True))
     )
-    while guardian and (last := _takes_the_last_manager(account, changes, guardian)):
-        refusal, refused_change = last
+    while lost := _loses_too_much(account, changes, watch):
+        refusal, refused_change = lost
         refusals.append(refusal)
         changes = skip_dependents(
             tuple(_refuse(change, [refusal]) if change is refused_change else change for change in changes)
@@ -284,27 +242,36 @@ def _refuse(change: Change, refusals: Iterable[Refusal]) -> Change:
     return change
 
 
-def _guardian(account: AccountPlan, consent: Consent) -> Guardian | None:
-    if "guardian" in consent.allowed or account.account.parent is not None:
-        return None
-    return Guardian(account.actual, consent.self_keys.get(account.account.credential))
+def _watch(account: AccountPlan, consent: Consent) -> Watch:
+    guardian = coverage = None
+    if GUARDIAN not in consent.allowed and account.account.parent is None:
+        guardian = Guardian(account.actual, consent.self_keys.get(account.account.credential))
+    if COVERAGE not in consent.allowed and consent.limits.require:
+        coverage = Coverage(account.account, account.actual, consent.limits.require)
+    return Watch(guardian, coverage)
 
 
-def _single_refusals(change: Change, consent: Consent, guardian: Guardian | None) -> list[Refusal]:
+def _single_refusals(change: Change, consent: Consent, guardian: Guardian | None, now: datetime) -> list[Refusal]:
     """Ask the guardrails that look at one change alone."""
     if not change.applicable:
         return []
     objections = {
-        "guardian": guardian.protects(change) if guardian else None,
+        GUARDIAN: guardian.protects(change) if guardian else None,
         "restore": _restore_objection(change, consent.limits),
         "unreachable": _unreachable_objection(change),
+        "widening": _widening_objection(change, consent.limits.allow_widening),
+        "in-use": _in_use_objection(change, consent.limits.in_use, now),
     }
     refusals = [
-        Refusal(guardrail, f"{change.title}: {objection}; {way_out(guardrail)}", change.account, change.key_id)
-        for guardrail, objection in objections.items()
-        if objection
+        _refusal(change, Objection(guardrail, objection)) for guardrail, objection in objections.items() if objection
     ]
     return [refusal for refusal in refusals if _stands(refusal, consent)]
+
+
+def _refusal(change: Change, objection: Objection) -> Refusal:
+    guardrail = objection.guardrail
+    message = f"{change.title}: {objection.message}; {way_out(guardrail)}"
+    return Refusal(guardrail, message, change.account, change.key_id)
 
 
 def _restore_objection(change: Change, limits: Limits) -> str | None:
@@ -321,27 +288,50 @@ def _unreachable_objection(change: Change) -> str | None:
     return "its ip_allow_list would hold no public IPv4 network, where alone the API answers: nobody could use the key"
 
 
+def _widening_objection(change: Change, allowed: tuple[str, ...] | None) -> str | None:
+    if allowed is None or change.name in allowed or not change.widens:
+        return None
+    granted = change.access.scopes.granted + change.access.networks.granted
+    return f"it would be given more ({', '.join(granted)}), and guardrails.allow_widening does not name it"
+
+
+def _in_use_objection(change: Change, in_use: InUse | None, now: datetime) -> str | None:
+    used = change.before.last_used_at if change.before else None
+    if in_use is None or used is None or {change.name, change.key_id} & {*in_use.allow} or now - used > in_use.within:
+        return None
+    if not (change.switches_off or (in_use.narrowing and change.revokes)):
+        return None
+    ago = span(max(now - used, timedelta()))
+    return f"it was used {ago} before, and guardrails.in_use protects what was used within {span(in_use.within)}"
+
+
+_SETTINGS: Final = {
+    "restore": "list its name under guardrails.allow_restore",
+    "widening": "list its name under guardrails.allow_widening",
+    "in-use": "list its name under guardrails.in_use.allow",
+}
+
+
 def way_out(guardrail: str) -> str:
     """Say how a person lets a guardrail through."""
-    setting = " or list its name under guardrails.allow_restore in the policy" if guardrail == "restore" else ""
+    setting = f" or {_SETTINGS[guardrail]} in the policy" if guardrail in _SETTINGS else ""
     return f"let it through with --allow {guardrail}{setting}"
 
 
-def _takes_the_last_manager(
-    account: AccountPlan, changes: tuple[Change, ...], guardian: Guardian
-) -> tuple[Refusal, Change] | None:
-    """Find a planned change without which the account would keep a key that can write keys, and with it not."""
+def _loses_too_much(account: AccountPlan, changes: tuple[Change, ...], watch: Watch) -> tuple[Refusal, Change] | None:
+    """Find a planned change without which the account would keep what it must not lose, and with it not."""
     result = {key.id: key for key in account.actual}
     for change in changes:
         if change.applicable and change.key_id and change.after:
             result[change.key_id] = change.after
-    managers = [key for key in result.values() if _manages_keys(key)]
     for change in changes:
         if change.applicable and change.access.direction is not Direction.WIDEN:
-            others = (key for key in managers if key.id != change.key_id)
-            if objection := guardian.objection(change, others):
-                message = f"{change.title}: {objection}; {way_out('guardian')}"
-                return Refusal("guardian", message, change.account, change.key_id), change
+
+            def others(key_id: str | None = change.key_id) -> Iterable[RemoteKey]:
+                return (key for key in result.values() if key.id != key_id)
+
+            if objection := watch.objection(change, others):
+                return _refusal(change, objection), change
     return None
 
 
@@ -368,9 +358,11 @@ class _Counted:
 
 def _too_many(counted: _Counted, limits: Limits) -> list[Refusal]:
     off = sum(change.switches_off for change in counted.changes)
+    widened = sum(change.widens for change in counted.changes)
     checks = (
         ("max-changes", limits.max_changes, len(counted.changes), "changes"),
         ("max-switched-off", limits.max_switched_off, off, "keys switched off"),
+        ("max-widened", limits.max_widened, widened, "keys given more"),
     )
     return [
         Refusal(
@@ -383,5 +375,5 @@ def _too_many(counted: _Counted, limits: Limits) -> list[Refusal]:
             actual=actual,
         )
         for guardrail, threshold, actual, what in checks
-        if actual > (limit := threshold.of(counted.listed))
+        if threshold is not None and actual > (limit := threshold.of(counted.listed))
     ]

@@ -26,6 +26,11 @@ EVERY_SUB_ACCOUNT: Final = "*"
 """Stands for the id of a sub account where something is about all of one account, as when their list failed."""
 
 
+def is_like(text: str, pattern: str) -> bool:
+    """Tell whether ``text`` is like ``pattern``, in which ``*`` stands for any characters and ``?`` for one."""
+    return fnmatchcase(text, pattern.replace("[", "[[]"))
+
+
 @dataclass(frozen=True, slots=True)
 class AccountRef:
     """An account, or a sub account of one, and the name of the credential that reads and writes its keys."""
@@ -46,6 +51,36 @@ class AccountRef:
 
     def __str__(self) -> str:
         return f"{self.account_id}/{self.sub_account_id}" if self.sub_account_id else self.account_id
+
+
+FROM_DOMAINS: Final = "{domain}"
+"""What stands in a role for each of a key's domains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A named bundle of scopes; of some the domain is still to be filled in. ``file`` is where it is defined."""
+
+    name: str
+    scopes: tuple[str, ...]
+    file: str
+
+    @property
+    def needs_domains(self) -> bool:
+        """Whether a key with this role must name domains."""
+        return any(FROM_DOMAINS in scope for scope in self.scopes)
+
+    def filled(self, domains: tuple[str, ...]) -> list[str]:
+        """Give its scopes for ``domains``."""
+        return [
+            filled
+            for scope in self.scopes
+            for filled in (
+                [scope.replace(FROM_DOMAINS, f"{{{domain}}}") for domain in domains]
+                if FROM_DOMAINS in scope
+                else [scope]
+            )
+        ]
 
 
 class KeyState(StrEnum):
@@ -150,9 +185,7 @@ class Selector:
 
     def names(self, sub_account: RemoteSubAccount) -> bool:
         """Tell whether a sub account would be meant, were it not for its status."""
-        return self.id in (None, sub_account.id) and (
-            self.name is None or fnmatchcase(sub_account.name, self.name.replace("[", "[[]"))
-        )
+        return self.id in (None, sub_account.id) and (self.name is None or is_like(sub_account.name, self.name))
 
     def __str__(self) -> str:
         said = {"id": self.id, "name": self.name, "status": self.status}
@@ -188,9 +221,10 @@ class DesiredAccount:
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """What all files together say, accounts sorted by identity; each account once."""
+    """What all files together say, accounts sorted by identity, each once; ``roles`` are those that keys name."""
 
     accounts: tuple[DesiredAccount, ...]
+    roles: tuple[Role, ...] = ()
 
     @property
     def named(self) -> int:

@@ -115,6 +115,11 @@ class AllowList:
             return True
         return self.anywhere == other.anywhere and not (self.beyond(other) or other.beyond(self))
 
+    @property
+    def covered(self) -> tuple[str, ...]:
+        """The fewest networks that cover the same addresses: adjacent halves are joined, nested ones left out."""
+        return _covered(self)
+
     def reachable(self) -> bool:
         """Tell whether some caller on the public IPv4 internet, where alone the API answers, can be on the list."""
         if self.anywhere:
@@ -153,12 +158,21 @@ def _range_of(text: str) -> _Range:
 
 
 @lru_cache(maxsize=4096)
-def _ranges(allow_list: AllowList) -> tuple[_Range, ...]:
-    """Give what a list covers as the first and last addresses of its ranges, sorted, without overlaps or seams."""
+def _covered(allow_list: AllowList) -> tuple[str, ...]:
+    return tuple(str(network) for network in _collapsed(allow_list))
+
+
+def _collapsed(allow_list: AllowList) -> tuple[type_network, ...]:
     networks = [_network(text) for text in allow_list.networks]
     four = [network for network in networks if isinstance(network, IPv4Network)]
     six = [network for network in networks if isinstance(network, IPv6Network)]
-    return (*map(_range, collapse_addresses(four)), *map(_range, collapse_addresses(six)))
+    return (*collapse_addresses(four), *collapse_addresses(six))
+
+
+@lru_cache(maxsize=4096)
+def _ranges(allow_list: AllowList) -> tuple[_Range, ...]:
+    """Give what a list covers as the first and last addresses of its ranges, sorted, without overlaps or seams."""
+    return tuple(map(_range, _collapsed(allow_list)))
 
 
 def _within(wanted: _Range, covering: tuple[_Range, ...]) -> bool:

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import assert_never
 
 from reconciler.core.changes import (
@@ -25,7 +24,10 @@ from reconciler.core.keys import (
     KeySpec,
     KeyState,
     RemoteKey,
+    Source,
     UnmanagedAction,
+    UnmanagedRule,
+    is_like,
 )
 from reconciler.core.matching import Matched, Matching, Missing, Unclear, match_keys
 from reconciler.core.networks import FENCED, OPEN
@@ -67,16 +69,29 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class AccountPlan:
-    """The plan for one account, with the actual keys that it was made from."""
+    """The plan for one account, with the actual keys that it was made from and how they were matched."""
 
     account: AccountRef
     changes: tuple[Change, ...]
     actual: tuple[RemoteKey, ...]
+    matching: Matching
     unmanaged: tuple[RemoteKey, ...]
     counts: KeyCounts
     without_desired: bool
     unmanaged_acts: bool
     remarks: tuple[Remark, ...] = ()
+
+    @property
+    def waits(self) -> Remark | None:
+        """Why unmanaged keys are left alone whoever wants to switch them off, or None."""
+        return _waiting_for(self.matching)
+
+    def fencing(self, keys: Iterable[RemoteKey], source: Source | None) -> "AccountPlan":
+        """Give the same plan in which these unmanaged keys are switched off, too; ``source`` asks for it."""
+        planned = {change.key_id for change in self.changes}
+        fences = (_fence(self.account, key, source) for key in keys if key.id not in planned)
+        changes = tuple(sorted((*self.changes, *fences), key=_order))
+        return replace(self, changes=changes, unmanaged_acts=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +143,14 @@ def plan_account(desired: DesiredAccount, actual: Iterable[RemoteKey], now: date
         if waiting := _waiting_for(matching):
             remarks = (*remarks, waiting)
         else:
-            changes += _fences(desired, matching.unmanaged, now)
+            rule = desired.unmanaged
+            due = (key for key in matching.unmanaged if may_be_fenced(key, rule, now))
+            changes += (_fence(desired.account, key, rule.source) for key in due)
     return AccountPlan(
         account=desired.account,
         changes=tuple(sorted(changes, key=_order)),
         actual=actual,
+        matching=matching,
         unmanaged=() if desired.unmanaged.then is UnmanagedAction.IGNORE else matching.unmanaged,
         counts=_counts(desired, matching, len(actual)),
         without_desired=not desired.keys,
@@ -270,29 +288,31 @@ def _paused(change: Change, spec: KeySpec, now: datetime) -> Change:
     return change.ended(Outcome.PAUSED, f"paused until {spec.paused.until}: {spec.paused.reason}")
 
 
-def _fences(desired: DesiredAccount, unmanaged: tuple[RemoteKey, ...], now: datetime) -> list[Change]:
-    """Give the changes that switch off the unmanaged keys which nothing exempts."""
-    rule = desired.unmanaged
-    return [
-        Change(
-            account=desired.account,
-            action=Action.QUARANTINE,
-            name=None,
-            key_id=key.id,
-            label=key.label,
-            source=rule.source,
-            fields=_fields(key, fenced),
-            access=_access(key, fenced),
-            before=key,
-            after=fenced,
-        )
-        for key in unmanaged
-        if not key.ip_allow_list.fenced
+def may_be_fenced(key: RemoteKey, rule: UnmanagedRule, now: datetime) -> bool:
+    """Tell whether nothing exempts an unmanaged key from being switched off."""
+    return (
+        not key.ip_allow_list.fenced
         and now - key.created_at >= rule.min_age
         and (rule.include_senders or not key.send_only)
-        and not any(fnmatchcase(key.label, pattern) for pattern in rule.exceptions)
-        for fenced in (replace(key, ip_allow_list=FENCED),)
-    ]
+        and not any(is_like(key.label, pattern) for pattern in rule.exceptions)
+    )
+
+
+def _fence(account: AccountRef, key: RemoteKey, source: Source | None) -> Change:
+    """Give the change that switches off an unmanaged key."""
+    fenced = replace(key, ip_allow_list=FENCED)
+    return Change(
+        account=account,
+        action=Action.QUARANTINE,
+        name=None,
+        key_id=key.id,
+        label=key.label,
+        source=source,
+        fields=_fields(key, fenced),
+        access=_access(key, fenced),
+        before=key,
+        after=fenced,
+    )
 
 
 def _waiting_for(matching: Matching) -> Remark | None:

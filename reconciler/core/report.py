@@ -79,9 +79,19 @@ class ReportedAccount:
         return self.keys.desired - sum(change.name is not None for change in self.changes)
 
 
+class Standing(StrEnum):
+    """How a finding stands against an earlier report."""
+
+    NEW = "new"
+    OPEN = "open"
+
+
 @dataclass(frozen=True, slots=True)
 class ReportedFinding:
-    """One finding, with the account and the key that it is about, where there is one."""
+    """One finding, with the account and the key that it is about, where there is one.
+
+    ``since`` tells of an unwaived one whether an earlier report had it, where the two were compared.
+    """
 
     rule: str
     severity: Severity
@@ -94,6 +104,16 @@ class ReportedFinding:
     hint: str
     source: Source | None
     waived: Waiver | None
+    since: Standing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """The earlier report that this one was compared with, and the findings of it that are gone, or waived by now."""
+
+    run_id: str
+    finished_at: str
+    gone: tuple[ReportedFinding, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +172,10 @@ class RequestCounts:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One pass, whole; times in RFC 3339, ``digest`` None where an account failed, ``policy`` its digest or None."""
+    """One pass, whole; times in RFC 3339, ``policy`` the digest of the policy or None.
+
+    ``digest`` is None where an account failed, and in an audit; ``since`` where no earlier report was compared.
+    """
 
     schema: Literal["reconciler/report/v1"]
     version: str
@@ -167,6 +190,7 @@ class Report:
     refusals: tuple[ReportedRefusal, ...]
     summary: Summary
     requests: RequestCounts
+    since: Since | None = None
 
     @property
     def changes(self) -> tuple[ReportedChange, ...]:
@@ -187,7 +211,7 @@ def report_account(plan: AccountPlan, name: str | None = None) -> ReportedAccoun
         status=AccountStatus.OK,
         error=None,
         keys=plan.counts,
-        changes=tuple(map(_report_change, plan.changes)),
+        changes=tuple(map(report_change, plan.changes)),
         unmanaged=tuple(map(_report_unmanaged, plan.unmanaged)),
         sub_account_name=name,
     )
@@ -206,7 +230,8 @@ def report_unplanned_account(desired: DesiredAccount, status: AccountStatus, err
     )
 
 
-def _report_change(change: Change) -> ReportedChange:
+def report_change(change: Change) -> ReportedChange:
+    """Give a change as the report shows it."""
     return ReportedChange(
         change.action,
         change.name,
@@ -295,12 +320,35 @@ def exit_code(
         tell_differences: Whether planned changes are worth a 2 (``plan --detailed-exitcode``).
         judge_held_back: Whether what is held back is worth a 3 (always but for a plain ``plan``).
     """
-    statuses = {account.status for account in report.accounts}
     outcomes = {change.outcome for change in report.changes}
-    if AccountStatus.FAILED in statuses and AccountStatus.OK not in statuses and not interrupted:
-        return 1
-    if AccountStatus.FAILED in statuses or any(outcome.may_be_retried for outcome in outcomes):
+    if unread := _unread_code(report, interrupted=interrupted):
+        return unread
+    if any(outcome.may_be_retried for outcome in outcomes):
         return 4
     if judge_held_back and (report.refusals or any(outcome.held_back for outcome in outcomes)):
         return 3
     return 2 if tell_differences and Outcome.PLANNED in outcomes else 0
+
+
+def audit_exit_code(report: Report, fail_on: Severity | None, *, interrupted: bool = False) -> int:
+    """Give the exit code of an audit: 1 or 4 where accounts could not be read, 3 for a finding, else 0.
+
+    Args:
+        report: The report of the audit.
+        fail_on: The least serious finding that is worth a 3, unless it is waived; None: none is.
+        interrupted: Whether a signal ended it early.
+    """
+    if unread := _unread_code(report, interrupted=interrupted):
+        return unread
+    severities = list(Severity)
+    worst = severities.index(fail_on) if fail_on else -1
+    found = (finding for finding in report.findings if finding.waived is None)
+    return 3 if any(severities.index(finding.severity) <= worst for finding in found) else 0
+
+
+def _unread_code(report: Report, *, interrupted: bool) -> int:
+    """Give 1 where no account could be read, 4 where some could not, 0 where all could."""
+    statuses = {account.status for account in report.accounts}
+    if AccountStatus.FAILED not in statuses:
+        return 0
+    return 4 if AccountStatus.OK in statuses or interrupted else 1

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import pairwise
 
@@ -217,3 +218,56 @@ class ScopeSet:
 @lru_cache(maxsize=65536)
 def _scope_set(texts: tuple[str, ...]) -> ScopeSet:
     return ScopeSet(tuple(sorted({parse_scope(text) for text in texts}, key=lambda scope: scope.text)))
+
+
+@dataclass(frozen=True, slots=True)
+class ScopePatterns:
+    """Scopes as a rule names them: in each pattern ``*`` stands for any characters, ``?`` for one.
+
+    A scope reaches a pattern when it is like it, or when it covers some scope that is: whoever holds ``*`` reaches
+    every pattern, and ``messages:send:all`` reaches ``messages:send:{*.example.com}``.
+    """
+
+    texts: tuple[str, ...]
+
+    def reached(self, scopes: ScopeSet) -> tuple[str, ...]:
+        """Give the texts of the scopes of a set that reach one of the patterns."""
+        return tuple(scope.text for scope in scopes if self.reached_by(scope))
+
+    def reached_by(self, scope: Scope) -> bool:
+        """Tell whether one scope reaches one of the patterns."""
+        return any(_reaches(scope, pattern) for pattern in self.texts)
+
+    def __str__(self) -> str:
+        return ", ".join(self.texts)
+
+
+@lru_cache(maxsize=65536)
+def _reaches(scope: Scope, pattern: str) -> bool:
+    if scope.reach is Reach.EVERYTHING:
+        return True
+    if fnmatchcase(scope.text, pattern.replace("[", "[[]")):
+        return True
+    return scope.reach is Reach.ALL and pattern.startswith(f"{scope.family}:{{")
+
+
+def canonical_pattern(text: str) -> str:
+    """Spell a pattern as scopes are spelled: a target that is neither ``all`` nor ``*`` is a domain, in braces."""
+    family, _, target = text.strip().rpartition(":")
+    if family in TARGETED and target not in ("all", "*"):
+        return f"{family}:{{{canonical_domain(target.strip('{}'))}}}"
+    return text.strip()
+
+
+def pattern_suggestion(pattern: str) -> str | None:
+    """Give what a pattern was probably meant to be where it looks like a misspelt scope, or None."""
+    family, _, target = pattern.rpartition(":")
+    if family in TARGETED or any(fnmatchcase(known, pattern.replace("[", "[[]")) for known in _KNOWN):
+        return None
+    if target != "*":
+        return suggestion(pattern)
+    distance, near = min((_edits(family, known), known) for known in _RESOURCES)
+    return f"{near}:*" if distance <= _TYPO_DISTANCE else None
+
+
+_RESOURCES = sorted({text.rpartition(":")[0] for text in STATIC | TARGETED} | TARGETED)

@@ -38,7 +38,7 @@ from reconciler.files.entries import (
 from reconciler.files.fitting import FittedFile, Holder, fit
 from reconciler.files.folders import find_files
 from reconciler.files.keyspecs import KeyReader, Notes, Roles
-from reconciler.files.shape import Faults, Spot, shown
+from reconciler.files.shape import Faults, Spot, link_not_followed, shown
 
 __all__ = ["Loaded", "desired_schema", "load_desired"]
 
@@ -151,7 +151,7 @@ class _Loading:
         self._faults.problems += found.problems
         self._roles.complete = not found.problems
         for link in sorted(found.links_out):
-            self._notes.add(_link_not_followed(link))
+            self._notes.add(link_not_followed(link))
         for file in self._files(found.files):
             self._roles.add(file.name, file.entry)
             self._assign(file)
@@ -162,7 +162,8 @@ class _Loading:
         at_unmanaged = (said.at for account in accounts for said in account.unmanaged)
         spots = (*(spot for _, spot in self._notes.found), *at_unmanaged)
         sources = self._faults.sources(spot for spot in spots if isinstance(spot, Spot))
-        state = DesiredState(tuple(_desired(account, sources) for account in accounts))
+        roles = tuple(self._roles.named[name] for name in sorted(self._roles.named))
+        state = DesiredState(tuple(_desired(account, sources) for account in accounts), roles)
         findings = (replace(note, source=sources[spot]) if spot else note for note, spot in self._notes.found)
         return Loaded(state, tuple(findings), tuple(found.files))
 
@@ -348,11 +349,6 @@ def _pasted_secrets(text: str, name: str) -> tuple[Problem, ...]:
         for found in _SECRET_KEY.finditer(text)
         for before in (text[: found.start()],)
     )
-
-
-def _link_not_followed(link: str) -> Finding:
-    message = f"{link} is a link that leads out of its folder: it was not followed"
-    return Finding("link-not-followed", Severity.NOTE, message, "name what it leads to with --desired, or copy it")
 
 
 def _selector(entry: SelectEntry) -> Selector:

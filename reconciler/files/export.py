@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.core.keys import AccountRef, RemoteKey, RemoteSubAccount
+from reconciler.core.keys import FROM_DOMAINS, AccountRef, RemoteKey, RemoteSubAccount
 from reconciler.core.networks import MOST_NETWORKS, check_network
 from reconciler.core.scopes import parse_scope, suggestion
 from reconciler.errors import mask
 from reconciler.files.entries import LONGEST_LABEL
-from reconciler.files.keyspecs import FROM_DOMAINS, no_domain
+from reconciler.files.keyspecs import no_domain
 
 _HEADER: Final = """\
 # Written by `reconciler export`: the API keys of one AhaSend account as they are.

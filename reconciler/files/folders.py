@@ -20,16 +20,20 @@ class Found:
     links_out: list[str] = field(default_factory=list)
 
 
-def find_files(paths: Iterable[Path]) -> Found:
+_DESIRED: Final = "desired-state", "`reconciler export` writes them from the account"
+
+
+def find_files(paths: Iterable[Path], kind: tuple[str, str] = _DESIRED) -> Found:
     """Find the files behind ``paths``, sorted, each once, whatever the order the paths come in.
 
     A folder is read whole; names that begin with a dot are skipped, since a mounted ConfigMap shows each file three
-    times, and links out of the folder are not followed, since what they lead to was not reviewed with it.
+    times, and links out of the folder are not followed, since what they lead to was not reviewed with it. ``kind`` says
+    which files there should be, and what to do where there are none.
     """
     found = Found()
     seen: set[str] = set()
     for path in sorted(set(paths)):
-        for name, file in _behind(path, found):
+        for name, file in _behind(path, found, kind):
             real = os.path.realpath(file)
             if real not in seen:
                 seen.add(real)
@@ -43,13 +47,13 @@ def shown_path(path: Path) -> str:
     return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
 
 
-def _behind(path: Path, found: Found) -> list[tuple[str, Path]]:
+def _behind(path: Path, found: Found, kind: tuple[str, str]) -> list[tuple[str, Path]]:
     if not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir may raise; whatever cannot be looked at is read, and fails
         return [(shown_path(path), path)]
     files = sorted((shown_path(file), file) for file in _walk(path, found))
     if not files and not found.problems:
-        message = f"holds no desired-state file ({', '.join(f'*{suffix}' for suffix in _SUFFIXES)}): nothing to do"
-        hint = "`reconciler export` writes them from the account"
+        what, hint = kind
+        message = f"holds no {what} file ({', '.join(f'*{suffix}' for suffix in _SUFFIXES)}): nothing to do"
         found.problems.append(Problem(shown_path(path), 0, 0, f"{message}; {hint}"))
     return files
 

@@ -7,14 +7,13 @@ from datetime import date
 from typing import Final
 
 from reconciler.core.findings import Finding, Severity
-from reconciler.core.keys import AccountRef, KeySpec, KeyState, Pause, Source
+from reconciler.core.keys import FROM_DOMAINS, AccountRef, KeySpec, KeyState, Pause, Role, Source
 from reconciler.core.networks import MOST_NETWORKS, AllowList, check_network
 from reconciler.core.scopes import Reach, Scope, ScopeSet, canonical_domain, parse_scope, suggestion
 from reconciler.files.document import Path
 from reconciler.files.entries import DefaultsEntry, FileEntry, KeyEntry, PauseEntry
 from reconciler.files.shape import Faults, Spot, did_you_mean, shown
 
-FROM_DOMAINS: Final = "{domain}"
 _STATES: Final = {state.value: state for state in KeyState}
 _LONGEST_DOMAIN: Final = 253
 _LABEL_OF_DOMAIN: Final = r"\w(?:[\w-]{0,61}\w)?"
@@ -57,31 +56,6 @@ def _note_unknown(text: str) -> str:
     return f"{shown(text)} is a scope that this version does not know: it is kept and compared by its exact text"
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
-    """A named bundle of scopes; of some the domain is still to be filled in."""
-
-    spot: Spot
-    scopes: tuple[str, ...]
-
-    @property
-    def needs_domains(self) -> bool:
-        """Whether a key with this role must name domains."""
-        return any(FROM_DOMAINS in scope for scope in self.scopes)
-
-    def filled(self, domains: tuple[str, ...]) -> list[str]:
-        """Give its scopes for ``domains``."""
-        return [
-            filled
-            for scope in self.scopes
-            for filled in (
-                [scope.replace(FROM_DOMAINS, f"{{{domain}}}") for domain in domains]
-                if FROM_DOMAINS in scope
-                else [scope]
-            )
-        ]
-
-
 @dataclass(slots=True)
 class Roles:
     """The roles of all files; not ``complete`` where a file that may define more could not be read."""
@@ -90,6 +64,7 @@ class Roles:
     notes: Notes
     complete: bool = True
     named: dict[str, Role] = field(default_factory=dict)
+    _spots: dict[str, Spot] = field(default_factory=dict)
 
     def add(self, file: str, entry: FileEntry) -> None:
         """Take the roles of one file."""
@@ -98,12 +73,13 @@ class Roles:
             spot = Spot(file, ("roles", name), at_key=True)
             if name in self.named:
                 self.faults.wrong(
-                    spot, f"the role {shown(name)} is already defined at ", self.named[name].spot, ": keep one"
+                    spot, f"the role {shown(name)} is already defined at ", self._spots[name], ": keep one"
                 )
                 continue
             for index, text in enumerate(texts):
                 self._judge(Spot(file, ("roles", name, index)), text, known)
-            self.named[name] = Role(spot, tuple(parse_scope(text).text for text in texts))
+            self.named[name] = Role(name, tuple(parse_scope(text).text for text in texts), file)
+            self._spots[name] = spot
 
     def _judge(self, spot: Spot, text: str, known: frozenset[str]) -> None:
         scope = parse_scope(text)

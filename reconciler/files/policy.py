@@ -1,118 +1,225 @@
-"""The policy file: so far the limits on what one pass may do."""
+"""Policy files, or directories of them, to what all of them together ask for; the strictest wins, whatever the order.
+
+Rules are compiled and checked here, so that a mistake in one is told with its place before anything is judged.
+"""
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path as FilePath
+from typing import Any, Final, Literal, get_args
 
-from pydantic import ConfigDict, Field, StrictInt
-
-from reconciler.core.guardrails import Limits, Threshold
-from reconciler.files.document import parse, read_text
-from reconciler.files.folders import shown_path
-from reconciler.files.shape import Faults, Shape, Spot
-
-_FORBID: Final = ConfigDict(extra="forbid")
-_DEFAULT: Final = Limits()
-_NOT_YET: Final = (
-    "is not supported yet: this version knows guardrails.max_changes, max_switched_off and allow_restore; remove it"
+from reconciler.core.guardrails import SHORTEST_USE, InUse
+from reconciler.core.requirements import Requirement
+from reconciler.core.rules import Policy, WaiverRule
+from reconciler.core.scopes import STATIC, TARGETED, canonical_domain, parse_scope
+from reconciler.errors import FilesError
+from reconciler.files.document import Value, parse_all, read_text
+from reconciler.files.folders import find_files
+from reconciler.files.loaded import LoadedPolicy
+from reconciler.files.policy_entries import (
+    POLICY,
+    InUseEntry,
+    PolicyEntry,
+    RequireEntry,
+    WaiverEntry,
+    policy_schema,
 )
-_REFUSED: Final = dict.fromkeys(
-    ("rules", "waivers", "require", "freeze", "allow_widening", "max_widened", "in_use"), _NOT_YET
-)
+from reconciler.files.policy_rules import Rules, at
+from reconciler.files.rule_entries import length
+from reconciler.files.shape import Faults, Spot, did_you_mean, link_not_followed, shown
+from reconciler.files.strictest import Said, each_once, strictest, strictest_waivers
+
+__all__ = ["load_policy", "load_starter", "policy_schema"]
+
+STARTER: Final = "starter policy"
+_STARTER_FILE: Final = FilePath(__file__).with_name("starter.yaml")
+_KIND: Final = ("policy", "write one, or name another path with --policy")
 
 
-@dataclass(frozen=True, slots=True)
-class ThresholdEntry:
-    """A share of the listed keys, rounded down, but never less than a number of them."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = _FORBID
-    percent: (
-        Annotated[StrictInt, Field(ge=0, le=100, description="how much of the listed keys, in percent, rounded down")]
-        | None
-    ) = None
-    at_least: (
-        Annotated[StrictInt, Field(ge=0, description="how many are let through however few keys there are")] | None
-    ) = None
-
-
-_NO_THRESHOLD: Final = ThresholdEntry()
-
-
-@dataclass(frozen=True, slots=True)
-class GuardrailsEntry:
-    """Limits on what one pass may do."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = _FORBID
-    max_changes: Annotated[
-        ThresholdEntry, Field(description="how many changes one pass may make in an account: 30 percent, at least 5")
-    ] = _NO_THRESHOLD
-    max_switched_off: Annotated[
-        ThresholdEntry, Field(description="how many keys one pass may switch off in an account: 10 percent, at least 1")
-    ] = _NO_THRESHOLD
-    allow_restore: Annotated[
-        tuple[str, ...], Field(description="names of fenced keys that may be switched on again")
-    ] = ()
-
-
-_NO_GUARDRAILS: Final = GuardrailsEntry()
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyEntry:
-    """What the security team allows; usually kept by other people than the keys."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(title="AhaSend API keys: policy", extra="forbid")
-    version: Annotated[StrictInt, Field(ge=1, le=1, description="the version of this format: 1")]
-    guardrails: Annotated[GuardrailsEntry, Field(description="limits on what one pass may do")] = _NO_GUARDRAILS
-
-
-_POLICY: Final = Shape(PolicyEntry, {}, _REFUSED)
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedPolicy:
-    """The limits of a policy file, and ``sha256:…`` over what the file says, however it is written."""
-
-    limits: Limits
-    digest: str
-
-
-def load_policy(path: Path) -> LoadedPolicy:
-    """Read a policy file.
+def load_policy(paths: Sequence[FilePath]) -> LoadedPolicy:
+    """Read policy files, and directories of them.
 
     Raises:
-        FilesError: it is not there or cannot be read, or with everything that is wrong in it.
+        FilesError: one is not there or cannot be read, or with everything that is wrong in any of them.
     """
-    name = shown_path(path)
-    document = parse(read_text(path, name), name)
-    entry = _POLICY.read(document)
-    if isinstance(entry, PolicyEntry):
-        return LoadedPolicy(_limits(entry.guardrails), _digest(document))
-    faults = Faults(opened={name: path})
-    for misfit in entry:
-        faults.wrong(Spot(name, misfit.path, misfit.at_key), misfit.message)
-    raise faults.error()
+    found = find_files(paths, _KIND)
+    links = tuple(map(link_not_followed, sorted(found.links_out)))
+    return replace(_Loading(Faults(problems=found.problems)).load(found.files), findings=links)
 
 
-def policy_schema() -> dict[str, Any]:
-    """Give the JSON Schema (draft 2020-12) of a policy file."""
-    return _POLICY.schema
+def load_starter() -> LoadedPolicy:
+    """Read the policy that comes with the reconciler, for audits without one."""
+    return _Loading(Faults()).load({STARTER: _STARTER_FILE})
 
 
-def _limits(entry: GuardrailsEntry) -> Limits:
-    return Limits(
-        _threshold(entry.max_changes, _DEFAULT.max_changes),
-        _threshold(entry.max_switched_off, _DEFAULT.max_switched_off),
-        entry.allow_restore,
-    )
+_Section = Literal["rules", "waivers", "require"]
+_SECTIONS: Final = get_args(_Section)
 
 
-def _threshold(entry: ThresholdEntry, default: Threshold) -> Threshold:
-    return Threshold(**{**asdict(default), **{name: each for name, each in asdict(entry).items() if each is not None}})
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file as far as it fits; ``kept`` are the places in the file of what is left of each list."""
+
+    name: str
+    entry: PolicyEntry
+    document: Any
+    kept: Mapping[str, list[int]]
+
+    def spots(self, section: _Section) -> Iterator[Spot]:
+        """Give the spots of the entries of a list."""
+        return (Spot(self.name, (section, index)) for index in self.kept[section])
 
 
-def _digest(document: object) -> str:
-    canonical = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
+class _Loading:
+    """One run of :func:`load_policy`."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._complete = not faults.problems
+
+    def load(self, files: dict[str, FilePath]) -> LoadedPolicy:
+        read = [file for name, path in files.items() if (file := self._read(name, path))]
+        rules = Rules(self._faults)
+        waivers: list[tuple[WaiverRule, Spot]] = []
+        required: list[tuple[Requirement, Spot]] = []
+        limits = [self._limits(file) for file in read]
+        for file in read:
+            rules.add(zip(file.entry.rules, file.spots("rules"), strict=True))
+            waivers += self._waivers(file)
+            required += self._requirements(file)
+        if self._complete:
+            self._check_waivers(waivers, rules.ids)
+        self._faults.raise_any()
+        spots = [*(spot for _, spot in rules.named.values()), *(spot for _, spot in (*waivers, *required))]
+        sources = self._faults.sources(spots)
+        policy = Policy(
+            tuple(replace(rule, source=sources[spot]) for _, (rule, spot) in sorted(rules.named.items())),
+            strictest_waivers(replace(waiver, source=sources[spot]) for waiver, spot in waivers),
+            _digest([file.document for file in read]),
+        )
+        wanted = (replace(each, source=sources[spot]) for each, spot in required)
+        return LoadedPolicy(policy, replace(strictest(limits), require=each_once(wanted)))
+
+    def _read(self, name: str, path: FilePath) -> _File | None:
+        try:
+            document, problems = parse_all(read_text(path, name), name)
+        except FilesError as error:
+            document, problems = None, error.problems
+        self._faults.problems += problems
+        self._faults.opened[name] = path
+        self._complete &= document is not None
+        return self._fitted(name, document) if document is not None else None
+
+    def _fitted(self, name: str, document: Value) -> _File | None:
+        """Fit a document into its shape, without the parts that do not: the rest is looked at all the same."""
+        kept = {each: list(range(_length(document, each))) for each in _SECTIONS}
+        entry = POLICY.read(document)
+        if isinstance(entry, PolicyEntry):
+            return _File(name, entry, document, kept)
+        self._complete = False
+        for misfit in entry:
+            self._faults.wrong(Spot(name, misfit.path, misfit.at_key), misfit.message)
+        if not isinstance(document, dict):
+            return None
+        gone = {misfit.path[:2] for misfit in entry}
+        rest: dict[str, Any] = {"version": 1}
+        if "guardrails" in document and not any(misfit.path[:1] == ("guardrails",) for misfit in entry):
+            rest["guardrails"] = document["guardrails"]
+        for section in _SECTIONS:
+            kept[section] = [index for index in kept[section] if gone.isdisjoint({(section,), (section, index)})]
+            rest[section] = [_item(document, section, index) for index in kept[section]]
+        fitted = POLICY.read(rest)
+        return _File(name, fitted, document, kept) if isinstance(fitted, PolicyEntry) else None
+
+    # Waivers and requirements
+
+    def _waivers(self, file: _File) -> Iterator[tuple[WaiverRule, Spot]]:
+        for entry, spot in zip(file.entry.waivers, file.spots("waivers"), strict=True):
+            until = self._day(entry, spot)
+            if (entry.key is None) == (entry.label is None):
+                self._faults.wrong(spot, "a waiver is for one key or for labels: write either 'key' or 'label'")
+            if until:
+                yield (
+                    WaiverRule(entry.rule, until, entry.owner, entry.reason, entry.key, entry.label, entry.account),
+                    spot,
+                )
+
+    def _day(self, entry: WaiverEntry, spot: Spot) -> date | None:
+        try:
+            return date.fromisoformat(entry.until)
+        except ValueError:
+            message = f"until: there is no day {entry.until} in the calendar"
+            self._faults.wrong(at(spot, "until"), message)
+            return None
+
+    def _check_waivers(self, waivers: Iterable[tuple[WaiverRule, Spot]], rules: AbstractSet[str]) -> None:
+        for waiver, spot in waivers:
+            if waiver.rule not in rules:
+                advice = did_you_mean(waiver.rule, rules, "the rules are") if rules else "there are no rules"
+                self._faults.wrong(at(spot, "rule"), f"rule: there is no rule {shown(waiver.rule)}: {advice}")
+
+    def _requirements(self, file: _File) -> Iterator[tuple[Requirement, Spot]]:
+        for entry, spot in zip(file.entry.require, file.spots("require"), strict=True):
+            text = self._required_scope(entry, spot)
+            if text:
+                yield Requirement(parse_scope(text), entry.account, entry.sub_account), spot
+
+    def _required_scope(self, entry: RequireEntry, spot: Spot) -> str | None:
+        """Give the scope that must be held; None where there is something wrong with it."""
+        can, domain = entry.can, entry.domain
+        if can in STATIC:
+            if domain is not None:
+                self._faults.wrong(at(spot, "domain"), f"domain: {can} is for no domain: remove it")
+            return can
+        if can not in TARGETED:
+            advice = did_you_mean(can, TARGETED | STATIC, "write one of")
+            self._faults.wrong(at(spot, "can"), f"can: {shown(can)} is nothing that a key can do: {advice}")
+            return None
+        scope = f"{can}:{{{canonical_domain(domain or '')}}}"
+        if domain is None:
+            self._faults.wrong(spot, f"'domain' is missing: {can} is for one, write 'domain: example.com'")
+        elif parse_scope(scope).domain is None:
+            self._faults.wrong(at(spot, "domain"), f"domain: {shown(domain)} is not a domain name: write example.com")
+        else:
+            return scope
+        return None
+
+    # Guardrails
+
+    def _limits(self, file: _File) -> Said:
+        entry = file.entry.guardrails
+        return Said(
+            entry.max_changes,
+            entry.max_switched_off,
+            entry.max_widened,
+            entry.allow_widening,
+            entry.allow_restore,
+            self._in_use(file, entry.in_use) if entry.in_use else None,
+        )
+
+    def _in_use(self, file: _File, entry: InUseEntry) -> InUse:
+        within = length(entry.within)
+        if within < SHORTEST_USE:
+            spot = Spot(file.name, ("guardrails", "in_use", "within"))
+            why = "AhaSend tells of a use 5 to 10 minutes late"
+            self._faults.wrong(spot, f"within: {entry.within} is too short, since {why}: write 15m or more")
+        return InUse(within, entry.narrowing, entry.allow)
+
+
+def _length(document: Value, section: str) -> int:
+    listed = document.get(section) if isinstance(document, dict) else None
+    return len(listed) if isinstance(listed, list) else 0
+
+
+def _item(document: dict[str, Value], section: str, index: int) -> Value:
+    listed = document[section]
+    return listed[index] if isinstance(listed, list) else ""
+
+
+def _digest(documents: Sequence[Any]) -> str:
+    texts = sorted(json.dumps(each, ensure_ascii=False, sort_keys=True, separators=(",", ":")) for each in documents)
+    return f"sha256:{hashlib.sha256(chr(10).join(texts).encode()).hexdigest()}"

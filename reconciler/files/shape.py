@@ -6,6 +6,7 @@ the end, and only in files that something is to be said about.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -16,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from reconciler.core.findings import Finding, Severity
 from reconciler.core.keys import Source
 from reconciler.errors import FilesError, Problem
 from reconciler.files.document import MAX_PROBLEMS, Path, Place, Places, Value, locate, read_text
@@ -25,12 +27,25 @@ _LONGEST_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
+class Inside:
+    """A place inside of a text that a file holds: the whole text, and a 1-based line and column of it."""
+
+    text: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
 class Spot:
-    """A value in a file, by its path in the document; ``at_key``: the key that it stands under."""
+    """A value in a file, by its path in the document; ``at_key``: the key that it stands under.
+
+    ``inside`` is a place in the value, where that is text; where the file writes it differently the value's is told.
+    """
 
     file: str
     path: Path
     at_key: bool = False
+    inside: Inside | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +102,31 @@ class Faults:
 
     def _in_file(self, file: str, spots: list[Spot]) -> dict[Spot, Source]:
         try:
-            places = locate(read_text(self.opened[file], file), (spot.path for spot in spots))
+            text = read_text(self.opened[file], file)
+            places = locate(text, (spot.path for spot in spots))
         except FilesError:  # it could be read a moment ago: show the file without a place
             return {spot: Source(file, 0, 0) for spot in spots}
-        found = {spot: _place(places[spot.path], at_key=spot.at_key) for spot in spots}
+        found = {spot: _place(places[spot.path], spot, text) for spot in spots}
         return {spot: Source(file, place.line, place.column) for spot, place in found.items()}
 
 
-def _place(places: Places, *, at_key: bool) -> Place:
-    return places.key if at_key and places.key else places.value
+def _place(places: Places, spot: Spot, text: str) -> Place:
+    if spot.inside:
+        return _place_inside(text.split("\n"), places.value, spot.inside)
+    return places.key if spot.at_key and places.key else places.value
+
+
+def _place_inside(lines: list[str], start: Place, inside: Inside) -> Place:
+    """Find a place in a text that a file writes as it is, in a block or on one line; else give where it starts."""
+    wanted = inside.text.split("\n")[inside.line - 1]
+    first = lines[start.line - 1][start.column - 1 :]
+    if first[:1] in ("|", ">"):
+        line = start.line + inside.line
+        indent = lines[line - 1].find(wanted) if line <= len(lines) else -1
+        return Place(line, indent + inside.column) if indent >= 0 else start
+    quote = first[:1] in ("'", '"')
+    exact = inside.line == 1 and first[quote:].startswith(wanted[: inside.column - 1])
+    return Place(start.line, start.column + quote + inside.column - 1) if exact else start
 
 
 def shown(value: object) -> str:
@@ -110,6 +141,14 @@ def shown(value: object) -> str:
             return json.dumps(text, ensure_ascii=not text.isprintable())
         case _:
             return json.dumps(value)
+
+
+def link_not_followed(link: str) -> Finding:
+    """Give the note that a link which leads out of a folder of files was not followed."""
+    message = f"{link} is a link that leads out of its folder: it was not followed"
+    return Finding(
+        "link-not-followed", Severity.NOTE, message, "name what it leads to as a path of its own, or copy it"
+    )
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
@@ -153,7 +192,7 @@ class Shape(Generic[T]):
         """The JSON Schema (draft 2020-12)."""
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", **self._schema}
 
-    def read(self, document: Value) -> T | list[Misfit]:
+    def read(self, document: Value | dict[str, Any]) -> T | list[Misfit]:
         """Give the document as a dataclass, or everything in it that does not fit."""
         try:
             return self._adapter.validate_python(document)
@@ -191,7 +230,14 @@ class Shape(Generic[T]):
                 return f"{value} is out of range: the limit is {context.get('ge', context.get('le'))}"
             case other:
                 texts = other != "string_type" and any(node.get("type") == "string" for node in self._at(error["loc"]))
-                return f"{_kind(value)}: write {'text, or ' if texts else ''}{_instead(other, value)}"
+                told = f"{_kind(value)}: write {'text, or ' if texts else ''}{_instead(other, value)}"
+                return self._no_text(value, error["loc"]) or told
+
+    def _no_text(self, value: Any, path: Path) -> str | None:
+        """Say how to write a number that quotes alone do not make the text that is meant, or None."""
+        patterns = [node["pattern"] for node in self._at(path) if "pattern" in node]
+        wrong = [each for each in patterns if isinstance(value, int | float) and not re.search(each, str(value))]
+        return f"{shown(value)} {self._patterns[wrong[0]]}" if wrong else None
 
     def _no_choice(self, value: Any, path: Path) -> str:
         if isinstance(value, str) and (why := self._refused.get(f"{path[-1]}: {value}")):

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from reconciler.core.findings import Severity
-from reconciler.core.report import AccountStatus, Mode, Report, ReportedFinding
+from reconciler.core.report import AccountStatus, Mode, Report, ReportedFinding, Standing
 from reconciler.errors import visible
 from reconciler.render import groups, owners
 from reconciler.render.block import Columns, add_change
@@ -23,6 +23,7 @@ _LONGEST_LABEL = 64
 _LONGEST_LISTED = 32
 _MOST_LISTED = 5
 _MOST_OWNERS = 10
+_MOST_GONE = 20
 _MOST_FOUND = {Severity.DENY: 100, Severity.WARN: 100, Severity.NOTE: 10}
 
 
@@ -33,6 +34,7 @@ def render(report: Report, *, style: Style) -> str:
     _changes(page, report)
     _refusals(page, report)
     _findings(page, report)
+    _gone(page, report)
     _end(page, report)
     return page.text
 
@@ -146,11 +148,25 @@ def _findings(page: Page, report: Report) -> None:
     severities = list(Severity)
     for severity, rule in sorted(by_rule, key=lambda group: severities.index(group[0])):
         times = sum(told.times for told in by_rule[severity, rule])
-        counted = f"{rule}  ({times})" if times > 1 else rule
+        new = sum(told.times for told in by_rule[severity, rule] if told.item.since is Standing.NEW)
+        counted = ", ".join(filter(None, (str(times) if times > 1 else "", f"{new} new" if new else "")))
+        counted = f"{rule}  ({counted})" if counted else rule
         page.hang(f"  {severity:<6}", counted, "bold", gutter_looks=_SEVERITIES[severity])
         _finding_group(page, by_rule[severity, rule], several=several)
     for told in found:
         _waived(page, told, several=several)
+
+
+def _gone(page: Page, report: Report) -> None:
+    """Show what an earlier report had found and this one does not."""
+    if report.since is None or not report.since.gone:
+        return
+    page.gap()
+    page.add(page.paint("Gone, or waived, since then", "bold"))
+    for finding in report.since.gone[:_MOST_GONE]:
+        page.hang(f"  {finding.severity:<6}", f"{finding.rule}: {finding.message}", "dim", gutter_looks="dim")
+    if (more := len(report.since.gone) - _MOST_GONE) > 0:
+        page.hang(" " * 8, f"and {more} more, all of them in -o json", "dim")
 
 
 def _waived(page: Page, told: Once[ReportedFinding], *, several: bool) -> None:
@@ -170,7 +186,7 @@ def _finding_group(page: Page, group: Sequence[Once[ReportedFinding]], *, severa
     same_hint = len({told.item.hint for told in group}) == 1
     margin = " " * 8
     for told in shown:
-        page.hang(margin, _finding(told))
+        page.hang(margin, _finding(told) + ("  (new)" if told.item.since is Standing.NEW else ""))
         if several:
             _about(page, f"{margin}  ", told.owners)
         if told.item.hint and (not same_hint or told is shown[-1]):

@@ -10,7 +10,7 @@ from typing import Literal
 from reconciler.core.changes import Action, Delta, ListDiff, Outcome
 from reconciler.core.keys import EVERY_SUB_ACCOUNT
 from reconciler.core.networks import ANYWHERE, FENCE
-from reconciler.core.report import AccountStatus, Mode, Report, ReportedAccount, ReportedChange
+from reconciler.core.report import AccountStatus, Mode, Report, ReportedAccount, ReportedChange, Standing
 from reconciler.core.scopes import ScopeSet, parse_scope
 
 
@@ -146,7 +146,16 @@ def _audit(report: Report) -> str:
     told = ", ".join(f"{count} {severity}" for severity, count in found if count) or "nothing found"
     read = [account for account in report.accounts if account.status is AccountStatus.OK]
     of = f" of {_accounts(read)}" if any(account.sub_account_id is not None for account in read) else ""
-    return f"Audit: {told} in {number(judged, 'key')}{of}"
+    return f"Audit: {told} in {number(judged, 'key')}{of}{_compared(report)}"
+
+
+def _compared(report: Report) -> str:
+    """Say what became of what an earlier report had found."""
+    if report.since is None:
+        return ""
+    standings = [finding.since for finding in report.findings]
+    counts = (standings.count(Standing.NEW), standings.count(Standing.OPEN), len(report.since.gone))
+    return "; since {}: {} new, {} still open, {} gone".format(report.since.finished_at[:10], *counts)
 
 
 def _intended(report: Report) -> str:

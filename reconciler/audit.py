@@ -1,0 +1,98 @@
+"""One audit: read every account, judge each actual key by the policy, report. Nothing in it could write."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime
+
+from reconciler.core.events import FindingRaised, PassStarted
+from reconciler.core.findings import Finding, Severity
+from reconciler.core.keys import RemoteKey
+from reconciler.core.matching import Unclear
+from reconciler.core.plan import AccountPlan, Plan, plan_account
+from reconciler.core.policy import judge_actual
+from reconciler.core.report import Mode, Report
+from reconciler.core.requirements import KeysOf, Requirement, unmet
+from reconciler.core.rules import Policy
+from reconciler.listing import OUT_OF_TIME, Listed, Reading, Suspended, Unread
+from reconciler.reconcile import (
+    DryRun,
+    PassInputs,
+    Saved,
+    Times,
+    Told,
+    about_policy,
+    finish,
+    make_report,
+    read_only,
+)
+
+
+async def run_audit(inputs: PassInputs, access: DryRun | Saved, now: datetime) -> Report:
+    """Judge all actual keys, managed or not, and what must keep working.
+
+    Remote errors do not escape: an account that cannot be read is ``failed`` in the report.
+
+    Args:
+        inputs: What the files, the settings and the command line say.
+        access: Where keys are read from.
+        now: The time at which ages and waivers are judged: when keys were listed, with a zone.
+    """
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    inputs.observe(PassStarted(inputs.run_id, Mode.AUDIT, 1))
+    with inputs.stop.within(inputs.patience.per_pass, OUT_OF_TIME) as stop:
+        (readings, selected), requests = await read_only(inputs, access, stop)
+    judged = [_judged(inputs.policy, reading, now) for reading in readings if isinstance(reading, Listed)]
+    findings = (
+        *inputs.notes,
+        *about_policy(inputs, now),
+        *selected,
+        *_unmet(inputs.consent.limits.require, readings),
+        *(finding for _, found in judged for finding in found),
+    )
+    for finding in findings:
+        inputs.observe(FindingRaised(inputs.run_id, finding))
+    seconds = clock() - began
+    told = Told(readings, Plan(tuple(account for account, _ in judged)), findings)
+    report = replace(make_report(inputs, told, Times(Mode.AUDIT, now, seconds)), requests=requests)
+    finish(inputs, report, seconds)
+    return report
+
+
+def _judged(policy: Policy, listed: Listed, now: datetime) -> tuple[AccountPlan, tuple[Finding, ...]]:
+    """Judge one account; what would be changed there is no affair of an audit."""
+    plan = plan_account(listed.desired, listed.keys, now)
+    unclear = (_unclear(plan, match) for match in plan.matching.matches if isinstance(match, Unclear))
+    findings = (*unclear, *judge_actual(policy, listed.desired, plan, now))
+    return replace(plan, changes=(), remarks=(), unmanaged=plan.matching.unmanaged), findings
+
+
+def _unclear(plan: AccountPlan, match: Unclear) -> Finding:
+    spec = match.spec
+    told = f"which key {spec.name} is cannot be told, so its owner and annotations count for none: {match.reason}"
+    return Finding(
+        "match-unclear",
+        Severity.WARN,
+        told,
+        "pin the id of the right key in the files",
+        plan.account,
+        spec.name,
+        spec.id,
+        spec.label,
+        spec.source,
+    )
+
+
+def _unmet(required: tuple[Requirement, ...], readings: tuple[Reading, ...]) -> tuple[Finding, ...]:
+    return unmet(required, [KeysOf(reading.desired.account, _usable(reading)) for reading in readings])
+
+
+def _usable(reading: Reading) -> tuple[RemoteKey, ...] | None:
+    """Give the keys that may be of use; those of a suspended sub account are of none."""
+    match reading:
+        case Listed(keys=keys):
+            return keys
+        case Suspended():
+            return ()
+        case Unread():
+            return None

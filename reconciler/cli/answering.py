@@ -1,0 +1,40 @@
+"""What the commands share that answer questions about single keys: reading the accounts, and what that leaves out."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from reconciler.ahasend.pace import Paces, Stop
+from reconciler.cli.output import write_stdout
+from reconciler.cli.wiring import Wiring, run_with_signals
+from reconciler.errors import mask
+from reconciler.listing import Listed, Reading, Unread
+from reconciler.reconcile import PassInputs
+from reconciler.render.answers import Unanswered
+from reconciler.render.groups import Owner
+
+Readings = tuple[Reading, ...]
+
+
+def left_out(readings: Readings) -> tuple[Unanswered, ...]:
+    """Give the accounts that could not be read."""
+    return tuple(
+        Unanswered(Owner(account.account_id, account.sub_account_id, reading.desired.name), reading.error)
+        for reading in readings
+        if isinstance(reading, Unread)
+        for account in (reading.desired.account,)
+    )
+
+
+def answer(wiring: Wiring, ask: Callable[[PassInputs, Stop], Awaitable[tuple[str, Readings]]]) -> int:
+    """Answer a question, and give the exit code: 1 where no account could be read, 4 where some could not."""
+
+    async def work(stop: Stop) -> int:
+        options = wiring.options
+        inputs = await stop.unless_requested(partial(wiring.inputs, Paces(options.rate, options.burst), stop))
+        text, readings = await ask(inputs, stop)
+        write_stdout(mask(text, *wiring.secrets()))
+        if not left_out(readings):
+            return 0
+        return 4 if any(isinstance(reading, Listed) for reading in readings) else 1
+
+    return run_with_signals(work)

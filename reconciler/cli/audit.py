@@ -1,0 +1,88 @@
+"""``reconciler audit``: judges the keys that there are."""
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from reconciler.ahasend.pace import Paces, Stop
+from reconciler.audit import run_audit
+from reconciler.cli import options
+from reconciler.cli.options import Options, Output
+from reconciler.cli.output import check_outputs, write_report
+from reconciler.cli.wiring import Secrets, Wiring, as_of, looking_at, make_observer, run_with_signals
+from reconciler.core.comparison import compared
+from reconciler.core.findings import Severity
+from reconciler.core.report import Mode, Report, audit_exit_code
+from reconciler.errors import FilesError, Problem
+from reconciler.files.report import load_report
+
+NEVER = "never"
+
+
+@click.command("audit", short_help="Judge the keys that there are; writes nothing.")
+@options.about_passes
+@options.apply_all(
+    click.option(
+        "--fail-on",
+        type=click.Choice([*(each.value for each in Severity), NEVER]),
+        default=Severity.DENY.value,
+        show_default=True,
+        envvar="RECONCILER_FAIL_ON",
+        help="Exit 3 for a finding that is at least so serious, unless it is waived.",
+    ),
+    click.option(
+        "--since",
+        type=options.PathType(),
+        default=None,
+        envvar="RECONCILER_SINCE",
+        help="Compare with an earlier audit, saved with -o json=FILE: what is new, still open, gone.",
+    ),
+    options.actual,
+    options.output,
+    options.log_format,
+    options.log_level("error"),
+)
+def command(  # noqa: PLR0913 # one parameter an option
+    *,
+    about: Options,
+    fail_on: str,
+    since: Path | None,
+    actual: tuple[Path, ...],
+    output: tuple[Output, ...],
+    log_format: str | None,
+    log_level: str,
+) -> int:
+    """Judge every key of the accounts by the policy, whether a file names it or not. Nothing is written.
+
+    Without a policy the starter policy judges; without files, every key of AHASEND_ACCOUNT_ID counts as unmanaged.
+
+    Example: reconciler audit --fail-on warn -o text -o json=audit.json
+    """
+    outputs = check_outputs(output)
+    secrets = Secrets()
+    wiring = Wiring(about.looking(actual, starter=True), make_observer(log_format, log_level, secrets), secrets)
+    earlier = _earlier(since) if since else None
+
+    async def work(stop: Stop) -> int:
+        inputs = await stop.unless_requested(partial(wiring.inputs, Paces(about.rate, about.burst), stop))
+        report = await run_audit(inputs, looking_at(inputs), as_of(inputs))
+        report = compared(report, earlier) if earlier else report
+        write_report(report, outputs, tuple(secrets()))
+        worst = None if fail_on == NEVER else Severity(fail_on)
+        return audit_exit_code(report, worst, interrupted=stop.requested.is_set())
+
+    return run_with_signals(work)
+
+
+def _earlier(path: Path) -> Report:
+    """Read the report of an earlier audit."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not text"
+        raise FilesError((Problem(str(path), 0, 0, f"cannot be read: {reason.lower()}"),)) from None
+    report = load_report(text, str(path))
+    if report.mode is not Mode.AUDIT:
+        raise FilesError((Problem(str(path), 0, 0, f"is the report of another command ({report.mode}), not of audit"),))
+    return report

@@ -1,0 +1,71 @@
+"""``reconciler explain``: says why a key is as it is, and what would be done."""
+
+from difflib import get_close_matches
+from pathlib import Path
+
+import click
+
+from reconciler.ahasend.pace import Stop
+from reconciler.cli import options
+from reconciler.cli.answering import Readings, answer, left_out
+from reconciler.cli.options import Options
+from reconciler.cli.output import terminal_style
+from reconciler.cli.wiring import Secrets, Wiring, as_of, looking_at, make_observer
+from reconciler.core.answers import Explaining, Explanation, explain
+from reconciler.errors import ReconcilerError
+from reconciler.listing import Listed
+from reconciler.reconcile import Decision, PassInputs, look
+from reconciler.render.answers import render_explanations
+
+
+@click.command("explain", short_help="Say why a key is as it is, and what would be done.")
+@click.argument("key")
+@options.about_passes
+@options.apply_all(options.allow, options.actual, options.log_format, options.log_level("error"))
+def command(  # one parameter an option
+    *,
+    key: str,
+    about: Options,
+    allow: tuple[str, ...],
+    actual: tuple[Path, ...],
+    log_format: str | None,
+    log_level: str,
+) -> int:
+    """Say all there is about KEY (its name, its id or its label). Nothing is written.
+
+    That is: what asks for it, what it may do and through what, what every rule says, what would be done, and what holds
+    that back.
+
+    Example: reconciler explain storefront
+    """
+    secrets = Secrets()
+    chosen = about.looking(actual).allowing(allow)
+    wiring = Wiring(chosen, make_observer(log_format, log_level, secrets), secrets)
+
+    async def ask(inputs: PassInputs, stop: Stop) -> tuple[str, Readings]:
+        now = as_of(inputs)
+        decision, _ = await look(inputs, looking_at(inputs), stop, now)
+        explaining = Explaining(inputs.policy, inputs.desired.roles, decision.approval.refusals, now)
+        found = _found(decision, key, explaining)
+        unread = left_out(decision.readings)
+        if not found and not unread:
+            raise ReconcilerError(f"no key has the name, the id or the label {key!r}", hint=_nearest(decision, key))
+        return render_explanations(found, unread, now=now, style=terminal_style()), decision.readings
+
+    return answer(wiring, ask)
+
+
+def _listed(decision: Decision) -> list[Listed]:
+    return [reading for reading in decision.readings if isinstance(reading, Listed)]
+
+
+def _found(decision: Decision, key: str, explaining: Explaining) -> list[Explanation]:
+    plans = zip(_listed(decision), decision.approval.plan.accounts, strict=True)
+    return [found for listed, plan in plans for found in explain(listed.desired, plan, key, explaining)]
+
+
+def _nearest(decision: Decision, key: str) -> str:
+    names = {spec.name for listed in _listed(decision) for spec in listed.desired.keys}
+    labels = {remote.label for listed in _listed(decision) for remote in listed.keys}
+    near = get_close_matches(key, sorted(names | labels), n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else "`reconciler audit -o json` lists them all"

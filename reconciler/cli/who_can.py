@@ -1,0 +1,78 @@
+"""``reconciler who-can``: says which keys can do something, by the files and in the account."""
+
+from pathlib import Path
+
+import click
+
+from reconciler.ahasend.pace import Stop
+from reconciler.cli import options
+from reconciler.cli.answering import Readings, answer, left_out
+from reconciler.cli.options import Options, OutputFormat
+from reconciler.cli.output import terminal_style
+from reconciler.cli.wiring import Secrets, Wiring, looking_at, make_observer
+from reconciler.core.answers import KeysIn, who_can
+from reconciler.core.scopes import TARGETED, Reach, Scope, parse_scope, suggestion
+from reconciler.listing import Listed
+from reconciler.reconcile import PassInputs, read_only
+from reconciler.render.answers import render_json, render_who_can
+
+
+@click.command("who-can", short_help="Say which keys can do something.")
+@click.argument("what")
+@click.argument("domain", required=False)
+@options.about_passes
+@options.apply_all(
+    options.actual,
+    click.option(
+        "-o",
+        "--output",
+        type=click.Choice([each.value for each in OutputFormat]),
+        default=OutputFormat.TEXT.value,
+        show_default=True,
+        help="How to answer, on stdout.",
+    ),
+    options.log_format,
+    options.log_level("error"),
+)
+def command(  # noqa: PLR0913 # one parameter an option
+    *,
+    what: str,
+    domain: str | None,
+    about: Options,
+    actual: tuple[Path, ...],
+    output: str,
+    log_format: str | None,
+    log_level: str,
+) -> int:
+    """Say which keys can do WHAT, for DOMAIN where it is for one: by the files and in the account, side by side.
+
+    Example: reconciler who-can messages:send shop.example.com
+    """
+    wanted = _scope(what, domain)
+    secrets = Secrets()
+    wiring = Wiring(about.looking(actual), make_observer(log_format, log_level, secrets), secrets)
+
+    async def ask(inputs: PassInputs, stop: Stop) -> tuple[str, Readings]:
+        (readings, _), _ = await read_only(inputs, looking_at(inputs), stop)
+        listed = (KeysIn(reading.desired, reading.keys) for reading in readings if isinstance(reading, Listed))
+        holders = who_can(listed, wanted)
+        if output == OutputFormat.JSON:
+            return render_json({"scope": wanted.text, "keys": holders, "unread": left_out(readings)}), readings
+        return render_who_can(wanted.text, holders, left_out(readings), style=terminal_style()), readings
+
+    return answer(wiring, ask)
+
+
+def _scope(what: str, domain: str | None) -> Scope:
+    """Read what somebody may be able to do."""
+    if domain is None and what in TARGETED:
+        raise click.UsageError(f"{what} is for a domain: name one, or ask for {what}:all, which is every domain")
+    scope = parse_scope(what if domain is None else f"{what}:{{{domain}}}")
+    if domain is not None and scope.reach is not Reach.DOMAIN:
+        families = ", ".join(sorted(TARGETED))
+        raise click.UsageError(
+            f"{what!r} for {domain!r} is nothing that a key can do; for a domain there are {families}"
+        )
+    if better := suggestion(scope.text):
+        raise click.UsageError(f"{what!r} is not a known scope: did you mean {better}?")
+    return scope

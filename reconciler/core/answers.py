@@ -1,0 +1,260 @@
+"""Answers about single keys, as values to show: who can do something, and why a key is as it is."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.core.changes import Change
+from reconciler.core.findings import Severity, Waiver
+from reconciler.core.guardrails import Refusal
+from reconciler.core.keys import AccountRef, DesiredAccount, KeySpec, KeyState, RemoteKey, Role, Source
+from reconciler.core.matching import Matched, match_keys
+from reconciler.core.networks import AllowList
+from reconciler.core.plan import AccountPlan
+from reconciler.core.policy import Judgement, Verdict, judgements_of
+from reconciler.core.rules import Policy
+from reconciler.core.scopes import Reach, Scope, ScopeSet, parse_scope
+from reconciler.core.subjects import Subject, actual_subjects, planned_subjects, unmanaged_subjects
+
+
+@dataclass(frozen=True, slots=True)
+class KeysIn:
+    """An account that was read: what the files want of it, and what it has."""
+
+    desired: DesiredAccount
+    keys: tuple[RemoteKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """How one side lets a key do something: by which scopes, from where (None: the file does not say), if at all."""
+
+    by: tuple[str, ...]
+    networks: tuple[str, ...] | None
+    switched_off: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A key that can do something by the files (``desired``), in the account (``actual``), or by both."""
+
+    account_id: str
+    sub_account_id: str | None
+    sub_account_name: str | None
+    name: str | None
+    label: str
+    key_id: str | None
+    source: Source | None
+    desired: Hold | None
+    actual: Hold | None
+
+
+def who_can(accounts: Iterable[KeysIn], wanted: Scope) -> tuple[Holder, ...]:
+    """Give every key that covers a scope by the files or in its account, by account, named keys first."""
+    return tuple(holder for one in accounts for holder in _holders(one, wanted))
+
+
+def _holders(one: KeysIn, wanted: Scope) -> Iterator[Holder]:
+    matching = match_keys(one.desired, one.keys)
+    matched = {match.spec.name: match.remote for match in matching.matches if isinstance(match, Matched)}
+    for spec in one.desired.keys:
+        remote = matched.get(spec.name)
+        desired, actual = _desired(spec, remote, wanted), _actual(remote, wanted)
+        if desired or actual:
+            yield _holder(one.desired, spec, remote, desired, actual)
+    taken = {remote.id for remote in matched.values()}
+    for key in sorted(one.keys, key=lambda key: (key.label, key.id)):
+        actual = _actual(key, wanted)
+        if key.id not in taken and actual:
+            yield _holder(one.desired, None, key, None, actual)
+
+
+def _desired(spec: KeySpec, remote: RemoteKey | None, wanted: Scope) -> Hold | None:
+    """Tell what the file wants; scopes that it leaves open are those of the account."""
+    if spec.state is KeyState.ABSENT:
+        return None
+    scopes = spec.scopes if spec.scopes is not None else remote.scopes if remote else ScopeSet(())
+    networks = spec.ip_allow_list.networks if spec.ip_allow_list is not None else None
+    return _hold(scopes, networks, wanted, switched_off=spec.state is KeyState.QUARANTINED)
+
+
+def _actual(key: RemoteKey | None, wanted: Scope) -> Hold | None:
+    if key is None:
+        return None
+    networks: AllowList = key.ip_allow_list
+    unusable = networks.fenced or not networks.reachable()
+    return _hold(key.scopes, networks.networks, wanted, switched_off=unusable)
+
+
+def _hold(scopes: ScopeSet, networks: tuple[str, ...] | None, wanted: Scope, *, switched_off: bool) -> Hold | None:
+    by = tuple(scope.text for scope in scopes if scope.covers(wanted))
+    return Hold(by, networks, switched_off) if by else None
+
+
+def _holder(
+    desired: DesiredAccount, spec: KeySpec | None, remote: RemoteKey | None, wanted: Hold | None, actual: Hold | None
+) -> Holder:
+    return Holder(
+        desired.account.account_id,
+        desired.account.sub_account_id,
+        desired.name,
+        spec.name if spec else None,
+        spec.label if spec else remote.label if remote else "",
+        remote.id if remote else spec.id if spec else None,
+        spec.source if spec else None,
+        wanted,
+        actual,
+    )
+
+
+# Why a key is as it is
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedScope:
+    """One scope of a key: which roles give it, whether the file lists it itself, whether the account has it.
+
+    ``covered_by`` are the wider scopes of the key, so that it adds nothing, and ``covers`` what it reaches besides its
+    own text.
+    """
+
+    text: str
+    roles: tuple[str, ...]
+    listed: bool
+    held: bool
+    covered_by: tuple[str, ...]
+    covers: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedRule:
+    """What one rule says of the key."""
+
+    rule: str
+    severity: Severity
+    verdict: Verdict
+    message: str
+    hint: str
+    source: Source | None
+    waived: Waiver | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All there is to say of one key: what asks for it, what it may do and why, what rules say, what would be done."""
+
+    account: AccountRef
+    account_name: str | None
+    subject: Subject
+    scopes: tuple[ExplainedScope, ...]
+    roles: tuple[Role, ...]
+    rules: tuple[ExplainedRule, ...]
+    change: Change | None
+    refusals: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explaining:
+    """What explanations draw on: the policy, the roles of the files, what guardrails refused, and the time."""
+
+    policy: Policy
+    roles: Sequence[Role]
+    refusals: Sequence[Refusal]
+    now: datetime
+
+
+def explain(desired: DesiredAccount, plan: AccountPlan, which: str, explaining: Explaining) -> tuple[Explanation, ...]:
+    """Explain every key of an account whose name, id or label is ``which``; ``plan`` is the one that was approved."""
+    planned = tuple(planned_subjects(plan))
+    named = {subject.id for subject in planned if subject.remote}
+    actual = tuple(subject for subject in actual_subjects(plan) if subject.id not in named)
+    everyone = (*planned, *actual, *_to_go(plan))
+    found = [subject for subject in everyone if which in (subject.name, subject.id, subject.label)]
+    unmanaged = tuple(unmanaged_subjects(plan))
+    return tuple(_explained(desired, plan, subject, (planned, unmanaged), explaining) for subject in found)
+
+
+def _to_go(plan: AccountPlan) -> Iterator[Subject]:
+    """Give the desired keys that the files want gone and that the account does not have, so that nothing is left."""
+    for match in plan.matching.matches:
+        if match.spec.state is KeyState.ABSENT and not isinstance(match, Matched):
+            spec = match.spec
+            yield Subject(plan.account, spec.label, ScopeSet(()), AllowList(()), managed=True, spec=spec, actual=False)
+
+
+def _explained(
+    desired: DesiredAccount,
+    plan: AccountPlan,
+    subject: Subject,
+    others: tuple[tuple[Subject, ...], tuple[Subject, ...]],
+    explaining: Explaining,
+) -> Explanation:
+    planned, unmanaged = others
+    beside = [other for other in (*planned, *unmanaged) if other.id != subject.id or other.name != subject.name]
+    change = next((c for c in plan.changes if _is_of(c, subject)), None)
+    judged = judgements_of(explaining.policy, desired, [subject], beside, explaining.now)
+    return Explanation(
+        plan.account,
+        desired.name,
+        subject,
+        _scopes(subject, explaining.roles),
+        tuple(role for role in explaining.roles if subject.spec and role.name in subject.spec.roles),
+        tuple(sorted((_rule(each, waiver) for each, waiver in judged), key=lambda rule: rule.rule)),
+        change,
+        tuple(refusal for refusal in explaining.refusals if _concerns(refusal, subject)),
+    )
+
+
+def _is_of(change: Change, subject: Subject) -> bool:
+    if subject.name is not None:
+        return change.name == subject.name
+    return change.name is None and change.key_id == subject.id
+
+
+def _concerns(refusal: Refusal, subject: Subject) -> bool:
+    """Tell whether a refusal is about this key, its account, all sub accounts beside its own, or the whole run."""
+    if refusal.account is None:
+        return True
+    if refusal.key_id is not None:
+        return refusal.account == subject.account and refusal.key_id == subject.id
+    return refusal.account in (subject.account, subject.account.parent)
+
+
+def _rule(judged: Judgement, waiver: Waiver | None) -> ExplainedRule:
+    rule = judged.rule
+    return ExplainedRule(rule.id, rule.severity, judged.verdict, judged.message, rule.hint, rule.source, waiver)
+
+
+def _scopes(subject: Subject, roles: Sequence[Role]) -> tuple[ExplainedScope, ...]:
+    spec = subject.spec
+    mine = [role for role in roles if spec and role.name in spec.roles]
+    given = {role.name: ScopeSet.parse(role.filled(spec.domains if spec else ())).texts for role in mine}
+    of_roles = {text for texts in given.values() for text in texts}
+    wanted = set(spec.scopes.texts) if spec and spec.scopes is not None else set()
+    held = set(subject.remote.scopes.texts) if subject.remote else set()
+    texts = sorted(wanted | held)
+    return tuple(
+        ExplainedScope(
+            text,
+            tuple(name for name, scopes in sorted(given.items()) if text in scopes),
+            text in wanted and text not in of_roles,
+            text in held,
+            tuple(other for other in texts if other != text and parse_scope(other).covers(parse_scope(text))),
+            _reach(parse_scope(text)),
+        )
+        for text in texts
+    )
+
+
+def _reach(scope: Scope) -> str:
+    match scope.reach:
+        case Reach.EVERYTHING:
+            return "everything, also what is added later"
+        case Reach.ALL:
+            return f"{scope.family} for every domain of the account"
+        case Reach.DOMAIN:
+            return f"{scope.family} for {scope.domain} alone"
+        case Reach.STATIC:
+            return "just this"
+        case Reach.UNKNOWN:
+            return "not known to this version"

@@ -1,0 +1,110 @@
+"""What of a policy is over, or soon will be: waivers, pauses of keys, rules and waivers that are about nothing."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from reconciler.core.findings import Finding, Severity
+from reconciler.core.keys import UUID_PATTERN, AccountRef, DesiredAccount, DesiredState, KeySpec, Pause, is_like
+from reconciler.core.networks import OPEN
+from reconciler.core.rules import Match, Policy, WaiverRule, end_of
+from reconciler.core.scopes import ScopeSet
+from reconciler.core.subjects import Subject
+
+ENDS_SOON: Final = timedelta(days=14)
+"""How long before its end a waiver or a pause is noted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A waiver or a pause that ends soon, or has ended."""
+
+    finding: Finding
+    ended: bool
+
+
+def endings(policy: Policy, desired: DesiredState, now: datetime) -> tuple[Ending, ...]:
+    """Give the waivers and pauses that ended or will within `ENDS_SOON`, with what to do about each."""
+    waivers = (each for waiver in policy.waivers if (each := _waiver_ending(waiver, now)))
+    accounts = [(each.account, each.keys) for each in desired.accounts]
+    accounts += [(each.account, rule.keys) for each in desired.accounts for rule in each.sub_accounts]
+    pauses = (
+        each
+        for account, keys in accounts
+        for spec in keys
+        if spec.paused and (each := _pause_ending(account, spec, spec.paused, now))
+    )
+    return (*waivers, *pauses)
+
+
+def _waiver_ending(waiver: WaiverRule, now: datetime) -> Ending | None:
+    if now < waiver.end - ENDS_SOON:
+        return None
+    ended = now >= waiver.end
+    rule, severity = ("waiver-ended", Severity.WARN) if ended else ("waiver-ends-soon", Severity.NOTE)
+    told = f"{waiver} {'ended' if ended else 'ends'} with {waiver.until}"
+    hint = f"mend what it was for, or agree on a new date with {waiver.owner}: {waiver.reason}"
+    return Ending(Finding(rule, severity, told, hint, source=waiver.source), ended)
+
+
+def _pause_ending(account: AccountRef, spec: KeySpec, pause: Pause, now: datetime) -> Ending | None:
+    end = end_of(pause.until)
+    if now < end - ENDS_SOON:
+        return None
+    ended = now >= end
+    rule, severity = ("pause-ended", Severity.WARN) if ended else ("pause-ends-soon", Severity.NOTE)
+    told = f"the pause of {spec.name} {'ended' if ended else 'ends'} with {pause.until}"
+    hint = (
+        "remove it from the file, or set a new date" if ended else f"then the key is reconciled again: {pause.reason}"
+    )
+    finding = Finding(rule, severity, told, hint, account, spec.name, spec.id, spec.label, spec.source)
+    return Ending(finding, ended)
+
+
+def idle_waivers(policy: Policy, desired: DesiredState) -> tuple[Finding, ...]:
+    """Give a finding for each waiver by name of a key that no file has; one by id may be for a key of no file."""
+    specs = [spec for account in desired.accounts for spec in account.keys]
+    specs += [spec for account in desired.accounts for rule in account.sub_accounts for spec in rule.keys]
+    names = {spec.name for spec in specs} | {spec.id for spec in specs}
+    return tuple(
+        Finding(
+            "waiver-matches-nothing",
+            Severity.WARN,
+            f"{waiver}: the files have no key of that name",
+            "correct the name, or remove the waiver",
+            source=waiver.source,
+        )
+        for waiver in policy.waivers
+        if waiver.key is not None and waiver.key not in names and not re.fullmatch(UUID_PATTERN, waiver.key)
+    )
+
+
+def idle_rules(policy: Policy, desired: DesiredState) -> tuple[Finding, ...]:
+    """Give a note for each rule that is about none of the keys of the files; one for keys of no file has none there."""
+    return tuple(
+        Finding(
+            "rule-matches-nothing",
+            Severity.NOTE,
+            f"the rule {rule.id} is about none of the keys in the files",
+            "correct its match, or keep it for keys to come",
+            source=rule.source,
+        )
+        for rule in policy.rules
+        if rule.match.managed is not False and not any(_concerns(rule.match, account) for account in desired.accounts)
+    )
+
+
+def _concerns(match: Match, account: DesiredAccount) -> bool:
+    """Tell whether a rule may be about a key of an account, or below it: which sub accounts there are is not known."""
+    if match.account is not None and not is_like(account.account.account_id, match.account):
+        return False
+    own = account.keys if match.sub_account is None else ()
+    below = (spec for rule in account.sub_accounts for spec in rule.keys)
+    return any(match.takes(_of_file(account.account, spec)) for specs in (own, below) for spec in specs)
+
+
+def _of_file(account: AccountRef, spec: KeySpec) -> Subject:
+    return Subject(
+        account, spec.label, spec.scopes or ScopeSet(()), spec.ip_allow_list or OPEN, managed=True, spec=spec
+    )

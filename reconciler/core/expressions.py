@@ -1,0 +1,319 @@
+"""Expressions in Google's CEL, checked when they are loaded and bounded when they run.
+
+Nothing else imports CEL, and that only when an expression is compiled: its library takes 14 MB. What its own limits
+leave open is closed here, on the checked syntax tree: text that grows by being put together, values that hold each
+other, patterns and times that are wrong or costly and that CEL would find only when a key reaches them.
+
+Sources: the language definition of CEL (its functions, macros and operators), ``checked.proto`` and ``syntax.proto`` of
+the same project (the tree), and measurements of its C++ implementation, which stops an expression after 10,000
+iterations and takes no more than 32 levels of nesting.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.core.networks import AllowList
+from reconciler.core.scopes import ScopeSet, parse_scope
+from reconciler.core.scrutiny import wrong_parts
+from reconciler.core.tree import Kind, read_tree
+
+if TYPE_CHECKING:
+    from cel_expr_python import cel
+
+MOST_CHARACTERS: Final = 4096
+"""How long an expression may be."""
+MOST_TEXT: Final = 1024
+"""How long a text may be that an expression puts together with others, or searches for a pattern."""
+_NEAR: Final = 0.7
+
+
+class Type(StrEnum):
+    """What kind of value a variable holds."""
+
+    TEXT = "text"
+    TEXTS = "list of text"
+    TEXT_BY_NAME = "text by name"
+    TRUTH = "true or false"
+    MOMENT = "time"
+    LENGTH = "length of time"
+
+
+VARIABLES: Final[Mapping[str, Type]] = {
+    "key.name": Type.TEXT,
+    "key.label": Type.TEXT,
+    "key.id": Type.TEXT,
+    "key.scopes": Type.TEXTS,
+    "key.roles": Type.TEXTS,
+    "key.domains": Type.TEXTS,
+    "key.ip_allow_list": Type.TEXTS,
+    "key.list_managed": Type.TRUTH,
+    "key.owner": Type.TEXT,
+    "key.state": Type.TEXT,
+    "key.managed": Type.TRUTH,
+    "key.annotations": Type.TEXT_BY_NAME,
+    "key.created_at": Type.MOMENT,
+    "key.age": Type.LENGTH,
+    "key.never_used": Type.TRUTH,
+    "key.last_used_at": Type.MOMENT,
+    "key.idle": Type.LENGTH,
+    "key.account": Type.TEXT,
+    "key.sub_account": Type.TEXT,
+    "change.action": Type.TEXT,
+    "change.granted": Type.TEXTS,
+    "change.revoked": Type.TEXTS,
+    "change.direction": Type.TEXT,
+    "now": Type.MOMENT,
+}
+"""Every variable, none of which is ever null: absent text is empty, and an absent time is the beginning of 1970."""
+ABOUT_CHANGES: Final = "change."
+_FUNCTIONS: Final = {
+    "covers": 'covers(key.scopes, "messages:send:{shop.example.com}")',
+    "networks_within": 'networks_within(key.ip_allow_list, ["203.0.113.0/24"])',
+    "duration": 'duration("24h")',
+    "timestamp": 'timestamp("2026-01-31T00:00:00Z")',
+    "size": "size(key.scopes)",
+    "matches": 'key.label.matches("^[a-z]+$")',
+    "startsWith": 'key.label.startsWith("tmp-")',
+    "endsWith": 'key.label.endsWith("-old")',
+    "contains": 'key.label.contains("test")',
+    "exists": 'key.scopes.exists(s, s == "*")',
+    "all": 'key.scopes.all(s, s != "*")',
+    "filter": 'key.scopes.filter(s, s.startsWith("accounts:"))',
+    "has": "has(key.annotations.ticket)",
+}
+_MACROS: Final = frozenset({"exists", "exists_one", "all", "filter", "map"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with an expression, at a 1-based line and column (in characters) of it."""
+
+    line: int
+    column: int
+    message: str
+
+
+class ExpressionError(Exception):
+    """An expression that cannot be used, with everything that is wrong with it; never leaves the package's loaders."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(fault.message for fault in self.faults))
+
+
+class EvaluationError(Exception):
+    """An expression that has no value for one key: what it reads is not there, or it is too much for its bounds."""
+
+
+Bound = Any
+"""What `bind` gives: the values of variables, ready for any number of expressions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A checked expression that is true or false for a key; ``names`` are the variables that it reads."""
+
+    text: str
+    names: frozenset[str]
+    copies_text: bool
+    program: Any
+
+    @property
+    def about_changes(self) -> bool:
+        """Whether it reads a variable of a change, and so can be asked about changes only."""
+        return any(name.startswith(ABOUT_CHANGES) for name in self.names)
+
+    def holds(self, bound: Bound, values: Mapping[str, object]) -> bool:
+        """Give its value for one key.
+
+        Args:
+            bound: The variables, as `bind` made them of ``values``.
+            values: The same, to be measured where the expression would copy them.
+
+        Raises:
+            EvaluationError: it has none.
+        """
+        if self.copies_text:
+            _check_sizes(self.names, values)
+        try:
+            result = self.program.eval(bound)
+        except RuntimeError as error:
+            raise EvaluationError(_plain(str(error))) from None
+        value = result.value()
+        if value is True or value is False:
+            return bool(value)
+        raise EvaluationError(_plain(str(value)))
+
+
+def bind(values: Mapping[str, object]) -> Bound:
+    """Make the values of variables ready for expressions."""
+    return _environment().Activation(values)
+
+
+def compile_expression(text: str) -> Expression:
+    """Check an expression and make it ready.
+
+    Raises:
+        ExpressionError: with what is wrong and where: syntax, unknown variables and functions, types, constants that
+            CEL would refuse only when it reaches them, and whatever could make it run without end.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise ExpressionError([Fault(1, 1, f"has {len(text)} characters: at most {MOST_CHARACTERS} are allowed")])
+    try:
+        program = _environment().compile(text)
+    except RuntimeError as error:
+        raise ExpressionError(_faults(text, str(error))) from None
+    if program.return_type() != _cel().Type.BOOL:
+        message = 'is not true or false: write a comparison, such as key.owner == ""'
+        raise ExpressionError([Fault(1, 1, message)])
+    tree = read_tree(program.serialize())
+    wrong = [Fault(*_place(text, tree.offset(node)), message) for node, message in wrong_parts(tree, _fails)]
+    if wrong:
+        raise ExpressionError(sorted(set(wrong), key=lambda fault: (fault.line, fault.column)))
+    copies = any(node.kind is Kind.CALL and node.text in ("_+_", "matches") for node in tree.nodes())
+    return Expression(text, tree.names & VARIABLES.keys(), copies, program)
+
+
+# The environment
+
+
+def _cel() -> Any:
+    from cel_expr_python import cel
+
+    return cel
+
+
+@cache
+def _environment() -> "cel.Env":
+    cel = _cel()
+    kind = cel.Type
+    texts = kind.List(kind.STRING)
+    types = {
+        Type.TEXT: kind.STRING,
+        Type.TEXTS: texts,
+        Type.TEXT_BY_NAME: kind.Map(kind.STRING, kind.STRING),
+        Type.TRUTH: kind.BOOL,
+        Type.MOMENT: kind.TIMESTAMP,
+        Type.LENGTH: kind.DURATION,
+    }
+    functions = [
+        _function(cel, "covers", [texts, kind.STRING], _covers),
+        _function(cel, "networks_within", [texts, texts], _networks_within),
+    ]
+    return cel.NewEnv(variables={name: types[each] for name, each in VARIABLES.items()}, functions=functions)
+
+
+def _function(cel: Any, name: str, parameters: list[Any], implementation: Callable[..., bool]) -> Any:
+    overload = cel.Overload(name, return_type=cel.Type.BOOL, parameters=parameters, impl=implementation)
+    return cel.FunctionDecl(name, [overload])
+
+
+def _covers(held: list[str], wanted: str) -> bool:
+    return ScopeSet.parse(held).covers(parse_scope(wanted))
+
+
+def _networks_within(inner: list[str], outer: list[str]) -> bool:
+    """Tell whether whoever is on the first list is on the second; the fence lets nobody in."""
+    allowed = AllowList.parse(inner)
+    return allowed.fenced or not allowed.beyond(AllowList.parse(outer))
+
+
+@cache
+def _trial(expression: str) -> Any:
+    """Compile an expression over one variable ``text``, to try constants on."""
+    cel = _cel()
+    return cel.NewEnv(variables={"text": cel.Type.STRING}).compile(expression)
+
+
+def _fails(expression: str, text: str) -> bool:
+    return isinstance(_trial(expression).eval(data={"text": text}).value(), str)
+
+
+# What CEL says is wrong
+
+_ERROR: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_UNDECLARED: Final = re.compile(r"undeclared reference to '(.+?)' \(in container ''\)")
+_OVERLOAD: Final = re.compile(r"found no matching overload for '(.+?)' applied to '(.+)'")
+_TRAILER: Final = re.compile(r"^[A-Z_]+: |\s*\[[A-Z_]+\]$")
+
+
+def _plain(message: str) -> str:
+    return _TRAILER.sub("", _TRAILER.sub("", message))
+
+
+def _faults(text: str, message: str) -> list[Fault]:
+    """Put CEL's errors in words; what follows from a name that it does not know is left out."""
+    found = [(int(line), int(column), said) for line, column, said in _ERROR.findall(message)]
+    if not found:
+        return [Fault(1, 1, _in_words(_plain(message.partition("\n")[0])))]
+    unknown = [(line, column, match[1]) for line, column, said in found if (match := _UNDECLARED.match(said))]
+    macros = [each for each in unknown if each[2] in _MACROS]
+    if not unknown:
+        line, column, said = found[0]
+        return [Fault(line, column, _in_words(said))]
+    return [_undeclared(text, *each) for each in macros or unknown]
+
+
+def _undeclared(text: str, line: int, column: int, name: str) -> Fault:
+    """Say what may have been meant by a name that there is not, at the name's beginning."""
+    before = text.split("\n")[line - 1][: column - 1]
+    if before.endswith(name):  # CEL points at the parenthesis of a call, and at the last dot of a name
+        column -= len(name)
+    elif before.endswith(name.rpartition(".")[0]):
+        column -= len(name.rpartition(".")[0])
+    return Fault(line, column, _unknown(name))
+
+
+def _unknown(name: str) -> str:
+    if name in _FUNCTIONS:
+        return f"{name} does not take this: write it as {_FUNCTIONS[name]}"
+    of, _, field = name.partition(".")
+    fields = [each.partition(".")[2] for each in VARIABLES if each.startswith(f"{of}.")]
+    listed = f"the fields of {of} are {', '.join(fields)}"
+    if fields and not field:
+        return f"{name!r} is no value by itself: {listed}"
+    near = [f"{of}.{each}" for each in get_close_matches(field, fields, n=1)]
+    near = near or get_close_matches(name, (*VARIABLES, *_FUNCTIONS), n=1, cutoff=_NEAR)
+    if near:
+        return f"there is no {name!r}: did you mean {near[0]!r}?"
+    return f"there is no {name!r}: {listed if fields else 'a rule sees key, change and now'}"
+
+
+def _in_words(said: str) -> str:
+    match = _OVERLOAD.match(said)
+    if match:
+        return f"{match[1].strip('_')!r} does not go with {match[2]}"
+    if "recursion limit" in said:
+        return "lies too deep in parentheses: write it in simpler parts"
+    if said.startswith("Syntax error: mismatched input '<EOF>'"):
+        return "ends too early: something is missing here"
+    return said.partition(" expecting {")[0]
+
+
+def _place(text: str, offset: int) -> tuple[int, int]:
+    before = text[:offset]
+    return before.count("\n") + 1, offset - before.rfind("\n")
+
+
+def _check_sizes(names: Iterable[str], values: Mapping[str, object]) -> None:
+    for name in names:
+        longest = _longest(values[name])
+        if longest > MOST_TEXT:
+            raise EvaluationError(f"{name} holds {longest} characters, and at most {MOST_TEXT} are looked at")
+
+
+def _longest(value: object) -> int:
+    match value:
+        case str():
+            return len(value)
+        case list():
+            return max(map(len, value), default=0)
+        case dict():
+            return max(map(len, (*value, *value.values())), default=0)
+        case _:
+            return 0

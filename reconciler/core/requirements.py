@@ -1,0 +1,87 @@
+"""What must keep working: which permissions some usable key must hold, whatever else changes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from reconciler.core.findings import Finding, Severity
+from reconciler.core.keys import AccountRef, RemoteKey, Source, is_like
+from reconciler.core.scopes import Reach, Scope
+
+COVERAGE = "coverage"
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """Some key that is not switched off and can be reached must be able to do what ``scope`` allows.
+
+    ``account`` and ``sub_account`` are patterns of ids; where they are None, any account may have that key.
+    """
+
+    scope: Scope
+    account: str | None = None
+    sub_account: str | None = None
+    source: Source | None = None
+
+    def concerns(self, account: AccountRef) -> bool:
+        """Tell whether a key of this account may be the one."""
+        below = account.sub_account_id or ""
+        return (self.account is None or is_like(account.account_id, self.account)) and (
+            self.sub_account is None or is_like(below, self.sub_account)
+        )
+
+    def met_by(self, key: RemoteKey) -> bool:
+        """Tell whether a key can do it as it is."""
+        return key.scopes.covers(self.scope) and not key.ip_allow_list.fenced and key.ip_allow_list.reachable()
+
+    def __str__(self) -> str:
+        return self.scope.family + (f" for {self.scope.domain}" if self.scope.domain else "")
+
+
+@dataclass(frozen=True, slots=True)
+class KeysOf:
+    """The keys of one account, None where they could not be read."""
+
+    account: AccountRef
+    keys: tuple[RemoteKey, ...] | None
+
+
+def named(keys: Iterable[RemoteKey]) -> str:
+    """Name keys in a sentence, by label and id."""
+    keys = tuple(keys)
+    more = len(keys) - _MOST_NAMED
+    shown = ", ".join(f"{key.label!r} ({key.id})" for key in keys[:_MOST_NAMED])
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def unmet(requirements: Iterable[Requirement], accounts: Sequence[KeysOf]) -> tuple[Finding, ...]:
+    """Give a finding for each requirement that does not hold now, or of which that cannot be told."""
+    return tuple(finding for each in requirements if (finding := _unmet(each, accounts)))
+
+
+def _unmet(wanted: Requirement, accounts: Sequence[KeysOf]) -> Finding | None:
+    concerned = [each for each in accounts if wanted.concerns(each.account)]
+    if not concerned:
+        hint = "correct the account, or remove the requirement"
+        return _finding(wanted, Severity.WARN, f"no account that was looked at is the one for {wanted}", hint)
+    able = [key for each in concerned for key in each.keys or () if wanted.met_by(key)]
+    if any(wanted.scope in key.scopes.scopes for key in able) or (able and not _unsure(wanted, concerned)):
+        return None
+    if able:
+        hint = "say with 'account' in the requirement which of them has the domain"
+        told = f"only keys that reach every domain can do {wanted}, and {len(concerned)} accounts may have that domain"
+        return _finding(wanted, Severity.WARN, told, hint)
+    if any(each.keys is None for each in concerned):
+        told = f"whether any key can do {wanted} is not known: not every account could be read"
+        return _finding(wanted, Severity.WARN, told, "see why below")
+    hint = "give some key that is in use the scope, or its networks back"
+    return _finding(wanted, Severity.DENY, f"no key that is in use can do {wanted}, which must keep working", hint)
+
+
+def _unsure(wanted: Requirement, concerned: Sequence[KeysOf]) -> bool:
+    """Tell whether a scope for every domain proves nothing: each account has domains of its own."""
+    return wanted.scope.reach is Reach.DOMAIN and len(concerned) > 1
+
+
+def _finding(wanted: Requirement, severity: Severity, message: str, hint: str) -> Finding:
+    return Finding(COVERAGE, severity, message, hint, source=wanted.source)

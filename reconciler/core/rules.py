@@ -1,0 +1,155 @@
+"""The policy as values: its rules, which keys each is about, and which findings are waived until when."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+
+from reconciler.core.builtins import AccountCheck, KeyCheck
+from reconciler.core.expressions import Expression
+from reconciler.core.findings import Severity, Waiver
+from reconciler.core.keys import AccountRef, Source, is_like
+from reconciler.core.subjects import Subject
+from reconciler.core.templates import Template
+
+
+def end_of(until: date) -> datetime:
+    """Give when something ends that holds until a day: at 24:00 UTC of it."""
+    return datetime(until.year, until.month, until.day, tzinfo=UTC) + timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which keys a rule is about: those for which all holds that is said; ``*`` and ``?`` stand for any text."""
+
+    owner: str | None = None
+    label: str | None = None
+    account: str | None = None
+    sub_account: str | None = None
+    managed: bool | None = None
+    annotations: tuple[tuple[str, str], ...] = ()
+
+    def takes_account(self, account: AccountRef, name: str | None) -> bool:
+        """Tell whether keys of this account are meant; a sub account by its id or its name, none is for an account."""
+        if self.account is not None and not is_like(account.account_id, self.account):
+            return False
+        if self.sub_account is None:
+            return True
+        below = account.sub_account_id
+        return below is not None and any(is_like(text, self.sub_account) for text in (below, name or ""))
+
+    def takes(self, subject: Subject) -> bool:
+        """Tell whether a key is meant, in an account that is."""
+        return (
+            self.managed in (None, subject.managed)
+            and (self.owner is None or is_like(subject.owner, self.owner))
+            and (self.label is None or is_like(subject.label, self.label))
+            and all(
+                name in subject.annotations and is_like(subject.annotations[name], pattern)
+                for name, pattern in self.annotations
+            )
+        )
+
+
+Check = Expression | KeyCheck | AccountCheck
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of a policy.
+
+    Attributes:
+        id: Its name, unique in the policy.
+        severity: How serious it is to break it.
+        check: What it looks at; an expression is true where the rule is broken.
+        message: What to say, None: what the check itself says.
+        hint: What to do.
+        match: Which keys it is about.
+        fences: Whether an unmanaged key that breaks it is switched off.
+        source: Where it stands.
+    """
+
+    id: str
+    severity: Severity
+    check: Check
+    message: Template | None = None
+    hint: str = ""
+    match: Match = Match()
+    fences: bool = False
+    source: Source | None = None
+
+    @property
+    def about_changes(self) -> bool:
+        """Whether it is about what a change does, and not about what a key is."""
+        match self.check:
+            case Expression(about_changes=about_changes):
+                return about_changes
+            case _:
+                return False
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables that it reads, or shows in its message."""
+        shown = self.message.names if self.message else frozenset[str]()
+        match self.check:
+            case Expression(names=names):
+                return names | shown
+            case _:
+                return shown
+
+
+@dataclass(frozen=True, slots=True)
+class WaiverRule:
+    """Which findings are accepted: those of a rule about keys of this name or id, or with a label like this."""
+
+    rule: str
+    until: date
+    owner: str
+    reason: str
+    key: str | None = None
+    label: str | None = None
+    account: str | None = None
+    source: Source | None = None
+
+    @property
+    def end(self) -> datetime:
+        """When it ends: at 24:00 UTC of its last day."""
+        return end_of(self.until)
+
+    def takes(self, subject: Subject) -> bool:
+        """Tell whether a key is meant."""
+        return (
+            (self.key is None or self.key in (subject.name, subject.id))
+            and (self.label is None or is_like(subject.label, self.label))
+            and (self.account is None or is_like(subject.account.account_id, self.account))
+        )
+
+    def __str__(self) -> str:
+        return f"the waiver of {self.rule} for {self.key if self.key is not None else f'labels like {self.label!r}'}"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """All rules, sorted by id, and all waivers of all policy files; ``digest`` tells what they say, None for none."""
+
+    rules: tuple[Rule, ...] = ()
+    waivers: tuple[WaiverRule, ...] = ()
+    digest: str | None = None
+
+    @cached_property
+    def _waivers_of(self) -> dict[str, list[WaiverRule]]:
+        found: defaultdict[str, list[WaiverRule]] = defaultdict(list)
+        for waiver in sorted(self.waivers, key=lambda each: each.until, reverse=True):
+            found[waiver.rule].append(waiver)
+        return dict(found)
+
+    def waived(self, rule: str, subject: Subject, now: datetime) -> Waiver | None:
+        """Give the waiver that is in force for a finding; of several the one that ends last."""
+        for waiver in self._waivers_of.get(rule, ()):
+            if now < waiver.end and waiver.takes(subject):
+                return Waiver(waiver.until.isoformat(), waiver.owner, waiver.reason)
+        return None
+
+    def rules_for(self, account: AccountRef, name: str | None) -> tuple[Rule, ...]:
+        """Give the rules that are about keys of an account."""
+        return tuple(rule for rule in self.rules if rule.match.takes_account(account, name))

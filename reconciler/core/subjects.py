@@ -1,0 +1,219 @@
+"""Keys as rules see them: what a file says of a key, what the account has, and what a change would make of it.
+
+A plan is judged by what each desired key will be; an audit by what each actual key is.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from reconciler.core.changes import Change
+from reconciler.core.keys import AccountRef, KeySpec, KeyState, RemoteKey, Source
+from reconciler.core.matching import Matched
+from reconciler.core.networks import OPEN, AllowList
+from reconciler.core.plan import AccountPlan
+from reconciler.core.scopes import ScopeSet
+
+NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""What stands for the last use of a key that was never used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One key under judgement.
+
+    Attributes:
+        account: Where the key is.
+        label: What AhaSend calls it, or will.
+        scopes: What it may do, as the file lists it where a file does, else as the account has it.
+        ip_allow_list: From where.
+        managed: Whether a file names it, or may mean it.
+        spec: What a file says of it, None where none does.
+        remote: The key as the account has it, None where it does not exist yet.
+        change: What the plan would do to it, None in an audit and where nothing is to be done.
+        actual: Whether it is judged as it is, and not as it will be.
+    """
+
+    account: AccountRef
+    label: str
+    scopes: ScopeSet
+    ip_allow_list: AllowList
+    managed: bool
+    spec: KeySpec | None = None
+    remote: RemoteKey | None = None
+    change: Change | None = None
+    actual: bool = True
+
+    @property
+    def name(self) -> str | None:
+        """Its name in the files, None where they do not name it."""
+        return self.spec.name if self.spec else None
+
+    @property
+    def id(self) -> str | None:
+        """Its id at AhaSend, or the one that a file pins; None where it does not exist yet."""
+        return self.remote.id if self.remote else self.spec.id if self.spec else None
+
+    @property
+    def owner(self) -> str:
+        """Who answers for it by the files, or nothing."""
+        return self.spec.owner if self.spec else ""
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """What else the files say of it."""
+        return dict(self.spec.annotations) if self.spec else {}
+
+    @property
+    def source(self) -> Source | None:
+        """The place of the key in the files."""
+        return self.spec.source if self.spec else None
+
+    @property
+    def switched_off(self) -> bool:
+        """Whether nobody can use it."""
+        return self.ip_allow_list.fenced
+
+    @property
+    def state(self) -> KeyState:
+        """What the files say it shall be; in an audit, and for a key of no file, what its allow list makes of it."""
+        if self.spec is not None and not self.actual:
+            return self.spec.state
+        return KeyState.QUARANTINED if self.switched_off else KeyState.PRESENT
+
+    @property
+    def title(self) -> str:
+        """How to call it in a sentence."""
+        if self.name is not None:
+            return self.name
+        return repr(self.label) if self.managed else f"unmanaged key {self.label!r}"
+
+    def age(self, now: datetime) -> timedelta:
+        """How long it has existed; nothing for one that does not exist yet."""
+        return max(now - self.remote.created_at, timedelta()) if self.remote else timedelta()
+
+    @property
+    def last_used_at(self) -> datetime | None:
+        """When it was used last, as AhaSend tells 5 to 10 minutes late; None: never."""
+        return self.remote.last_used_at if self.remote else None
+
+    def idle(self, now: datetime) -> timedelta:
+        """How long nobody used it: since the last use or, where there was none, since it was made."""
+        return self.age(now) if self.last_used_at is None else max(now - self.last_used_at, timedelta())
+
+
+def planned_subjects(plan: AccountPlan) -> Iterator[Subject]:
+    """Give every desired key as it will be once the plan is carried out; one that is to go will not be.
+
+    A key that cannot be told from others is judged by what the file says of it alone.
+    """
+    changes = {change.name: change for change in plan.changes if change.name is not None}
+    for match in plan.matching.matches:
+        spec = match.spec
+        if spec.state is KeyState.ABSENT:
+            continue
+        remote = match.remote if isinstance(match, Matched) else None
+        change = changes.get(spec.name)
+        after = (change.after if change else None) or remote
+        held = ScopeSet(()) if remote is None else remote.scopes
+        listed = OPEN if spec.ip_allow_list is None else spec.ip_allow_list
+        yield Subject(
+            plan.account,
+            spec.label,
+            held if spec.scopes is None else spec.scopes,
+            after.ip_allow_list if after else listed,
+            managed=True,
+            spec=spec,
+            remote=remote,
+            change=change,
+            actual=False,
+        )
+
+
+def actual_subjects(plan: AccountPlan) -> Iterator[Subject]:
+    """Give every actual key as it is, with what the files say of those that they name."""
+    known = {match.remote.id: match.spec for match in plan.matching.matches if isinstance(match, Matched)}
+    unmanaged = {key.id for key in plan.matching.unmanaged}
+    for key in plan.actual:
+        yield _as_it_is(plan.account, key, known.get(key.id), managed=key.id not in unmanaged)
+
+
+def unmanaged_subjects(plan: AccountPlan) -> Iterator[Subject]:
+    """Give the actual keys that no file names."""
+    return (_as_it_is(plan.account, key, None, managed=False) for key in plan.matching.unmanaged)
+
+
+def _as_it_is(account: AccountRef, key: RemoteKey, spec: KeySpec | None, *, managed: bool) -> Subject:
+    return Subject(account, key.label, key.scopes, key.ip_allow_list, managed, spec, key)
+
+
+# Values for expressions and messages
+
+
+def _of_change(subject: Subject) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give what the change grants and revokes, scopes before networks."""
+    if subject.change is None:
+        return (), ()
+    scopes, networks = subject.change.access.scopes, subject.change.access.networks
+    return scopes.granted + networks.granted, scopes.revoked + networks.revoked
+
+
+_Getter = Callable[[Subject, datetime], object]
+_GETTERS: Final[Mapping[str, _Getter]] = {
+    "key.name": lambda subject, _: subject.name or "",
+    "key.label": lambda subject, _: subject.label,
+    "key.id": lambda subject, _: subject.id or "",
+    "key.scopes": lambda subject, _: list(subject.scopes.texts),
+    "key.roles": lambda subject, _: list(subject.spec.roles) if subject.spec else [],
+    "key.domains": lambda subject, _: list(subject.spec.domains) if subject.spec else [],
+    "key.ip_allow_list": lambda subject, _: list(subject.ip_allow_list.networks),
+    "key.list_managed": lambda subject, _: subject.spec is not None and subject.spec.ip_allow_list is not None,
+    "key.owner": lambda subject, _: subject.owner,
+    "key.state": lambda subject, _: subject.state.value,
+    "key.managed": lambda subject, _: subject.managed,
+    "key.annotations": lambda subject, _: dict(subject.annotations),
+    "key.created_at": lambda subject, now: subject.remote.created_at if subject.remote else now,
+    "key.age": lambda subject, now: subject.age(now),
+    "key.never_used": lambda subject, _: subject.last_used_at is None,
+    "key.last_used_at": lambda subject, _: subject.last_used_at or NEVER,
+    "key.idle": lambda subject, now: subject.idle(now),
+    "key.account": lambda subject, _: subject.account.account_id,
+    "key.sub_account": lambda subject, _: subject.account.sub_account_id or "",
+    "change.action": lambda subject, _: subject.change.action.value if subject.change else "",
+    "change.granted": lambda subject, _: list(_of_change(subject)[0]),
+    "change.revoked": lambda subject, _: list(_of_change(subject)[1]),
+    "change.direction": lambda subject, _: subject.change.access.direction.value if subject.change else "",
+    "now": lambda _, now: now,
+}
+
+
+def values(subject: Subject, names: Iterable[str], now: datetime) -> dict[str, object]:
+    """Give the values of variables for one key, as CEL takes them; none is ever null."""
+    return {name: _GETTERS[name](subject, now) for name in names}
+
+
+def in_words(value: object) -> str:
+    """Write a variable's value for a message."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        case timedelta():
+            return span(value)
+        case list():
+            return ", ".join(value) or "none"
+        case dict():
+            return ", ".join(f"{name}: {text}" for name, text in sorted(value.items())) or "none"
+        case _:
+            return str(value)
+
+
+def span(length: timedelta) -> str:
+    """Write a length of time in days, or in the largest unit below that there are two of."""
+    for unit, seconds in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        count = int(length.total_seconds()) // seconds
+        if count >= 2 or (count == 1 and unit == "minute"):  # noqa: PLR2004 # "1 day" is 24 to 47 hours
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return "less than a minute"

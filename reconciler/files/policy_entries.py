@@ -1,0 +1,135 @@
+"""What a policy file may hold, field by field. The descriptions are what an editor shows for each of them."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final
+
+from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
+
+from reconciler.core.keys import UUID_PATTERN
+from reconciler.files.document import Value
+from reconciler.files.entries import DAY, NAME
+from reconciler.files.rule_entries import FORBID, PATTERNS, RULE_ID, Length, RuleEntry, Text
+from reconciler.files.shape import Shape
+
+_PATTERNS: Final = {
+    **PATTERNS,
+    DAY: "is not a day: write it as YYYY-MM-DD",
+    NAME: "is not the name of a key: use a-z, 0-9 and . _ -, a letter or digit first",
+    RULE_ID: "is not a name: use a-z, 0-9 and -, a letter or digit first, at most 63 of them",
+    UUID_PATTERN: "is not a UUID: write one such as 3c90c3cc-0d44-4b50-8888-8dd25736052a",
+}
+_REFUSED: Final = {"freeze": "is not supported yet: change windows come with a later version; remove it"}
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdEntry:
+    """A share of the listed keys, rounded down, but never less than a number of them."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = FORBID
+    percent: (
+        Annotated[StrictInt, Field(ge=0, le=100, description="how much of the listed keys, in percent, rounded down")]
+        | None
+    ) = None
+    at_least: (
+        Annotated[StrictInt, Field(ge=0, description="how many are let through however few keys there are")] | None
+    ) = None
+
+
+_NO_THRESHOLD: Final = ThresholdEntry()
+
+
+@dataclass(frozen=True, slots=True)
+class InUseEntry:
+    """Keys that were used lately are not switched off."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = FORBID
+    within: Annotated[
+        Length, Field(description="how lately, such as 24h; at least 15m, since AhaSend tells of a use 5 to 10m late")
+    ]
+    narrowing: Annotated[StrictBool, Field(description="nor is anything taken away from them")] = False
+    allow: Annotated[tuple[Text, ...], Field(description="names of keys, or ids, that this is not about")] = ()
+
+
+def _names_of_truth(value: Value) -> Value | None:
+    """Read ``true`` as no limit, and ``false`` as nobody."""
+    return (None if value else []) if isinstance(value, bool) else value
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailsEntry:
+    """Limits on what one pass may do."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = FORBID
+    max_changes: Annotated[
+        ThresholdEntry, Field(description="how many changes one pass may make in an account: 30 percent, at least 5")
+    ] = _NO_THRESHOLD
+    max_switched_off: Annotated[
+        ThresholdEntry, Field(description="how many keys one pass may switch off in an account: 10 percent, at least 1")
+    ] = _NO_THRESHOLD
+    max_widened: Annotated[
+        ThresholdEntry,
+        Field(description="how many keys one pass may give more in an account; any number unless said here"),
+    ] = _NO_THRESHOLD
+    allow_widening: Annotated[
+        tuple[Text, ...] | None,
+        BeforeValidator(_names_of_truth, json_schema_input_type=bool | tuple[str, ...]),
+        Field(description="which keys may be given more: true (all of them, the default), false, or their names"),
+    ] = None
+    allow_restore: (
+        Annotated[tuple[str, ...], Field(description="names of fenced keys that may be switched on again")] | None
+    ) = None
+    in_use: Annotated[InUseEntry, Field(description="protects keys that were used lately; off unless said")] | None = (
+        None
+    )
+
+
+_NO_GUARDRAILS: Final = GuardrailsEntry()
+
+
+def _whose(schema: dict[str, Any]) -> None:
+    schema["oneOf"] = [{"required": ["key"]}, {"required": ["label"]}]
+
+
+@dataclass(frozen=True, slots=True)
+class WaiverEntry:
+    """Findings that are accepted for a while."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", json_schema_extra=_whose)
+    rule: Annotated[Text, Field(description="the id of the rule")]
+    until: Annotated[str, Field(pattern=DAY, description="its last day (it ends at 24:00 UTC), as YYYY-MM-DD")]
+    owner: Annotated[Text, Field(description="who answers for it: a team or a person")]
+    reason: Annotated[Text, Field(description="why this is accepted")]
+    key: Annotated[Text, Field(description="the name of the key in the files, or its id")] | None = None
+    label: Annotated[Text, Field(description="a pattern of labels; * and ? stand for text")] | None = None
+    account: Annotated[Text, Field(description="a pattern of ids of accounts")] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequireEntry:
+    """What some key must be able to do, whatever else changes."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = FORBID
+    can: Annotated[Text, Field(description="what must keep working, such as messages:send")]
+    domain: Annotated[Text, Field(description="for which domain, where it is for one")] | None = None
+    account: Annotated[Text, Field(description="the id of the account that has the domain")] | None = None
+    sub_account: Annotated[Text, Field(description="the id of the sub account that has the domain")] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyEntry:
+    """What the security team allows; usually kept by other people than the keys."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(title="AhaSend API keys: policy", extra="forbid")
+    version: Annotated[StrictInt, Field(ge=1, le=1, description="the version of this format: 1")]
+    rules: Annotated[tuple[RuleEntry, ...], Field(description="what keys and changes must not be")] = ()
+    waivers: Annotated[tuple[WaiverEntry, ...], Field(description="findings that are accepted for a while")] = ()
+    require: Annotated[tuple[RequireEntry, ...], Field(description="what must keep working")] = ()
+    guardrails: Annotated[GuardrailsEntry, Field(description="limits on what one pass may do")] = _NO_GUARDRAILS
+
+
+POLICY: Final = Shape(PolicyEntry, _PATTERNS, _REFUSED)
+
+
+def policy_schema() -> dict[str, Any]:
+    """Give the JSON Schema (draft 2020-12) of a policy file."""
+    return POLICY.schema

@@ -1,0 +1,156 @@
+"""The rules of policy files, compiled and checked; the same rule in several files is as serious as in the strictest."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from reconciler.core.builtins import AccountCheck
+from reconciler.core.expressions import ABOUT_CHANGES, ExpressionError, compile_expression
+from reconciler.core.findings import Severity
+from reconciler.core.rules import Check, Match, Rule
+from reconciler.core.scopes import pattern_suggestion
+from reconciler.core.templates import Template, TemplateError, read_template
+from reconciler.files.document import Path
+from reconciler.files.rule_entries import BUILTINS, RuleEntry
+from reconciler.files.shape import Faults, Inside, Spot, shown
+
+_HINT: Final = "see why the rule is there, and change the key or ask for a waiver"
+
+
+def at(spot: Spot, *path: str | int) -> Spot:
+    """Give the spot of something that lies in what is at ``spot``."""
+    return replace(spot, path=(*spot.path, *path))
+
+
+class Rules:
+    """The rules of all files, compiled, by id; ``ids`` has those too that something is wrong with."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self.named: dict[str, tuple[Rule, Spot]] = {}
+        self.ids: set[str] = set()
+
+    def add(self, entries: Iterable[tuple[RuleEntry, Spot]]) -> None:
+        """Take the rules of one file; one that another file has must be the same, but for how serious it is."""
+        for entry, spot in entries:
+            rule = self._rule(entry, spot)
+            self.ids.add(entry.id)
+            if rule is None:
+                continue
+            known = self.named.get(rule.id)
+            if known is None:
+                self.named[rule.id] = rule, spot
+            elif _but_for_severity(known[0]) != _but_for_severity(rule) or known[1].file == spot.file:
+                then = ": give one of them another id"
+                self._faults.wrong(at(spot, "id"), f"id: there is another rule {rule.id} at ", known[1], then)
+            elif _order(rule.severity) < _order(known[0].severity):
+                self.named[rule.id] = rule, spot
+
+    def _rule(self, entry: RuleEntry, spot: Spot) -> Rule | None:
+        check = self._check(entry, spot)
+        message = self._message(entry, spot)
+        if check is None:
+            return None
+        match = entry.match
+        rule = Rule(
+            entry.id,
+            Severity(entry.severity),
+            check,
+            message,
+            entry.hint if entry.hint is not None else getattr(check, "hint", _HINT),
+            Match(
+                match.owner,
+                match.label,
+                match.account,
+                match.sub_account,
+                match.managed,
+                tuple(sorted(match.annotations.items())),
+            ),
+            fences=entry.then == "quarantine",
+        )
+        self._check_use(rule, spot)
+        return rule
+
+    def _check(self, entry: RuleEntry, spot: Spot) -> Check | None:
+        if (entry.when is None) == (entry.uses is None):
+            self._faults.wrong(spot, "a rule has one check: write 'when' and an expression, or 'uses' and a name")
+            return None
+        if entry.uses is not None:
+            return self._builtin(entry.uses, entry.parameters, spot)
+        if entry.parameters is not None:
+            self._faults.wrong(_at_key(spot, "with"), "'with' is for built-in rules: write the values into 'when'")
+        if entry.message is None:
+            self._faults.wrong(spot, "'message' is missing: say what is wrong with a key for which 'when' is true")
+        return self._expression(entry.when or "", at(spot, "when"))
+
+    def _expression(self, text: str, spot: Spot) -> Check | None:
+        try:
+            return compile_expression(text)
+        except ExpressionError as error:
+            for fault in error.faults:
+                inside = Inside(text, fault.line, fault.column)
+                self._faults.wrong(replace(spot, inside=inside), f"when: {fault.message}")
+        return None
+
+    def _builtin(self, name: str, parameters: dict[str, Any] | None, spot: Spot) -> Check | None:
+        builtin = BUILTINS[name]
+        entry = builtin.shape.read(parameters or {})
+        if isinstance(entry, list):
+            for misfit in entry:
+                path: Path = ("with", *misfit.path) if parameters is not None else ("uses",)
+                self._faults.wrong(replace(at(spot, *path), at_key=misfit.at_key), misfit.message)
+            return None
+        if name == "widest-network" and entry.ipv4 is None and entry.ipv6 is None:
+            self._faults.wrong(at(spot, "with"), "nothing is limited: write 'ipv4: 24', 'ipv6: 48' or both")
+        for path, text in _scope_patterns(parameters or {}):
+            if better := pattern_suggestion(text):
+                message = f"{path[0]}: {shown(text)} is not a known scope: write {better}"
+                self._faults.wrong(at(spot, "with", *path), message)
+        return builtin.make(entry)
+
+    def _message(self, entry: RuleEntry, spot: Spot) -> Template | None:
+        if entry.message is None:
+            return None
+        try:
+            return read_template(entry.message)
+        except TemplateError as error:
+            before = entry.message[: error.offset]
+            inside = Inside(entry.message, before.count("\n") + 1, error.offset - before.rfind("\n"))
+            self._faults.wrong(replace(at(spot, "message"), inside=inside), f"message: {error.message}")
+        return None
+
+    def _check_use(self, rule: Rule, spot: Spot) -> None:
+        shown_names = rule.message.names if rule.message else frozenset()
+        if not rule.about_changes and any(name.startswith(ABOUT_CHANGES) for name in shown_names):
+            told = "message: it shows a change, but the rule is about what a key is: name change in 'when', too"
+            self._faults.wrong(at(spot, "message"), told)
+        if not rule.fences:
+            return
+        if rule.about_changes or isinstance(rule.check, AccountCheck):
+            self._faults.wrong(at(spot, "then"), "then: this rule cannot say which key to switch off: remove it")
+        if rule.match.managed:
+            told = "then: only keys of no file are switched off, and the rule is about all others: remove it"
+            self._faults.wrong(at(spot, "then"), told)
+
+
+def _at_key(spot: Spot, name: str) -> Spot:
+    return replace(at(spot, name), at_key=True)
+
+
+def _scope_patterns(parameters: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Give the scopes that the parameters of a built-in rule name, with where they stand."""
+    for index, text in enumerate(parameters.get("scopes", ())):
+        yield ("scopes", index), text
+    for name, texts in parameters.get("sets", {}).items():
+        for index, text in enumerate(texts):
+            yield ("sets", name, index), text
+
+
+def _order(severity: Severity) -> int:
+    return list(Severity).index(severity)
+
+
+def _but_for_severity(rule: Rule) -> tuple[object, ...]:
+    check = rule.check
+    what = getattr(check, "text", check)
+    return what, rule.message, rule.hint, rule.match, rule.fences
