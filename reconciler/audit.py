@@ -13,6 +13,7 @@ from reconciler.core.policy import judge_actual
 from reconciler.core.report import Mode, Report
 from reconciler.core.requirements import KeysOf, Requirement, unmet
 from reconciler.core.rules import Policy
+from reconciler.files.document import collector_paused
 from reconciler.listing import OUT_OF_TIME, Listed, Reading, Suspended, Unread
 from reconciler.reconcile import (
     DryRun,
@@ -42,7 +43,8 @@ async def run_audit(inputs: PassInputs, access: DryRun | Saved, now: datetime) -
     inputs.observe(PassStarted(inputs.run_id, Mode.AUDIT, 1))
     with inputs.stop.within(inputs.patience.per_pass, OUT_OF_TIME) as stop:
         (readings, selected), requests = await read_only(inputs, access, stop)
-    judged = [_judged(inputs.policy, reading, now) for reading in readings if isinstance(reading, Listed)]
+    with collector_paused():
+        judged = [_judged(inputs.policy, reading, now) for reading in readings if isinstance(reading, Listed)]
     findings = (
         *inputs.notes,
         *about_policy(inputs, now),

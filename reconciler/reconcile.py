@@ -47,6 +47,7 @@ from reconciler.core.report import (
     summarize,
 )
 from reconciler.core.rules import Policy
+from reconciler.files.document import collector_paused
 from reconciler.files.saved import Listing
 from reconciler.listing import OUT_OF_TIME, Errand, Listed, Reading, Suspended, Unread, list_accounts, look_up
 
@@ -193,7 +194,8 @@ async def _decide(inputs: PassInputs, read: Readings, now: datetime, memory: Mem
     readings, selected = read
     complete = not any(isinstance(reading, Unread) for reading in readings)
     listed = [reading for reading in readings if isinstance(reading, Listed)]
-    planned = [_plan(inputs.policy, reading, now) for reading in listed]
+    with collector_paused():
+        planned = [_plan(inputs.policy, reading, now) for reading in listed]
     plan = Plan(tuple(account for account, _ in planned), complete)
     plan, memory, contests = recall(plan, memory, now)
     approval = approve(plan, inputs.consent, now)

@@ -19,6 +19,8 @@ from reconciler.core.report import Report, ReportedChange
 from reconciler.emulator.faults import ConnectionDropped
 from reconciler.emulator.server import Emulator
 from reconciler.files.desired import load_desired
+from reconciler.files.loaded import LoadedPolicy
+from reconciler.files.policy import load_policy
 from reconciler.reconcile import DryRun, Live, PassInputs, Patience, run_pass
 from virtual_time import run_virtual
 
@@ -116,6 +118,7 @@ class World:
     sub_accounts: tuple[dict[str, Any], ...] = ()
     patience: Patience = field(default_factory=Patience)
     check_domains: bool = False
+    policy: str = ""
     memory: Memory = field(default_factory=Memory)
     now: datetime = NOON
 
@@ -181,6 +184,8 @@ class World:
             )
             loaded = load_desired([self.folder], lambda name: None)
             consent.setdefault("self_keys", {None: key_id(0)})
+            policy = self._policy()
+            consent.setdefault("limits", policy.limits)
             inputs = PassInputs(
                 "run",
                 loaded.state,
@@ -189,7 +194,7 @@ class World:
                 stop,
                 Consent(**consent),
                 loaded.findings,
-                policy=None,
+                policy=policy.policy,
                 patience=self.patience,
                 check_domains=self.check_domains,
             )
@@ -197,6 +202,14 @@ class World:
             return report
 
         return run_virtual(work())
+
+    def _policy(self) -> LoadedPolicy:
+        """What the story's policy says; the line of the version comes by itself."""
+        if not self.policy:
+            return LoadedPolicy()
+        path = self.folder.parent / f"{self.folder.name}-policy.yaml"
+        path.write_text("version: 1\n" + dedent(self.policy), encoding="utf-8")
+        return load_policy([path])
 
     def _told(self, event: Event) -> None:
         self.observe(event)

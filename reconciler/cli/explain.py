@@ -50,7 +50,7 @@ def command(  # one parameter an option
         unread = left_out(decision.readings)
         if not found and not unread:
             raise ReconcilerError(f"no key has the name, the id or the label {key!r}", hint=_nearest(decision, key))
-        return render_explanations(found, unread, now=now, style=terminal_style()), decision.readings
+        return render_explanations(found, unread, style=terminal_style()), decision.readings
 
     return answer(wiring, ask)
 

@@ -50,8 +50,9 @@ def command(desired: tuple[Path, ...], policy: tuple[Path, ...], *, strict: bool
         problems += error.problems
     if problems or loaded is None:
         raise FilesError(tuple(problems))
-    ending = endings(judged.policy, loaded.state, datetime.now(UTC))
-    idle = idle_rules(judged.policy, loaded.state) if strict else ()
+    now = datetime.now(UTC)
+    ending = endings(judged.policy, loaded.state, now)
+    idle = idle_rules(judged.policy, loaded.state, now) if strict else ()
     for finding in (*judged.findings, *loaded.findings, *(each.finding for each in ending if not each.ended), *idle):
         write_stdout(mask(_line(finding)) + "\n")
     ended = (each.finding for each in ending if each.ended)

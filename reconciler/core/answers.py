@@ -7,11 +7,12 @@ from datetime import datetime
 from reconciler.core.changes import Change
 from reconciler.core.findings import Severity, Waiver
 from reconciler.core.guardrails import Refusal
+from reconciler.core.judging import Judgement, Verdict
 from reconciler.core.keys import AccountRef, DesiredAccount, KeySpec, KeyState, RemoteKey, Role, Source
 from reconciler.core.matching import Matched, match_keys
 from reconciler.core.networks import AllowList
 from reconciler.core.plan import AccountPlan
-from reconciler.core.policy import Judgement, Verdict, judgements_of
+from reconciler.core.policy import judgements_of
 from reconciler.core.rules import Policy
 from reconciler.core.scopes import Reach, Scope, ScopeSet, parse_scope
 from reconciler.core.subjects import Subject, actual_subjects, planned_subjects, unmanaged_subjects
@@ -165,21 +166,23 @@ class Explaining:
 
 def explain(desired: DesiredAccount, plan: AccountPlan, which: str, explaining: Explaining) -> tuple[Explanation, ...]:
     """Explain every key of an account whose name, id or label is ``which``; ``plan`` is the one that was approved."""
-    planned = tuple(planned_subjects(plan))
+    planned = tuple(planned_subjects(plan, explaining.now))
     named = {subject.id for subject in planned if subject.remote}
-    actual = tuple(subject for subject in actual_subjects(plan) if subject.id not in named)
-    everyone = (*planned, *actual, *_to_go(plan))
+    actual = tuple(subject for subject in actual_subjects(plan, explaining.now) if subject.id not in named)
+    everyone = (*planned, *actual, *_to_go(plan, explaining.now))
     found = [subject for subject in everyone if which in (subject.name, subject.id, subject.label)]
-    unmanaged = tuple(unmanaged_subjects(plan))
+    unmanaged = tuple(unmanaged_subjects(plan, explaining.now))
     return tuple(_explained(desired, plan, subject, (planned, unmanaged), explaining) for subject in found)
 
 
-def _to_go(plan: AccountPlan) -> Iterator[Subject]:
+def _to_go(plan: AccountPlan, now: datetime) -> Iterator[Subject]:
     """Give the desired keys that the files want gone and that the account does not have, so that nothing is left."""
     for match in plan.matching.matches:
         if match.spec.state is KeyState.ABSENT and not isinstance(match, Matched):
             spec = match.spec
-            yield Subject(plan.account, spec.label, ScopeSet(()), AllowList(()), managed=True, spec=spec, actual=False)
+            yield Subject(
+                now, plan.account, spec.label, ScopeSet(()), AllowList(()), managed=True, spec=spec, actual=False
+            )
 
 
 def _explained(
@@ -192,7 +195,7 @@ def _explained(
     planned, unmanaged = others
     beside = [other for other in (*planned, *unmanaged) if other.id != subject.id or other.name != subject.name]
     change = next((c for c in plan.changes if _is_of(c, subject)), None)
-    judged = judgements_of(explaining.policy, desired, [subject], beside, explaining.now)
+    judged = judgements_of(explaining.policy, desired, subject, beside)
     return Explanation(
         plan.account,
         desired.name,

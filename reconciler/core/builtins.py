@@ -6,7 +6,7 @@ rules about use and reach leave it alone; what it may do is judged all the same,
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import ClassVar
 
 from reconciler.core.keys import is_like
@@ -30,7 +30,7 @@ class NoWildcard:
 
     hint: ClassVar = "list the scopes that it needs"
 
-    def verdict(self, subject: Subject, now: datetime) -> str | None:
+    def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
         return "holds * and may do everything" if EVERYTHING in subject.scopes.texts else None
 
@@ -45,7 +45,7 @@ class NoGlobalWhereDomainWouldDo:
     scopes: ScopePatterns = _EVERY_SCOPE
     hint: ClassVar = "name the domains instead, such as messages:send:{example.com}"
 
-    def verdict(self, subject: Subject, now: datetime) -> str | None:
+    def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
         found = [s.text for s in subject.scopes if s.reach is Reach.ALL and self.scopes.reached_by(s)]
         return f"holds {', '.join(found)}, which reaches every domain" if found else None
@@ -57,7 +57,7 @@ class RedundantScopes:
 
     hint: ClassVar = "remove it, or the wider scope"
 
-    def verdict(self, subject: Subject, now: datetime) -> str | None:
+    def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
         kept = subject.scopes.reduced()
         if kept is subject.scopes:
@@ -73,7 +73,7 @@ class MaxScopes:
     most: int
     hint: ClassVar = "give each job a key of its own"
 
-    def verdict(self, subject: Subject, now: datetime) -> str | None:
+    def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
         count = len(subject.scopes.reduced())
         return f"has {count} scopes, and at most {self.most} are allowed" if count > self.most else None
@@ -86,7 +86,7 @@ class ForbiddenScopes:
     scopes: ScopePatterns
     hint: ClassVar = "take it away from the key"
 
-    def verdict(self, subject: Subject, now: datetime) -> str | None:
+    def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
         found = self.scopes.reached(subject.scopes)
         return f"holds {', '.join(found)}, which reaches what is forbidden: {self.scopes}" if found else None
@@ -99,7 +99,7 @@ class RequireIpAllowList:
     scopes: ScopePatterns = _EVERY_SCOPE
     hint: ClassVar = "list the networks that it is used from under ip_allow_list"
 
-    def verdict(self, subject: Subject, now: datetime) -> str | None:
+    def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
         if not subject.ip_allow_list.anywhere:
             return None
@@ -119,13 +119,13 @@ class WidestNetwork:
     ipv6: int = 0
     hint: ClassVar = "list only the networks that the key is used from"
 
-    def verdict(self, subject: Subject, now: datetime) -> str | None:
+    def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
         networks = subject.ip_allow_list.networks
         if all(self._is_narrow(text) for text in networks):
-            if len(networks) < 2 or networks == (joined := subject.ip_allow_list.covered):  # noqa: PLR2004 # one
+            if len(subject.ip_allow_list.ranges) == len(networks):
                 return None
-            networks = joined
+            networks = subject.ip_allow_list.joined
         wide = [text for text in networks if not self._is_narrow(text)]
         return f"lists {', '.join(wide)}, wider than {self._limits()}" if wide else None
 
@@ -143,7 +143,7 @@ class UnreachableList:
 
     hint: ClassVar = "add the public IPv4 addresses that it is used from, or write 'state: quarantined'"
 
-    def verdict(self, subject: Subject, now: datetime) -> str | None:
+    def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
         if subject.switched_off or subject.ip_allow_list.reachable():
             return None
@@ -157,7 +157,7 @@ class LabelPattern:
     patterns: tuple[str, ...]
     hint: ClassVar = "rename it"
 
-    def verdict(self, subject: Subject, now: datetime) -> str | None:
+    def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
         if any(is_like(subject.label, pattern) for pattern in self.patterns):
             return None
@@ -174,7 +174,7 @@ class RequireOwner:
     owners: tuple[str, ...] = ("*",)
     hint: ClassVar = "write 'owner: <team>'"
 
-    def verdict(self, subject: Subject, now: datetime) -> str | None:
+    def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
         if not subject.managed:
             return None
@@ -192,7 +192,7 @@ class SeparateDuties:
     sets: Mapping[str, ScopePatterns]
     hint: ClassVar = "give each of the duties a key of its own"
 
-    def verdict(self, subject: Subject, now: datetime) -> str | None:
+    def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
         reached = {name: found for name in sorted(self.sets) if (found := self.sets[name].reached(subject.scopes))}
         if len(reached) < 2:  # noqa: PLR2004 # one duty is right
@@ -208,11 +208,11 @@ class UnusedFor:
     length: timedelta
     hint: ClassVar = "switch it off ('state: quarantined'), and delete it when nobody misses it"
 
-    def verdict(self, subject: Subject, now: datetime) -> str | None:
+    def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
-        if subject.remote is None or subject.switched_off or subject.idle(now) < self.length:
+        if subject.remote is None or subject.idle < self.length or subject.switched_off:
             return None
-        length = span(subject.idle(now))
+        length = span(subject.idle)
         return f"was made {length} ago and never used" if subject.last_used_at is None else f"was not used for {length}"
 
 
@@ -223,11 +223,11 @@ class NeverUsed:
     after: timedelta
     hint: ClassVar = "ask whoever made it, and switch it off"
 
-    def verdict(self, subject: Subject, now: datetime) -> str | None:
+    def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
         if subject.remote is None or subject.switched_off or subject.last_used_at is not None:
             return None
-        return f"was made {span(subject.age(now))} ago and never used" if subject.age(now) >= self.after else None
+        return f"was made {span(subject.age)} ago and never used" if subject.age >= self.after else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,9 +237,9 @@ class OlderThan:
     age: timedelta
     hint: ClassVar = "make a new key, move its users, and switch this one off"
 
-    def verdict(self, subject: Subject, now: datetime) -> str | None:
+    def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
-        return f"is {span(subject.age(now))} old" if subject.age(now) > self.age else None
+        return f"is {span(subject.age)} old" if subject.age > self.age else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +249,7 @@ class UnmanagedKey:
     exceptions: tuple[str, ...] = ()
     hint: ClassVar = "put it into a file, or switch it off"
 
-    def verdict(self, subject: Subject, now: datetime) -> str | None:
+    def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
         return None if subject.managed or _is_named(subject, self.exceptions) else "is in no file"
 
@@ -264,7 +264,7 @@ class CanManageKeys:
     exceptions: tuple[str, ...] = ()
     hint: ClassVar = "take it away, or list the key under 'except' if it must"
 
-    def verdict(self, subject: Subject, now: datetime) -> str | None:
+    def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
         if subject.switched_off or _is_named(subject, self.exceptions):
             return None
@@ -297,7 +297,7 @@ class IdenticalAccess:
         """Give what makes two keys alike, None for a key that is like no other."""
         if subject.switched_off:
             return None
-        return subject.scopes.reduced().texts, subject.ip_allow_list.covered
+        return subject.scopes.reduced(), subject.ip_allow_list.ranges
 
     def told(self, others: tuple[str, ...]) -> str:
         """Say what is wrong with a key that is like others, as the rest of a sentence."""

@@ -80,7 +80,7 @@ def idle_waivers(policy: Policy, desired: DesiredState) -> tuple[Finding, ...]:
     )
 
 
-def idle_rules(policy: Policy, desired: DesiredState) -> tuple[Finding, ...]:
+def idle_rules(policy: Policy, desired: DesiredState, now: datetime) -> tuple[Finding, ...]:
     """Give a note for each rule that is about none of the keys of the files; one for keys of no file has none there."""
     return tuple(
         Finding(
@@ -91,20 +91,20 @@ def idle_rules(policy: Policy, desired: DesiredState) -> tuple[Finding, ...]:
             source=rule.source,
         )
         for rule in policy.rules
-        if rule.match.managed is not False and not any(_concerns(rule.match, account) for account in desired.accounts)
+        if rule.match.managed is not False
+        and not any(_concerns(rule.match, account, now) for account in desired.accounts)
     )
 
 
-def _concerns(match: Match, account: DesiredAccount) -> bool:
+def _concerns(match: Match, account: DesiredAccount, now: datetime) -> bool:
     """Tell whether a rule may be about a key of an account, or below it: which sub accounts there are is not known."""
     if match.account is not None and not is_like(account.account.account_id, match.account):
         return False
     own = account.keys if match.sub_account is None else ()
     below = (spec for rule in account.sub_accounts for spec in rule.keys)
-    return any(match.takes(_of_file(account.account, spec)) for specs in (own, below) for spec in specs)
+    return any(match.takes(_of_file(now, account.account, spec)) for specs in (own, below) for spec in specs)
 
 
-def _of_file(account: AccountRef, spec: KeySpec) -> Subject:
-    return Subject(
-        account, spec.label, spec.scopes or ScopeSet(()), spec.ip_allow_list or OPEN, managed=True, spec=spec
-    )
+def _of_file(now: datetime, account: AccountRef, spec: KeySpec) -> Subject:
+    scopes, networks = spec.scopes or ScopeSet(()), spec.ip_allow_list or OPEN
+    return Subject(now, account, spec.label, scopes, networks, managed=True, spec=spec)

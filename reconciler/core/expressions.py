@@ -10,14 +10,14 @@ iterations and takes no more than 32 levels of nesting.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.core.networks import AllowList
+from reconciler.core.networks import FENCE, AllowList
 from reconciler.core.scopes import ScopeSet, parse_scope
 from reconciler.core.scrutiny import wrong_parts
 from reconciler.core.tree import Kind, read_tree
@@ -128,6 +128,11 @@ class Expression:
         """Whether it reads a variable of a change, and so can be asked about changes only."""
         return any(name.startswith(ABOUT_CHANGES) for name in self.names)
 
+    @property
+    def may_be_batched(self) -> bool:
+        """Whether it can be evaluated together with others; what is asked about changes is asked less often."""
+        return not self.about_changes
+
     def holds(self, bound: Bound, values: Mapping[str, object]) -> bool:
         """Give its value for one key.
 
@@ -148,6 +153,36 @@ class Expression:
         if value is True or value is False:
             return bool(value)
         raise EvaluationError(_plain(str(value)))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Several expressions that are evaluated at once, at a third of the cost; ``measured`` variables are measured."""
+
+    program: Any
+    measured: frozenset[str]
+
+    def holds(self, bound: Bound, values: Mapping[str, object]) -> list[bool] | None:
+        """Give the value of each; None where they have to be asked one by one, since some has none."""
+        try:
+            _check_sizes(self.measured, values)
+            held = self.program.eval(bound).plain_value()
+        except (EvaluationError, RuntimeError):
+            return None
+        return held if isinstance(held, list) else None
+
+
+def batch(expressions: Sequence[Expression]) -> Batch | None:
+    """Put expressions together; None where there is nothing to put together, or CEL does not take it."""
+    if len(expressions) < 2:  # noqa: PLR2004 # one is no batch
+        return None
+    # Each ends its own line, since it may end with a comment.
+    text = ", ".join(f"({expression.text}\n)" for expression in expressions)
+    measured = frozenset(name for expression in expressions if expression.copies_text for name in expression.names)
+    try:
+        return Batch(_environment().compile(f"[{text}]"), measured)
+    except RuntimeError:
+        return None
 
 
 def bind(values: Mapping[str, object]) -> Bound:
@@ -214,13 +249,17 @@ def _function(cel: Any, name: str, parameters: list[Any], implementation: Callab
 
 
 def _covers(held: list[str], wanted: str) -> bool:
+    return _tuple_covers(tuple(held), wanted)
+
+
+@lru_cache(maxsize=65536)
+def _tuple_covers(held: tuple[str, ...], wanted: str) -> bool:
     return ScopeSet.parse(held).covers(parse_scope(wanted))
 
 
 def _networks_within(inner: list[str], outer: list[str]) -> bool:
     """Tell whether whoever is on the first list is on the second; the fence lets nobody in."""
-    allowed = AllowList.parse(inner)
-    return allowed.fenced or not allowed.beyond(AllowList.parse(outer))
+    return inner == [FENCE] or AllowList.parse(outer).holds(inner)
 
 
 @cache

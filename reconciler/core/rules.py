@@ -87,16 +87,6 @@ class Rule:
             case _:
                 return False
 
-    @property
-    def names(self) -> frozenset[str]:
-        """The variables that it reads, or shows in its message."""
-        shown = self.message.names if self.message else frozenset[str]()
-        match self.check:
-            case Expression(names=names):
-                return names | shown
-            case _:
-                return shown
-
 
 @dataclass(frozen=True, slots=True)
 class WaiverRule:
@@ -143,10 +133,10 @@ class Policy:
             found[waiver.rule].append(waiver)
         return dict(found)
 
-    def waived(self, rule: str, subject: Subject, now: datetime) -> Waiver | None:
+    def waived(self, rule: str, subject: Subject) -> Waiver | None:
         """Give the waiver that is in force for a finding; of several the one that ends last."""
         for waiver in self._waivers_of.get(rule, ()):
-            if now < waiver.end and waiver.takes(subject):
+            if subject.now < waiver.end and waiver.takes(subject):
                 return Waiver(waiver.until.isoformat(), waiver.owner, waiver.reason)
         return None
 

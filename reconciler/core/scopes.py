@@ -6,7 +6,7 @@ that is not listed here is kept as it is and compared by its exact text.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -61,6 +61,9 @@ class Scope:
     text: str
     family: str
     reach: Reach
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
     @property
     def wider(self) -> tuple[str, ...]:
@@ -173,6 +176,14 @@ class ScopeSet:
     """Scopes in canonical spelling, each once, sorted by text. Compare sets by :meth:`equivalent`, not by ``==``."""
 
     scopes: tuple[Scope, ...]
+    texts: tuple[str, ...] = field(init=False, compare=False, repr=False)
+    """The canonical texts, sorted."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "texts", tuple(scope.text for scope in self.scopes))
+
+    def __hash__(self) -> int:
+        return hash(self.texts)
 
     @classmethod
     def parse(cls, texts: Iterable[str]) -> "ScopeSet":
@@ -184,11 +195,6 @@ class ScopeSet:
 
     def __len__(self) -> int:
         return len(self.scopes)
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """The canonical texts, sorted."""
-        return tuple(scope.text for scope in self.scopes)
 
     def covers(self, wanted: Scope) -> bool:
         """Tell whether some scope of the set covers ``wanted``."""
@@ -208,11 +214,14 @@ class ScopeSet:
 
     def reduced(self) -> "ScopeSet":
         """Give the shortest set with the same permissions: what another scope of the set covers is left out."""
-        if len(self.scopes) < 2:  # noqa: PLR2004 # one scope covers nothing else
-            return self
-        held = {scope.text for scope in self.scopes}
-        kept = tuple(scope for scope in self.scopes if held.isdisjoint(scope.wider))
-        return self if len(kept) == len(self.scopes) else ScopeSet(kept)
+        return _reduced(self) if len(self.scopes) > 1 else self
+
+
+@lru_cache(maxsize=65536)
+def _reduced(scope_set: ScopeSet) -> ScopeSet:
+    held = set(scope_set.texts)
+    kept = tuple(scope for scope in scope_set.scopes if held.isdisjoint(scope.wider))
+    return scope_set if len(kept) == len(scope_set.scopes) else ScopeSet(kept)
 
 
 @lru_cache(maxsize=65536)
@@ -232,7 +241,7 @@ class ScopePatterns:
 
     def reached(self, scopes: ScopeSet) -> tuple[str, ...]:
         """Give the texts of the scopes of a set that reach one of the patterns."""
-        return tuple(scope.text for scope in scopes if self.reached_by(scope))
+        return _reached(self, scopes)
 
     def reached_by(self, scope: Scope) -> bool:
         """Tell whether one scope reaches one of the patterns."""
@@ -240,6 +249,11 @@ class ScopePatterns:
 
     def __str__(self) -> str:
         return ", ".join(self.texts)
+
+
+@lru_cache(maxsize=65536)
+def _reached(patterns: ScopePatterns, scopes: ScopeSet) -> tuple[str, ...]:
+    return tuple(scope.text for scope in scopes if patterns.reached_by(scope))
 
 
 @lru_cache(maxsize=65536)

@@ -19,11 +19,15 @@ NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """What stands for the last use of a key that was never used."""
 
 
+_NOTHING: Final = timedelta()
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One key under judgement.
+    """One key under judgement at a time.
 
     Attributes:
+        now: When it is judged, with a zone.
         account: Where the key is.
         label: What AhaSend calls it, or will.
         scopes: What it may do, as the file lists it where a file does, else as the account has it.
@@ -35,6 +39,7 @@ class Subject:
         actual: Whether it is judged as it is, and not as it will be.
     """
 
+    now: datetime
     account: AccountRef
     label: str
     scopes: ScopeSet
@@ -89,21 +94,24 @@ class Subject:
             return self.name
         return repr(self.label) if self.managed else f"unmanaged key {self.label!r}"
 
-    def age(self, now: datetime) -> timedelta:
+    @property
+    def age(self) -> timedelta:
         """How long it has existed; nothing for one that does not exist yet."""
-        return max(now - self.remote.created_at, timedelta()) if self.remote else timedelta()
+        return max(self.now - self.remote.created_at, _NOTHING) if self.remote else _NOTHING
 
     @property
     def last_used_at(self) -> datetime | None:
         """When it was used last, as AhaSend tells 5 to 10 minutes late; None: never."""
         return self.remote.last_used_at if self.remote else None
 
-    def idle(self, now: datetime) -> timedelta:
+    @property
+    def idle(self) -> timedelta:
         """How long nobody used it: since the last use or, where there was none, since it was made."""
-        return self.age(now) if self.last_used_at is None else max(now - self.last_used_at, timedelta())
+        used = self.last_used_at
+        return self.age if used is None else max(self.now - used, _NOTHING)
 
 
-def planned_subjects(plan: AccountPlan) -> Iterator[Subject]:
+def planned_subjects(plan: AccountPlan, now: datetime) -> Iterator[Subject]:
     """Give every desired key as it will be once the plan is carried out; one that is to go will not be.
 
     A key that cannot be told from others is judged by what the file says of it alone.
@@ -119,6 +127,7 @@ def planned_subjects(plan: AccountPlan) -> Iterator[Subject]:
         held = ScopeSet(()) if remote is None else remote.scopes
         listed = OPEN if spec.ip_allow_list is None else spec.ip_allow_list
         yield Subject(
+            now,
             plan.account,
             spec.label,
             held if spec.scopes is None else spec.scopes,
@@ -131,21 +140,21 @@ def planned_subjects(plan: AccountPlan) -> Iterator[Subject]:
         )
 
 
-def actual_subjects(plan: AccountPlan) -> Iterator[Subject]:
+def actual_subjects(plan: AccountPlan, now: datetime) -> Iterator[Subject]:
     """Give every actual key as it is, with what the files say of those that they name."""
     known = {match.remote.id: match.spec for match in plan.matching.matches if isinstance(match, Matched)}
     unmanaged = {key.id for key in plan.matching.unmanaged}
     for key in plan.actual:
-        yield _as_it_is(plan.account, key, known.get(key.id), managed=key.id not in unmanaged)
+        yield _as_it_is(now, plan.account, key, known.get(key.id), managed=key.id not in unmanaged)
 
 
-def unmanaged_subjects(plan: AccountPlan) -> Iterator[Subject]:
+def unmanaged_subjects(plan: AccountPlan, now: datetime) -> Iterator[Subject]:
     """Give the actual keys that no file names."""
-    return (_as_it_is(plan.account, key, None, managed=False) for key in plan.matching.unmanaged)
+    return (_as_it_is(now, plan.account, key, None, managed=False) for key in plan.matching.unmanaged)
 
 
-def _as_it_is(account: AccountRef, key: RemoteKey, spec: KeySpec | None, *, managed: bool) -> Subject:
-    return Subject(account, key.label, key.scopes, key.ip_allow_list, managed, spec, key)
+def _as_it_is(now: datetime, account: AccountRef, key: RemoteKey, spec: KeySpec | None, *, managed: bool) -> Subject:
+    return Subject(now, account, key.label, key.scopes, key.ip_allow_list, managed, spec, key)
 
 
 # Values for expressions and messages
@@ -159,38 +168,38 @@ def _of_change(subject: Subject) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return scopes.granted + networks.granted, scopes.revoked + networks.revoked
 
 
-_Getter = Callable[[Subject, datetime], object]
+_Getter = Callable[[Subject], object]
 _GETTERS: Final[Mapping[str, _Getter]] = {
-    "key.name": lambda subject, _: subject.name or "",
-    "key.label": lambda subject, _: subject.label,
-    "key.id": lambda subject, _: subject.id or "",
-    "key.scopes": lambda subject, _: list(subject.scopes.texts),
-    "key.roles": lambda subject, _: list(subject.spec.roles) if subject.spec else [],
-    "key.domains": lambda subject, _: list(subject.spec.domains) if subject.spec else [],
-    "key.ip_allow_list": lambda subject, _: list(subject.ip_allow_list.networks),
-    "key.list_managed": lambda subject, _: subject.spec is not None and subject.spec.ip_allow_list is not None,
-    "key.owner": lambda subject, _: subject.owner,
-    "key.state": lambda subject, _: subject.state.value,
-    "key.managed": lambda subject, _: subject.managed,
-    "key.annotations": lambda subject, _: dict(subject.annotations),
-    "key.created_at": lambda subject, now: subject.remote.created_at if subject.remote else now,
-    "key.age": lambda subject, now: subject.age(now),
-    "key.never_used": lambda subject, _: subject.last_used_at is None,
-    "key.last_used_at": lambda subject, _: subject.last_used_at or NEVER,
-    "key.idle": lambda subject, now: subject.idle(now),
-    "key.account": lambda subject, _: subject.account.account_id,
-    "key.sub_account": lambda subject, _: subject.account.sub_account_id or "",
-    "change.action": lambda subject, _: subject.change.action.value if subject.change else "",
-    "change.granted": lambda subject, _: list(_of_change(subject)[0]),
-    "change.revoked": lambda subject, _: list(_of_change(subject)[1]),
-    "change.direction": lambda subject, _: subject.change.access.direction.value if subject.change else "",
-    "now": lambda _, now: now,
+    "key.name": lambda subject: subject.name or "",
+    "key.label": lambda subject: subject.label,
+    "key.id": lambda subject: subject.id or "",
+    "key.scopes": lambda subject: list(subject.scopes.texts),
+    "key.roles": lambda subject: list(subject.spec.roles) if subject.spec else [],
+    "key.domains": lambda subject: list(subject.spec.domains) if subject.spec else [],
+    "key.ip_allow_list": lambda subject: list(subject.ip_allow_list.networks),
+    "key.list_managed": lambda subject: subject.spec is not None and subject.spec.ip_allow_list is not None,
+    "key.owner": lambda subject: subject.owner,
+    "key.state": lambda subject: subject.state.value,
+    "key.managed": lambda subject: subject.managed,
+    "key.annotations": lambda subject: dict(subject.annotations),
+    "key.created_at": lambda subject: subject.remote.created_at if subject.remote else subject.now,
+    "key.age": lambda subject: subject.age,
+    "key.never_used": lambda subject: subject.last_used_at is None,
+    "key.last_used_at": lambda subject: subject.last_used_at or NEVER,
+    "key.idle": lambda subject: subject.idle,
+    "key.account": lambda subject: subject.account.account_id,
+    "key.sub_account": lambda subject: subject.account.sub_account_id or "",
+    "change.action": lambda subject: subject.change.action.value if subject.change else "",
+    "change.granted": lambda subject: list(_of_change(subject)[0]),
+    "change.revoked": lambda subject: list(_of_change(subject)[1]),
+    "change.direction": lambda subject: subject.change.access.direction.value if subject.change else "",
+    "now": lambda subject: subject.now,
 }
 
 
-def values(subject: Subject, names: Iterable[str], now: datetime) -> dict[str, object]:
+def values(subject: Subject, names: Iterable[str]) -> dict[str, object]:
     """Give the values of variables for one key, as CEL takes them; none is ever null."""
-    return {name: _GETTERS[name](subject, now) for name in names}
+    return {name: _GETTERS[name](subject) for name in names}
 
 
 def in_words(value: object) -> str:

@@ -14,6 +14,32 @@ from reconciler.files.document import Path
 from reconciler.files.rule_entries import BUILTINS, RuleEntry
 from reconciler.files.shape import Faults, Inside, Spot, shown
 
+RESERVED: Final = frozenset(
+    {
+        "contested",
+        "coverage",
+        "domains-not-checked",
+        "label-belongs-to-another",
+        "link-not-followed",
+        "match-unclear",
+        "no-desired-state",
+        "pause-ended",
+        "pause-ends-soon",
+        "quarantined-missing",
+        "rule-matches-nothing",
+        "saved-listing",
+        "select-matches-nothing",
+        "starter-policy",
+        "sub-accounts-not-selected",
+        "unknown-domain",
+        "unknown-scope",
+        "unmanaged-waits",
+        "waiver-ended",
+        "waiver-ends-soon",
+        "waiver-matches-nothing",
+    }
+)
+"""What the reconciler itself calls its findings: a rule of that name would be taken for one of them."""
 _HINT: Final = "see why the rule is there, and change the key or ask for a waiver"
 
 
@@ -120,6 +146,8 @@ class Rules:
         return None
 
     def _check_use(self, rule: Rule, spot: Spot) -> None:
+        if rule.id in RESERVED:
+            self._faults.wrong(at(spot, "id"), f"id: {rule.id} is what the reconciler calls a finding of its own")
         shown_names = rule.message.names if rule.message else frozenset()
         if not rule.about_changes and any(name.startswith(ABOUT_CHANGES) for name in shown_names):
             told = "message: it shows a change, but the rule is about what a key is: name change in 'when', too"

@@ -10,8 +10,8 @@ from typing import Any
 from reconciler.core.answers import ExplainedRule, ExplainedScope, Explanation, Hold, Holder
 from reconciler.core.changes import Change
 from reconciler.core.findings import Severity
+from reconciler.core.judging import Verdict
 from reconciler.core.networks import ANYWHERE
-from reconciler.core.policy import Verdict
 from reconciler.core.report import rfc3339
 from reconciler.core.subjects import Subject, span
 from reconciler.errors import visible
@@ -100,19 +100,17 @@ _VERDICTS = {
 }
 
 
-def render_explanations(
-    explained: Sequence[Explanation], unanswered: Sequence[Unanswered], *, now: datetime, style: Style
-) -> str:
+def render_explanations(explained: Sequence[Explanation], unanswered: Sequence[Unanswered], *, style: Style) -> str:
     """Give all there is to say of some keys as text."""
     page = Page(style)
     for explanation in explained:
         page.gap()
-        _explanation(page, explanation, now)
+        _explanation(page, explanation)
     _add_unanswered(page, unanswered)
     return page.text
 
 
-def _explanation(page: Page, told: Explanation, now: datetime) -> None:
+def _explanation(page: Page, told: Explanation) -> None:
     subject = told.subject
     title = visible(subject.name) if subject.name is not None else "unmanaged key"
     if subject.managed and subject.name is None:
@@ -122,7 +120,7 @@ def _explanation(page: Page, told: Explanation, now: datetime) -> None:
     _line(page, "of", "  ".join(filter(None, heading(owner, page.width))))
     _line(page, "key", visible(subject.id) if subject.id else "does not exist yet")
     _of_file(page, told)
-    _line(page, "used", _use(subject, now))
+    _line(page, "used", _use(subject))
     _section(page, "Scopes")
     for scope in told.scopes:
         _scope(page, scope, subject)
@@ -167,13 +165,13 @@ def _of_file(page: Page, told: Explanation) -> None:
             _line(page, title, text)
 
 
-def _use(subject: Subject, now: datetime) -> str:
+def _use(subject: Subject) -> str:
     if subject.remote is None:
         return "never, it does not exist yet"
-    made = f"made {subject.remote.created_at.astimezone(UTC):%Y-%m-%d}, {span(subject.age(now))} ago"
+    made = f"made {subject.remote.created_at.astimezone(UTC):%Y-%m-%d}, {span(subject.age)} ago"
     if subject.last_used_at is None:
         return f"never; {made}"
-    return f"{subject.last_used_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC, {span(subject.idle(now))} ago; {made}"
+    return f"{subject.last_used_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC, {span(subject.idle)} ago; {made}"
 
 
 def _scope(page: Page, scope: ExplainedScope, subject: Subject) -> None:

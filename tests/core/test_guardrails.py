@@ -10,6 +10,7 @@ from builders import (
     FENCE,
     MANAGER,
     NEWS,
+    NOW,
     SHOP,
     SUB_ACCOUNT,
     below,
@@ -25,7 +26,6 @@ from reconciler.core.guardrails import (
     Approval,
     ApprovedPlan,
     Consent,
-    Guardian,
     Limits,
     Refusal,
     Threshold,
@@ -33,6 +33,7 @@ from reconciler.core.guardrails import (
 )
 from reconciler.core.keys import AccountRef, KeySpec, KeyState, Pause, RemoteKey, UnmanagedAction, UnmanagedRule
 from reconciler.core.plan import AccountPlan
+from reconciler.core.watch import Guardian
 
 QUARANTINED = KeyState.QUARANTINED
 FENCE_UNMANAGED = UnmanagedRule(then=UnmanagedAction.QUARANTINE)
@@ -43,7 +44,7 @@ UNCHANGED = (spec("admin", *MANAGER), spec("spare", *MANAGER))
 
 
 def judge(account: AccountPlan, **consent: Any) -> Approval:
-    return approve(whole(account), Consent(**{"self_keys": {None: "self"}} | consent))
+    return approve(whole(account), Consent(**{"self_keys": {None: "self"}} | consent), NOW)
 
 
 def outcomes(approval: Approval) -> dict[str, str]:
@@ -255,7 +256,7 @@ def test_last_manager() -> None:
     """One unfenced key that can write keys must be left: the first that would take the last is refused."""
     keys = (remote("1", "a", *MANAGER, SHOP), remote("2", "b", "*"), remote("3", "c", SHOP))
     specs = (spec("a", SHOP), spec("b", SHOP), spec("c", SHOP))
-    judged = approve(whole(plan(specs, keys)), Consent(self_keys={None: "3"}))
+    judged = approve(whole(plan(specs, keys)), Consent(self_keys={None: "3"}), NOW)
     assert outcomes(judged) == {"a": "refused", "b": "planned"}
     (refusal,) = judged.refusals
     assert (refusal.guardrail, refusal.key_id) == ("guardian", "1")
@@ -269,9 +270,9 @@ def test_a_new_manager_may_take_over() -> None:
     keys = (remote("1", "a", *MANAGER), remote("2", "b", SHOP), remote("3", "c", SHOP))
     specs = (spec("a", SHOP), spec("b", *MANAGER), spec("c", SHOP))
     consent = Consent(self_keys={None: "3"})
-    assert approve(whole(plan(specs, keys)), consent).refusals == ()
+    assert approve(whole(plan(specs, keys)), consent, NOW).refusals == ()
     held = (specs[0], replace(specs[1], paused=Pause("x", date(2027, 1, 1))), specs[2])
-    assert outcomes(approve(whole(plan(held, keys)), consent)) == {"a": "skipped", "b": "paused"}
+    assert outcomes(approve(whole(plan(held, keys)), consent, NOW)) == {"a": "skipped", "b": "paused"}
 
 
 def test_a_fenced_last_manager() -> None:
@@ -279,9 +280,9 @@ def test_a_fenced_last_manager() -> None:
     keys = (remote("1", "a", *MANAGER), remote("2", "b", *MANAGER, at=(FENCE,)), remote("3", "c", SHOP))
     specs = (spec("a", *MANAGER, state=QUARANTINED), spec("b", *MANAGER, state=QUARANTINED), spec("c", SHOP))
     consent = Consent(self_keys={None: "3"})
-    assert outcomes(approve(whole(plan(specs, keys)), consent)) == {"a": "refused"}
+    assert outcomes(approve(whole(plan(specs, keys)), consent, NOW)) == {"a": "refused"}
     without = plan((specs[1], spec("c", NEWS)), keys[1:])
-    assert approve(whole(without), consent).refusals == ()
+    assert approve(whole(without), consent, NOW).refusals == ()
 
 
 @pytest.mark.parametrize("self_keys", [{}, {None: "self"}])
@@ -289,7 +290,7 @@ def test_sub_accounts_need_no_manager(self_keys: dict[str | None, str]) -> None:
     """A sub account's keys are the parent's to manage: none of them can be the reconciler's, and all may lose that."""
     account = plan((spec("a", SHOP),), (remote("1", "a", *MANAGER),), account=SUB_ACCOUNT)
     assert judge(account, self_keys=self_keys).refusals == ()
-    assert judge(account).approved.guardian(account) is None
+    assert judge(account).approved.watch(account).guardian is None
 
 
 @pytest.mark.parametrize("lost", ["sub-accounts:read", "sub-account-api-keys:read", "sub-account-api-keys:write"])
@@ -340,8 +341,8 @@ def test_a_protected_key_that_nothing_is_known_of() -> None:
 def test_guardian_of_an_approved_plan() -> None:
     """An approved plan gives the guardian for the writes, none where a person allowed it away."""
     account = plan(UNCHANGED, (ADMIN, SPARE))
-    assert judge(account).approved.guardian(account) is not None
-    assert judge(account, allowed=frozenset({"guardian"})).approved.guardian(account) is None
+    assert judge(account).approved.watch(account).guardian is not None
+    assert judge(account, allowed=frozenset({"guardian"})).approved.watch(account).guardian is None
 
 
 def test_digest() -> None:
@@ -362,7 +363,7 @@ def test_digest() -> None:
 def test_digest_of_an_incomplete_plan() -> None:
     """Where an account could not be read there is no digest, so none can be the one that was reviewed."""
     account = drifted(2, 9)
-    refused = approve(whole(account, complete=False), Consent(digest=whole(account).digest))
+    refused = approve(whole(account, complete=False), Consent(digest=whole(account).digest), NOW)
     assert raised(refused) == ["digest"]
     assert "this plan is without a digest, since an account could not be read" in refused.refusals[0].message
     assert set(outcomes(refused).values()) == {"refused"}
@@ -390,7 +391,7 @@ def test_never_allowed(guardrail: str) -> None:
 def test_accounts_are_judged_apart() -> None:
     """One account's refusal leaves the other account's changes planned; what was not planned keeps its reason."""
     calm = plan((spec("z", SHOP), spec("y", SHOP)), (remote("1", "z", NEWS),), account=SUB_ACCOUNT)
-    judged = approve(whole(drifted(9, 9), calm), SELF)
+    judged = approve(whole(drifted(9, 9), calm), SELF, NOW)
     assert (outcomes(judged)["k000"], outcomes(judged)["z"]) == ("refused", "planned")
     assert next(change for change in judged.plan.changes if change.name == "y").outcome is Outcome.SKIPPED
 
@@ -403,7 +404,7 @@ def sub_accounts(*sizes: int, changed: int) -> tuple[AccountPlan, ...]:
 def test_sub_accounts_are_counted_apart() -> None:
     """Each sub account has its own limit; one over it leaves the others planned."""
     calm, over = sub_accounts(9, changed=2) + sub_accounts(9, 9, changed=6)[1:]
-    judged = approve(whole(calm, over, *sub_accounts(*[9] * 9, changed=0)[2:]), SELF)
+    judged = approve(whole(calm, over, *sub_accounts(*[9] * 9, changed=0)[2:]), SELF, NOW)
     assert [(r.guardrail, r.account, r.limit, r.actual) for r in judged.refusals] == [("max-changes", below(1), 5, 6)]
     assert [change.outcome.value for change in judged.plan.changes] == ["planned"] * 2 + ["refused"] * 6
 
@@ -413,7 +414,7 @@ def test_sub_accounts_are_counted_together(family: int, refused: bool) -> None:
     """Nine changes in three sub accounts are too many of 9 keys, and not of 33; the parent's own go on."""
     plans = sub_accounts(3, 3, 3, *[6] * (family - 3), changed=3)
     calm = tuple(replace(one, changes=()) if number >= 3 else one for number, one in enumerate(plans))
-    judged = approve(whole(drifted(2, 9), *calm), SELF)
+    judged = approve(whole(drifted(2, 9), *calm), SELF, NOW)
     expected = (
         "9 changes in 3 sub accounts, but the limit is 5: 30 % of the 9 keys listed, or 5 if that is more; raise "
         "guardrails.max_changes in the policy or let it through with --allow max-changes"
@@ -422,7 +423,7 @@ def test_sub_accounts_are_counted_together(family: int, refused: bool) -> None:
     of_parent, of_family = judged.plan.changes[:2], judged.plan.changes[2:]
     assert {change.outcome.value for change in of_parent} == {"planned"}
     assert {change.outcome.value for change in of_family} == {"refused" if refused else "planned"}
-    assert approve(whole(*calm), Consent(allowed=frozenset({"max-changes"}))).refusals == ()
+    assert approve(whole(*calm), Consent(allowed=frozenset({"max-changes"})), NOW).refusals == ()
 
 
 def test_switching_off_is_counted_over_all_sub_accounts() -> None:
@@ -431,7 +432,7 @@ def test_switching_off_is_counted_over_all_sub_accounts() -> None:
         replace(plan((spec("a", SHOP, state=QUARANTINED),), (remote("1", "a", SHOP),)), account=below(number))
         for number in range(2)
     )
-    judged = approve(whole(*plans), SELF)
+    judged = approve(whole(*plans), SELF, NOW)
     assert [(r.guardrail, r.limit, r.actual) for r in judged.refusals] == [("max-switched-off", 1, 2)]
     assert set(outcomes(judged).values()) == {"refused"}
 
@@ -440,8 +441,8 @@ def test_families_are_counted_apart() -> None:
     """Sub accounts of different parents are not added up, and a single one is counted once."""
     other = AccountRef("99999999-9999-4999-8999-999999999999", "99999999-0000-4000-8000-000000000000")
     plans = (*sub_accounts(3, changed=3), replace(drifted(3, 3), account=other))
-    assert approve(whole(*plans), SELF).refusals == ()
-    (refusal,) = approve(whole(*sub_accounts(9, changed=6)), SELF).refusals
+    assert approve(whole(*plans), SELF, NOW).refusals == ()
+    (refusal,) = approve(whole(*sub_accounts(9, changed=6)), SELF, NOW).refusals
     assert refusal.account == below(0)
 
 

@@ -21,7 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def load(text: str) -> LoadedPolicy:
     Path("policy.yaml").write_text(text)
-    return load_policy(Path("policy.yaml"))
+    return load_policy([Path("policy.yaml")])
 
 
 def refused(text: str) -> list[str]:
@@ -101,7 +101,7 @@ def test_a_mistake_is_told_at_its_place(text: str, problems: list[str]) -> None:
 def test_a_missing_file_is_an_error() -> None:
     """A policy that is not there is an error here; whether it must be there is its caller's affair."""
     with pytest.raises(FilesError, match=r"^gone\.yaml: cannot be read: no such file or directory$"):
-        load_policy(Path("gone.yaml"))
+        load_policy([Path("gone.yaml")])
 
 
 def test_the_digest_is_of_what_the_file_says() -> None:

@@ -270,7 +270,7 @@ def test_approved_is_planned(
     """Guardrails only ever take away: what is approved was planned, and is the same change."""
     planned = whole(plan_account(wanted, keys, NOW))
     limits = Limits(Threshold(percent, at_least), Threshold(percent, at_least), ("a",))
-    approval = approve(planned, Consent(limits, hold="INC-7" if hold else None))
+    approval = approve(planned, Consent(limits, hold="INC-7" if hold else None), NOW)
     assert approval.plan == approval.approved.plan
     assert approval.plan.digest == planned.digest
     for before, after in zip(planned.changes, approval.plan.changes, strict=True):
@@ -296,7 +296,7 @@ def test_one_more_change_is_never_better(changed: int, same: int, percent: int, 
             KeySpec(f"k{n}", f"k{n}", Source("f", 1, 1), scopes, None, was=(f"old {n}",)) for n in range(len(keys))
         )
         consent = Consent(Limits(max_changes=Threshold(percent, at_least)))
-        return bool(approve(whole(plan_account(desired(*wanted), keys, NOW)), consent).refusals)
+        return bool(approve(whole(plan_account(desired(*wanted), keys, NOW)), consent, NOW).refusals)
 
     assert not refused(changed, same) or refused(changed + 1, same)
     assert not same or not refused(changed, same) or refused(changed + 1, same - 1)

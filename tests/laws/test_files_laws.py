@@ -318,7 +318,7 @@ def test_no_file_is_a_surprise(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.yaml")
         path.write_bytes(content)
-        for read in (lambda: load_desired([path], lambda _: "x"), lambda: load_policy(path)):
+        for read in (lambda: load_desired([path], lambda _: "x"), lambda: load_policy([path])):
             problems = refusal(read)
             assert problems is None or (problems and all(problem.message.isprintable() for problem in problems))
 
