@@ -18,6 +18,7 @@ RESERVED: Final = frozenset(
     {
         "contested",
         "coverage",
+        "covered-scope",
         "domains-not-checked",
         "label-belongs-to-another",
         "link-not-followed",
@@ -27,6 +28,7 @@ RESERVED: Final = frozenset(
         "pause-ends-soon",
         "quarantined-missing",
         "rule-matches-nothing",
+        "repeated-scope",
         "saved-listing",
         "select-matches-nothing",
         "starter-policy",
@@ -34,6 +36,7 @@ RESERVED: Final = frozenset(
         "unknown-domain",
         "unknown-scope",
         "unmanaged-waits",
+        "unset-variable",
         "waiver-ended",
         "waiver-ends-soon",
         "waiver-matches-nothing",
