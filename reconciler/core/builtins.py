@@ -68,7 +68,7 @@ class RedundantScopes:
 
 @dataclass(frozen=True, slots=True)
 class MaxScopes:
-    """A key has at most ``most`` scopes that no other one covers: more of them are several jobs in one key."""
+    """A key has at most so many scopes, covered ones not counted: more of them are several jobs in one key."""
 
     most: int
     hint: ClassVar = "give each job a key of its own"
@@ -109,10 +109,9 @@ class RequireIpAllowList:
 
 @dataclass(frozen=True, slots=True)
 class WidestNetwork:
-    """No network on a list is wider than ``/ipv4`` or ``/ipv6``; parts that make up a wider one count as that one.
+    """No network on a list is wider than a given prefix: a list that lets half the internet in protects from nothing.
 
-    A list that lets half the internet in protects from nothing. One that is empty is the affair of
-    `RequireIpAllowList`.
+    Parts that make up a wider network count as that one. A list that is empty is the affair of `RequireIpAllowList`.
     """
 
     ipv4: int = 0
@@ -203,7 +202,7 @@ class SeparateDuties:
 
 @dataclass(frozen=True, slots=True)
 class UnusedFor:
-    """A key was used within ``length``, or made within it: one that nobody uses can only be abused."""
+    """A key was used, or made, within a given time: one that nobody uses can only be abused."""
 
     length: timedelta
     hint: ClassVar = "switch it off ('state: quarantined'), and delete it when nobody misses it"
@@ -218,7 +217,7 @@ class UnusedFor:
 
 @dataclass(frozen=True, slots=True)
 class NeverUsed:
-    """A key was used at least once in ``after`` since it was made: otherwise it was made by mistake."""
+    """A key was used at least once in a given time after it was made: otherwise it was made by mistake."""
 
     after: timedelta
     hint: ClassVar = "ask whoever made it, and switch it off"
@@ -232,7 +231,7 @@ class NeverUsed:
 
 @dataclass(frozen=True, slots=True)
 class OlderThan:
-    """A key is not older than ``age``: the longer a secret is in use, the more places hold it."""
+    """A key is not older than a given age: the longer a secret is in use, the more places hold it."""
 
     age: timedelta
     hint: ClassVar = "make a new key, move its users, and switch this one off"
@@ -244,7 +243,7 @@ class OlderThan:
 
 @dataclass(frozen=True, slots=True)
 class UnmanagedKey:
-    """Every key is in a file, but those like ``exceptions``: nobody reviewed the others."""
+    """Every key is in a file, but for exceptions: nobody reviewed the others."""
 
     exceptions: tuple[str, ...] = ()
     hint: ClassVar = "put it into a file, or switch it off"
@@ -256,7 +255,7 @@ class UnmanagedKey:
 
 @dataclass(frozen=True, slots=True)
 class CanManageKeys:
-    """No key but those like ``exceptions`` can write keys: whoever holds one can grant themselves anything.
+    """No key can write keys, but for exceptions: whoever holds such a one can grant themselves anything.
 
     AhaSend leaves open whether a key may grant what it lacks.
     """

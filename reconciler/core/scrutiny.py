@@ -17,7 +17,7 @@ from reconciler.core.tree import Kind, Node, Tree
 Fails = Callable[[str, str], bool]
 """Tells whether an expression over the one variable ``text`` fails for a text."""
 
-_MOST_ADDITIONS: Final = 6
+MOST_ADDITIONS: Final = 6
 _MOST_VARYING: Final = 20
 _MOST_DEPTH: Final = 2
 _LONGEST_PATTERN: Final = 200
@@ -39,8 +39,8 @@ def wrong_parts(tree: Tree, fails: Fails) -> Iterator[tuple[Node, str]]:
         yield from ((node, message) for message in _growing(tree, node))
         if node.kind is Kind.CALL:
             additions += "add_string" in tree.overloads(node)
-            if additions > _MOST_ADDITIONS:
-                yield node, f"puts texts together more than {_MOST_ADDITIONS} times: that is too costly"
+            if additions > MOST_ADDITIONS:
+                yield node, f"puts texts together more than {MOST_ADDITIONS} times: that is too costly"
                 return
             yield from _wrong_constants(node, fails)
 

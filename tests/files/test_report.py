@@ -132,6 +132,7 @@ DUMPED = {
             "hint": "list the scopes",
             "source": {"file": "shop.yaml", "line": 3, "column": 5},
             "waived": {"until": "2027-01-31", "owner": "team-sec", "reason": "INC-204"},
+            "since": None,
         }
     ],
     "refusals": [
@@ -164,6 +165,7 @@ DUMPED = {
         "findings": {"deny": 0, "warn": 0, "note": 0},
     },
     "requests": {"GET": 3, "PUT": 0, "POST": 0, "DELETE": 0},
+    "since": None,
 }
 
 
