@@ -93,7 +93,7 @@ def log_observer(
     numbers = logging.getLevelNamesMapping()
     logger: FilteringBoundLogger | None = None
     run_id: str | None = None
-    judges_only = True
+    judges_only = False
 
     def observe(event: Event) -> None:
         nonlocal logger, run_id, judges_only

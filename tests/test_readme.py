@@ -24,7 +24,7 @@ SEED = ROOT / "config/examples/emulator-seed.yaml"
 def sessions() -> list[tuple[str, str]]:
     """Each command that README shows with its output."""
     blocks = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
-    shown = [part.partition("\n") for block in blocks[2:] for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
+    shown = [part.partition("\n") for block in blocks[3:] for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
     return [(command, output) for command, _, output in shown]
 
 

@@ -1,5 +1,6 @@
 """``reconciler explain``: says why a key is as it is, and what would be done."""
 
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from reconciler.cli.options import Options
 from reconciler.cli.output import terminal_style
 from reconciler.cli.wiring import Secrets, Wiring, as_of, looking_at, make_observer
 from reconciler.core.answers import Explaining, Explanation, explain
+from reconciler.core.events import Event
 from reconciler.errors import ReconcilerError
 from reconciler.listing import Listed
 from reconciler.reconcile import Decision, PassInputs, look
@@ -44,6 +46,7 @@ def command(  # one parameter an option
 
     async def ask(inputs: PassInputs, stop: Stop) -> tuple[str, Readings]:
         now = as_of(inputs)
+        inputs = replace(inputs, observe=_tell_nobody)  # the answer tells it all
         decision, _ = await look(inputs, looking_at(inputs), stop, now)
         explaining = Explaining(inputs.policy, inputs.desired.roles, decision.approval.refusals, now)
         found = _found(decision, key, explaining)
@@ -53,6 +56,10 @@ def command(  # one parameter an option
         return render_explanations(found, unread, style=terminal_style()), decision.readings
 
     return answer(wiring, ask)
+
+
+def _tell_nobody(_event: Event) -> None:
+    """Log nothing of what is looked at."""
 
 
 def _listed(decision: Decision) -> list[Listed]:

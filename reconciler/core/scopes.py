@@ -214,7 +214,8 @@ class ScopeSet:
 
     def reduced(self) -> "ScopeSet":
         """Give the shortest set with the same permissions: what another scope of the set covers is left out."""
-        return _reduced(self) if len(self.scopes) > 1 else self
+        kept = _reduced(self) if len(self.scopes) > 1 else self
+        return self if len(kept) == len(self.scopes) else kept  # callers ask whether it is the same set
 
 
 @lru_cache(maxsize=65536)
