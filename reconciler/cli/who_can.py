@@ -29,6 +29,7 @@ from reconciler.render.answers import render_json, render_who_can
         type=click.Choice([each.value for each in OutputFormat]),
         default=OutputFormat.TEXT.value,
         show_default=True,
+        envvar="RECONCILER_ANSWER",
         help="How to answer, on stdout.",
     ),
     options.log_format,

@@ -176,11 +176,17 @@ def batch(expressions: Sequence[Expression]) -> Batch | None:
     """Put expressions together; None where there is nothing to put together, or CEL does not take it."""
     if len(expressions) < 2:  # noqa: PLR2004 # one is no batch
         return None
-    # Each ends its own line, since it may end with a comment.
-    text = ", ".join(f"({expression.text}\n)" for expression in expressions)
+    program = _together(tuple(expression.text for expression in expressions))
     measured = frozenset(name for expression in expressions if expression.copies_text for name in expression.names)
+    return Batch(program, measured) if program else None
+
+
+@lru_cache(maxsize=64)
+def _together(texts: tuple[str, ...]) -> Any:
+    """Compile a list of expressions, once for ten thousand sub accounts; None where CEL does not take it."""
+    # Each ends its own line, since it may end with a comment.
     try:
-        return Batch(_environment().compile(f"[{text}]"), measured)
+        return _environment().compile("[" + ", ".join(f"({text}\n)" for text in texts) + "]")
     except RuntimeError:
         return None
 

@@ -4,11 +4,13 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from builders import ACCOUNT, NOW, OFFICE, networks, scopes
+from builders import ACCOUNT, NOW, OFFICE, desired, networks, scopes
 from reconciler.core.builtins import NoWildcard
 from reconciler.core.expressions import compile_expression
 from reconciler.core.findings import Severity
-from reconciler.core.keys import Source
+from reconciler.core.keys import KeySpec, RemoteKey, Source, UnmanagedRule
+from reconciler.core.plan import plan_account
+from reconciler.core.policy import Judged, judge_plan
 from reconciler.core.rules import Check, Policy, Rule, WaiverRule
 from reconciler.core.subjects import Subject
 from reconciler.core.templates import read_template
@@ -19,6 +21,7 @@ PLACE = Source("policy.yaml", 4, 5)
 TEMPORARY = 'key.label.startsWith("tmp-")'
 TICKETED = 'key.annotations.ticket == ""'
 """What has no value for a key without that annotation."""
+MEND = "mend the rule, or what it reads of the key"
 
 
 def built_in(name: str, check: Check | None = None, **fields: Any) -> Rule:
@@ -43,3 +46,10 @@ def subject(label: str, *texts: str, at: tuple[str, ...] = (OFFICE,), **fields: 
     """A key of no file, unless a spec is given."""
     managed = "spec" in fields
     return replace(Subject(NOW, ACCOUNT, label, scopes(*texts), networks(*at), managed), **fields)
+
+
+def judge(
+    rules: Policy, specs: tuple[KeySpec, ...], keys: tuple[RemoteKey, ...], unmanaged: UnmanagedRule | None = None
+) -> Judged:
+    wanted = desired(*specs, unmanaged=unmanaged)
+    return judge_plan(rules, wanted, plan_account(wanted, keys, NOW), NOW)

@@ -195,8 +195,11 @@ def owner_of(found: Waiver | None) -> str | None:
 
 def test_the_rules_for_an_account() -> None:
     """The rules for an account are those that are about it, in their order."""
-    of_acme, of_others = Match(sub_account="Acme"), Match(account="2222*")
-    book = policy(built_in("d", match=Match(label="never")), built_in("b", match=of_acme), built_in("a"))
-    book = policy(*book.rules, built_in("c", match=of_others))
+    book = policy(
+        built_in("a"),
+        built_in("b", match=Match(sub_account="Acme")),
+        built_in("c", match=Match(account="2222*")),
+        built_in("d", match=Match(label="never")),
+    )
     assert [rule.id for rule in book.rules_for(ACCOUNT, None)] == ["a", "d"]
     assert [rule.id for rule in book.rules_for(SUB_ACCOUNT, "Acme")] == ["a", "b", "d"]

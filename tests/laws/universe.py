@@ -1,0 +1,131 @@
+"""A small universe in which it can be counted out what scopes allow and whom lists let in, with keys that live in it."""
+
+import re
+from datetime import timedelta
+from functools import cache
+from ipaddress import IPv4Address, IPv4Network
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from builders import FENCE, LONG_AGO, NOW
+from reconciler.core.keys import KeySpec, KeyState, RemoteKey, Source
+from reconciler.core.networks import AllowList
+from reconciler.core.scopes import ScopeSet
+
+law = settings(derandomize=True, deadline=None, max_examples=200, database=None)
+
+SPELLED_OUT = (
+    "messages:send:{a.example}",
+    "messages:send:{b.example}",
+    "messages:read:{a.example}",
+    "api-keys:write",
+    "api-keys:read",
+    "sub-account-api-keys:write",
+    "x:y",
+)
+"""What a key may be allowed one by one."""
+GLOBAL = ("messages:send:all", "messages:read:all")
+SCOPES = (*SPELLED_OUT, *GLOBAL, "*")
+DAY = timedelta(days=1)
+TICK = timedelta(microseconds=1)
+
+# Eight addresses on each side of an end of the private networks, so that lists may be private, public or both.
+BORDER = IPv4Address("172.31.255.248")
+ADDRESSES = tuple(map(str, (BORDER + n for n in range(16))))
+BLOCKS = tuple(
+    str(block)
+    for start in (BORDER, BORDER + 8)
+    for length in range(29, 33)
+    for block in IPv4Network((start, 29)).subnets(new_prefix=length)
+)
+
+scope_texts = st.sampled_from(SCOPES)
+scope_sets = st.lists(scope_texts, max_size=4).map(ScopeSet.parse)
+lists = st.lists(st.sampled_from((*BLOCKS, "2001:db8::/64", FENCE)), max_size=5).map(AllowList.parse)
+fenced = st.just(AllowList.parse([FENCE]))
+labels = st.sampled_from(("a", "b", "ab", "legacy 1", "Legacy 2"))
+moments = st.sampled_from((0, 1, 30, 60)).flatmap(
+    lambda days: st.sampled_from((-TICK, 0 * TICK, TICK)).map(lambda tick: NOW - days * DAY - tick)
+)
+
+
+@cache
+def allowed(texts: tuple[str, ...]) -> frozenset[str]:
+    """Spell out what scopes allow; ``:all`` reaches one domain more than any other scope, ``*`` one thing more."""
+    universe = {*SCOPES, "messages:send:{beyond}", "messages:read:{beyond}", "beyond"}
+    found: set[str] = set()
+    for text in texts:
+        if text == "*":
+            return frozenset(universe)
+        reached = text[:-3] + "{"
+        found |= {one for one in universe if one == text or (text.endswith(":all") and one.startswith(reached))}
+    return frozenset(found)
+
+
+@cache
+def let_in(networks: tuple[str, ...]) -> frozenset[str]:
+    """Spell out whom a list lets in; anywhere is one caller more than any list, and the fence is nobody."""
+    callers = {*ADDRESSES, "2001:db8::1"}
+    if not networks:
+        return frozenset({*callers, "8.8.8.8"})
+    held = [IPv4Network(text) for text in networks if ":" not in text and text != FENCE]
+    found = {one for one in ADDRESSES if any(IPv4Address(one) in block for block in held)}
+    return frozenset(found | {"2001:db8::1" for text in networks if ":" in text})
+
+
+def public(caller: str) -> bool:
+    """Tell whether a caller is on the public IPv4 internet."""
+    return caller == "8.8.8.8" or caller in ADDRESSES[8:]
+
+
+def in_use(key: RemoteKey) -> bool:
+    """Tell whether somebody may call the API with a key."""
+    return any(map(public, let_in(key.ip_allow_list.networks)))
+
+
+def like(text: str, pattern: str) -> bool:
+    """Tell whether a text is like a pattern in which ``*`` stands for any characters and ``?`` for one."""
+    parts = (".*" if letter == "*" else "." if letter == "?" else re.escape(letter) for letter in pattern)
+    return re.fullmatch("".join(parts), text, re.DOTALL) is not None
+
+
+@st.composite
+def remotes(draw: st.DrawFn, most: int = 5) -> tuple[RemoteKey, ...]:
+    """The actual keys of an account."""
+    return tuple(
+        RemoteKey(
+            str(n),
+            draw(labels),
+            draw(scope_sets),
+            draw(lists | fenced),
+            draw(moments | st.just(LONG_AGO)),
+            draw(st.none() | moments),
+        )
+        for n in range(draw(st.integers(0, most)))
+    )
+
+
+@st.composite
+def specs(draw: st.DrawFn, most: int = 4) -> tuple[KeySpec, ...]:
+    """The desired keys of an account, some of which mean an actual one."""
+    return tuple(draw(_spec(f"k{n}")) for n in range(draw(st.integers(0, most))))
+
+
+@st.composite
+def _spec(draw: st.DrawFn, name: str) -> KeySpec:
+    state = draw(st.sampled_from((KeyState.PRESENT, *KeyState)))
+    held = draw(scope_sets if state is KeyState.PRESENT else st.none() | scope_sets)
+    return KeySpec(
+        name,
+        draw(labels),
+        Source("keys.yaml", int(name[1:]) + 1, 1),
+        held,
+        draw(st.none() | lists),
+        id=draw(st.none() | st.sampled_from("01234")),
+        state=state,
+        owner=draw(st.sampled_from(("", "team-a", "team-b"))),
+        annotations=draw(st.sampled_from(((), (("tier", "1"),), (("tier", "2"), ("x", "y"))))),
+    )
+
+
