@@ -1,7 +1,7 @@
 """Make a listing of so many keys and a policy of 20 rules, half of them expressions, for the benchmark of audits.
 
-``python bench/judging.py NUMBER FOLDER`` writes ``listing.json`` and ``policy.yaml`` into a folder. One key in twenty or
-so breaks a rule; networks are those of some thousand places, scopes those of fifty domains.
+``python bench/judging.py NUMBER FOLDER`` writes ``listing.json`` and ``policy.yaml`` there. One key in twenty or so
+breaks a rule; networks are those of some thousand places, scopes those of fifty domains.
 """
 
 import json

@@ -1,6 +1,7 @@
 """The policy as values: its rules, which keys each is about, and which findings are waived until when."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -15,7 +16,8 @@ from reconciler.core.templates import Template
 
 def end_of(until: date) -> datetime:
     """Give when something ends that holds until a day: at 24:00 UTC of it."""
-    return datetime(until.year, until.month, until.day, tzinfo=UTC) + timedelta(days=1)
+    last = datetime(until.year, until.month, until.day, tzinfo=UTC)
+    return last + timedelta(days=1) if until < date.max else datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +129,22 @@ class Policy:
     digest: str | None = None
 
     @cached_property
-    def _waivers_of(self) -> dict[str, list[WaiverRule]]:
-        found: defaultdict[str, list[WaiverRule]] = defaultdict(list)
-        for waiver in sorted(self.waivers, key=lambda each: each.until, reverse=True):
-            found[waiver.rule].append(waiver)
+    def _waivers_of(self) -> Mapping[tuple[str, str | None], list[WaiverRule]]:
+        """Waivers by rule and key, those for labels under None: a thousand of them must not be tried for each key."""
+        found: defaultdict[tuple[str, str | None], list[WaiverRule]] = defaultdict(list)
+        for waiver in self.waivers:
+            found[waiver.rule, waiver.key].append(waiver)
         return dict(found)
 
     def waived(self, rule: str, subject: Subject) -> Waiver | None:
         """Give the waiver that is in force for a finding; of several the one that ends last."""
-        for waiver in self._waivers_of.get(rule, ()):
-            if subject.now < waiver.end and waiver.takes(subject):
-                return Waiver(waiver.until.isoformat(), waiver.owner, waiver.reason)
-        return None
+        places = {(rule, key) for key in (subject.name, subject.id, None)}
+        listed = (waiver for place in places for waiver in self._waivers_of.get(place, ()))
+        in_force = [waiver for waiver in listed if subject.now < waiver.end and waiver.takes(subject)]
+        if not in_force:
+            return None
+        last = max(in_force, key=lambda waiver: (waiver.until, waiver.owner, waiver.reason))
+        return Waiver(last.until.isoformat(), last.owner, last.reason)
 
     def rules_for(self, account: AccountRef, name: str | None) -> tuple[Rule, ...]:
         """Give the rules that are about keys of an account."""

@@ -5,6 +5,7 @@ Rules are compiled and checked here, so that a mistake in one is told with its p
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -13,12 +14,14 @@ from pathlib import Path as FilePath
 from typing import Any, Final, Literal, get_args
 
 from reconciler.core.guardrails import SHORTEST_USE, InUse
+from reconciler.core.keys import UUID_PATTERN
 from reconciler.core.requirements import Requirement
 from reconciler.core.rules import Policy, WaiverRule
 from reconciler.core.scopes import STATIC, TARGETED, canonical_domain, parse_scope
 from reconciler.errors import FilesError
 from reconciler.files.document import Value, parse_all, read_text
 from reconciler.files.folders import find_files
+from reconciler.files.keyspecs import no_domain
 from reconciler.files.loaded import LoadedPolicy
 from reconciler.files.policy_entries import (
     POLICY,
@@ -111,17 +114,17 @@ class _Loading:
             document, problems = None, error.problems
         self._faults.problems += problems
         self._faults.opened[name] = path
-        self._complete &= document is not None
+        self._complete &= document is not None and not problems
         return self._fitted(name, document) if document is not None else None
 
     def _fitted(self, name: str, document: Value) -> _File | None:
         """Fit a document into its shape, without the parts that do not: the rest is looked at all the same."""
-        kept = {each: list(range(_length(document, each))) for each in _SECTIONS}
+        kept = {each: list(range(_count(document, each))) for each in _SECTIONS}
         entry = POLICY.read(document)
         if isinstance(entry, PolicyEntry):
             return _File(name, entry, document, kept)
-        self._complete = False
         for misfit in entry:
+            self._complete &= misfit.path[:1] not in ((), ("rules",))
             self._faults.wrong(Spot(name, misfit.path, misfit.at_key), misfit.message)
         if not isinstance(document, dict):
             return None
@@ -138,15 +141,17 @@ class _Loading:
     # Waivers and requirements
 
     def _waivers(self, file: _File) -> Iterator[tuple[WaiverRule, Spot]]:
+        taken: dict[tuple[str | None, ...], Spot] = {}
         for entry, spot in zip(file.entry.waivers, file.spots("waivers"), strict=True):
             until = self._day(entry, spot)
             if (entry.key is None) == (entry.label is None):
                 self._faults.wrong(spot, "a waiver is for one key or for labels: write either 'key' or 'label'")
+            whose = (entry.rule, _lowered(entry.key), entry.label, _lowered(entry.account))
+            if (first := taken.setdefault(whose, spot)) is not spot:
+                self._faults.wrong(spot, "there is another waiver for the same at ", first, ": keep the one that holds")
             if until:
-                yield (
-                    WaiverRule(entry.rule, until, entry.owner, entry.reason, entry.key, entry.label, entry.account),
-                    spot,
-                )
+                rule, key, label, account = whose
+                yield WaiverRule(rule, until, entry.owner, entry.reason, key, label, account), spot
 
     def _day(self, entry: WaiverEntry, spot: Spot) -> date | None:
         try:
@@ -166,7 +171,7 @@ class _Loading:
         for entry, spot in zip(file.entry.require, file.spots("require"), strict=True):
             text = self._required_scope(entry, spot)
             if text:
-                yield Requirement(parse_scope(text), entry.account, entry.sub_account), spot
+                yield Requirement(parse_scope(text), _lowered(entry.account), _lowered(entry.sub_account)), spot
 
     def _required_scope(self, entry: RequireEntry, spot: Spot) -> str | None:
         """Give the scope that must be held; None where there is something wrong with it."""
@@ -182,7 +187,7 @@ class _Loading:
         scope = f"{can}:{{{canonical_domain(domain or '')}}}"
         if domain is None:
             self._faults.wrong(spot, f"'domain' is missing: {can} is for one, write 'domain: example.com'")
-        elif parse_scope(scope).domain is None:
+        elif parse_scope(scope).domain is None or no_domain(parse_scope(scope), scope):
             self._faults.wrong(at(spot, "domain"), f"domain: {shown(domain)} is not a domain name: write example.com")
         else:
             return scope
@@ -210,7 +215,12 @@ class _Loading:
         return InUse(within, entry.narrowing, entry.allow)
 
 
-def _length(document: Value, section: str) -> int:
+def _lowered(text: str | None) -> str | None:
+    """Spell an id as the rest of the product does; a name or a pattern stays as it is."""
+    return text.lower() if text is not None and re.fullmatch(UUID_PATTERN, text) else text
+
+
+def _count(document: Value, section: str) -> int:
     listed = document.get(section) if isinstance(document, dict) else None
     return len(listed) if isinstance(listed, list) else 0
 

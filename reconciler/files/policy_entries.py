@@ -5,18 +5,15 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
 
-from reconciler.core.keys import UUID_PATTERN
 from reconciler.files.document import Value
-from reconciler.files.entries import DAY, NAME
+from reconciler.files.entries import DAY
 from reconciler.files.rule_entries import FORBID, PATTERNS, RULE_ID, Length, RuleEntry, Text
 from reconciler.files.shape import Shape
 
 _PATTERNS: Final = {
     **PATTERNS,
     DAY: "is not a day: write it as YYYY-MM-DD",
-    NAME: "is not the name of a key: use a-z, 0-9 and . _ -, a letter or digit first",
     RULE_ID: "is not a name: use a-z, 0-9 and -, a letter or digit first, at most 63 of them",
-    UUID_PATTERN: "is not a UUID: write one such as 3c90c3cc-0d44-4b50-8888-8dd25736052a",
 }
 _REFUSED: Final = {"freeze": "is not supported yet: change windows come with a later version; remove it"}
 
@@ -72,7 +69,7 @@ class GuardrailsEntry:
     ] = _NO_THRESHOLD
     allow_widening: Annotated[
         tuple[Text, ...] | None,
-        BeforeValidator(_names_of_truth, json_schema_input_type=bool | tuple[str, ...]),
+        BeforeValidator(_names_of_truth, json_schema_input_type=bool | tuple[Text, ...]),
         Field(description="which keys may be given more: true (all of them, the default), false, or their names"),
     ] = None
     allow_restore: (

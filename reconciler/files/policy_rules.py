@@ -8,7 +8,7 @@ from reconciler.core.builtins import AccountCheck
 from reconciler.core.expressions import ABOUT_CHANGES, ExpressionError, compile_expression
 from reconciler.core.findings import Severity
 from reconciler.core.rules import Check, Match, Rule
-from reconciler.core.scopes import pattern_suggestion
+from reconciler.core.scopes import canonical_pattern, pattern_suggestion
 from reconciler.core.templates import Template, TemplateError, read_template
 from reconciler.files.document import Path
 from reconciler.files.rule_entries import BUILTINS, RuleEntry
@@ -58,6 +58,7 @@ class Rules:
         self._faults = faults
         self.named: dict[str, tuple[Rule, Spot]] = {}
         self.ids: set[str] = set()
+        self._spots: dict[tuple[str, str], Spot] = {}
 
     def add(self, entries: Iterable[tuple[RuleEntry, Spot]]) -> None:
         """Take the rules of one file; one that another file has must be the same, but for how serious it is."""
@@ -67,11 +68,13 @@ class Rules:
             if rule is None:
                 continue
             known = self.named.get(rule.id)
+            twin = self._spots.setdefault((spot.file, rule.id), spot)
             if known is None:
                 self.named[rule.id] = rule, spot
-            elif _but_for_severity(known[0]) != _but_for_severity(rule) or known[1].file == spot.file:
+            elif _but_for_severity(known[0]) != _but_for_severity(rule) or twin is not spot:
+                other = known[1] if twin is spot else twin
                 then = ": give one of them another id"
-                self._faults.wrong(at(spot, "id"), f"id: there is another rule {rule.id} at ", known[1], then)
+                self._faults.wrong(at(spot, "id"), f"id: there is another rule {rule.id} at ", other, then)
             elif _order(rule.severity) < _order(known[0].severity):
                 self.named[rule.id] = rule, spot
 
@@ -132,7 +135,7 @@ class Rules:
         if name == "widest-network" and entry.ipv4 is None and entry.ipv6 is None:
             self._faults.wrong(at(spot, "with"), "nothing is limited: write 'ipv4: 24', 'ipv6: 48' or both")
         for path, text in _scope_patterns(parameters or {}):
-            if better := pattern_suggestion(text):
+            if better := pattern_suggestion(canonical_pattern(text)):
                 message = f"{path[0]}: {shown(text)} is not a known scope: write {better}"
                 self._faults.wrong(at(spot, "with", *path), message)
         return builtin.make(entry)
@@ -159,7 +162,7 @@ class Rules:
             return
         if rule.about_changes or isinstance(rule.check, AccountCheck):
             self._faults.wrong(at(spot, "then"), "then: this rule cannot say which key to switch off: remove it")
-        if rule.match.managed:
+        if rule.match.managed or rule.match.owner is not None or rule.match.annotations:
             told = "then: only keys of no file are switched off, and the rule is about all others: remove it"
             self._faults.wrong(at(spot, "then"), told)
 

@@ -259,13 +259,14 @@ _Uses = Literal[
 
 def _one_check(schema: dict[str, Any]) -> None:
     """Say in the JSON Schema that a rule has one check, and which parameters each built-in one takes."""
-    schema["oneOf"] = [{"required": ["when", "message"]}, {"required": ["uses"]}]
+    schema["oneOf"] = [{"required": ["when", "message"], "properties": {"with": False}}, {"required": ["uses"]}]
+    schema["not"] = {"required": ["when", "uses"]}
     schema["allOf"] = [
         {
             "if": {"properties": {"uses": {"const": name}}, "required": ["uses"]},
             "then": {
-                "properties": {"with": {"description": each.reason} | _schema(each)},
-                **({"required": ["with"]} if _schema(each).get("required") else {}),
+                "properties": {"with": _schema(each) | {"description": each.reason}},
+                **({"required": ["with"]} if {"required", "minProperties"} & _schema(each).keys() else {}),
             },
         }
         for name, each in BUILTINS.items()
@@ -287,7 +288,7 @@ class RuleEntry:
     ]
     severity: Annotated[
         Literal["deny", "warn", "note"],
-        Field(description="deny holds back changes that grant anything to a key that breaks it"),
+        Field(description="deny, warn or note; deny holds back changes that grant anything to a key that breaks it"),
     ]
     when: Annotated[Text, Field(description="an expression (CEL) that is true when the rule is broken")] | None = None
     uses: Annotated[_Uses, Field(description="a built-in rule")] | None = None

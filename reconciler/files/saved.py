@@ -91,17 +91,18 @@ def load_listings(paths: Sequence[Path]) -> Listing:
         FilesError: with every problem of every file: it cannot be read, is no listing, or two hold the same account.
     """
     problems: list[Problem] = []
-    listings = [listing for path in paths if (listing := _load(path, problems))]
+    listings = {path: listing for path in dict.fromkeys(paths) if (listing := _load(path, problems))}
     accounts: dict[str, SavedAccount] = {}
-    for path, listing in zip(paths, listings, strict=False):
+    for path, listing in listings.items():
         for account in listing.accounts:
             if account.account_id in accounts:
-                message = f"account {account.account_id} is in several listings: keep one of them"
+                message = f"account {account.account_id} is there twice, or in another listing, too: keep one of them"
                 problems.append(Problem(str(path), 0, 0, message))
             accounts[account.account_id] = account
-    if problems or not listings:
+    if problems:
         raise FilesError(tuple(problems))
-    return Listing(max(listing.taken_at for listing in listings), tuple(accounts[each] for each in sorted(accounts)))
+    taken_at = max(listing.taken_at for listing in listings.values())
+    return Listing(taken_at, tuple(accounts[each] for each in sorted(accounts)))
 
 
 def _load(path: Path, problems: list[Problem]) -> Listing | None:
@@ -118,7 +119,7 @@ def _load(path: Path, problems: list[Problem]) -> Listing | None:
             found = []
             problems.append(Problem(str(path), 0, 0, "is no listing: `reconciler export --actual FILE` writes one"))
         problems += [_problem(path, each["loc"], each["msg"]) for each in found[:_MOST_TOLD]]
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         problems.append(Problem(str(path), 0, 0, str(error)))
     return None
 
@@ -191,8 +192,12 @@ def _keys(keys: tuple[_Key, ...]) -> tuple[RemoteKey, ...]:
     ids = {key.id.lower() for key in keys}
     if len(ids) < len(keys):
         raise ValueError("a key is in the listing twice: save it anew")
-    return tuple(
-        RemoteKey(
+    return tuple(map(_key, keys))
+
+
+def _key(key: _Key) -> RemoteKey:
+    try:
+        return RemoteKey(
             key.id.lower(),
             key.label,
             ScopeSet.parse(key.scopes),
@@ -200,9 +205,9 @@ def _keys(keys: tuple[_Key, ...]) -> tuple[RemoteKey, ...]:
             _zoned(key.created_at),
             _zoned(key.last_used_at) if key.last_used_at else None,
         )
-        for key in keys
-    )
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"key {key.id}: {error}") from None
 
 
 def _zoned(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -118,7 +118,11 @@ def _place(places: Places, spot: Spot, text: str) -> Place:
 
 def _place_inside(lines: list[str], start: Place, inside: Inside) -> Place:
     """Find a place in a text that a file writes as it is, in a block or on one line; else give where it starts."""
-    wanted = inside.text.split("\n")[inside.line - 1]
+    written = inside.text.split("\n")
+    if inside.line > 1 and inside.line == len(written) and not written[-1]:  # after the last line break: at its end
+        last = next((at for at in range(len(written), 0, -1) if written[at - 1]), 1)
+        inside = Inside(inside.text, last, len(written[last - 1]) + 1)
+    wanted = written[inside.line - 1]
     first = lines[start.line - 1][start.column - 1 :]
     if first[:1] in ("|", ">"):
         line = start.line + inside.line
@@ -197,7 +201,7 @@ class Shape(Generic[T]):
         try:
             return self._adapter.validate_python(document)
         except ValidationError as invalid:
-            return [self._misfit(error) for error in invalid.errors(include_url=False)]
+            return [self._misfit(error) for error in invalid.errors(include_url=False) if not _follows(error)]
 
     def _misfit(self, error: ErrorDetails) -> Misfit:
         path, kind = error["loc"], error["type"]
@@ -212,7 +216,9 @@ class Shape(Generic[T]):
         name = str(path[-1])
         if name in self._refused:
             return f"{_named(name)} {self._refused[name]}"
-        known = (each for node in self._at(path[:-1]) for each in node.get("properties", ()))
+        known = tuple(each for node in self._at(path[:-1]) for each in node.get("properties", ()))
+        if not known:
+            return f"unknown field {_named(name)}: there are none here, remove it"
         return f"unknown field {_named(name)}: {did_you_mean(name, known, 'the fields here are')}"
 
     def _words(self, error: ErrorDetails) -> str:
@@ -221,7 +227,8 @@ class Shape(Generic[T]):
             case "string_pattern_mismatch":
                 return f"{shown(value)} {self._patterns[context['pattern']]}"
             case "string_too_short" | "too_short":
-                return "is empty: leave it out, or write something"
+                least = context["min_length"]
+                return f"has {len(value)}: write {least} at least" if value else _EMPTY
             case "string_too_long":
                 return f"has {len(value)} characters: at most {context['max_length']} are allowed"
             case "literal_error":
@@ -242,7 +249,7 @@ class Shape(Generic[T]):
     def _no_choice(self, value: Any, path: Path) -> str:
         if isinstance(value, str) and (why := self._refused.get(f"{path[-1]}: {value}")):
             return f"{value} {why}"
-        choices = [choice for node in self._at(path) for choice in node.get("enum", ())]
+        choices = [choice for node in self._at(path) for choice in node.get("enum", (node.get("const"),)) if choice]
         choices = list(dict.fromkeys(choices))
         if isinstance(value, str):
             return f"{shown(value)}: {did_you_mean(value, choices, 'write one of')}"
@@ -269,6 +276,14 @@ class Shape(Generic[T]):
             if "$ref" in each:
                 nodes.append(self._schema["$defs"][each["$ref"].rpartition("/")[2]])
         return nodes
+
+
+_EMPTY = "is empty: leave it out, or write something"
+
+
+def _follows(error: ErrorDetails) -> bool:
+    """Tell whether a list is only too short because pydantic does not count what does not fit in it."""
+    return error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]
 
 
 def _named(name: str) -> str:

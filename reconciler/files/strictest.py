@@ -39,13 +39,16 @@ def strictest(said: Sequence[Said]) -> Limits:
 
 
 def _lowest(entries: Iterable[ThresholdEntry], default: Threshold) -> Threshold | None:
-    """Give the lowest of each number, ``default`` for one that nobody says; None where nobody says anything."""
+    """Give the lowest of what files say, each with the default for the number that it leaves out; None where none does.
+
+    So no file is ever laxer beside another one than it is alone.
+    """
     said = [entry for entry in entries if entry != ThresholdEntry()]
-    percents = [entry.percent for entry in said if entry.percent is not None]
-    numbers = [entry.at_least for entry in said if entry.at_least is not None]
     if not said:
         return None
-    return Threshold(min(percents, default=default.percent), min(numbers, default=default.at_least))
+    percents = (default.percent if entry.percent is None else entry.percent for entry in said)
+    numbers = (default.at_least if entry.at_least is None else entry.at_least for entry in said)
+    return Threshold(min(percents), min(numbers))
 
 
 def _common(said: Sequence[tuple[str, ...] | None]) -> tuple[str, ...] | None:
@@ -67,7 +70,7 @@ def _longest(said: Sequence[InUse]) -> InUse | None:
 def strictest_waivers(waivers: Iterable[WaiverRule]) -> tuple[WaiverRule, ...]:
     """Give each waiver once; of those for the same the one that ends first."""
     kept: dict[tuple[str | None, ...], WaiverRule] = {}
-    for waiver in sorted(waivers, key=lambda each: (each.until, each.source)):
+    for waiver in sorted(waivers, key=lambda each: (each.until, each.owner, each.reason)):
         kept.setdefault((waiver.rule, waiver.key, waiver.label, waiver.account), waiver)
     return tuple(
         sorted(kept.values(), key=lambda each: (each.rule, each.key or "", each.label or "", each.account or ""))

@@ -11,6 +11,7 @@ from reconciler.core.answers import ExplainedRule, ExplainedScope, Explanation, 
 from reconciler.core.changes import Change
 from reconciler.core.findings import Severity
 from reconciler.core.judging import Verdict
+from reconciler.core.keys import KeyState
 from reconciler.core.networks import ANYWHERE
 from reconciler.core.report import rfc3339
 from reconciler.core.subjects import Subject, span
@@ -193,7 +194,7 @@ def _networks(page: Page, subject: Subject) -> None:
     spec, remote = subject.spec, subject.remote
     if spec is not None:
         said = "not managed, left as it is" if spec.ip_allow_list is None else ", ".join(spec.ip_allow_list.shown)
-        _line(page, "file", said)
+        _line(page, "file", "switched off" if spec.state is KeyState.QUARANTINED else said)
     if remote is not None:
         off = "switched off (the fence), " if remote.ip_allow_list.fenced else ""
         _line(page, "account", off + ", ".join(remote.ip_allow_list.shown))

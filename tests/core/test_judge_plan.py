@@ -1,4 +1,4 @@
-"""What rules make of a plan: findings, what they hold back, and which keys of no file they switch off."""
+"""What rules say of a plan and what that holds back, of the keys that there are, and of a single one."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +13,7 @@ from reconciler.core.findings import Finding, Severity, Waiver
 from reconciler.core.judging import Judgement, Verdict
 from reconciler.core.keys import KeySpec, KeyState, RemoteKey, UnmanagedAction, UnmanagedRule
 from reconciler.core.plan import plan_account
-from reconciler.core.policy import Judged, deny, judge_actual, judge_plan, judgements_of
+from reconciler.core.policy import deny, judge_actual, judge_plan, judgements_of
 from reconciler.core.rules import Match, Rule
 
 WAIVED = Waiver("2026-11-30", "team-sec", "INC-204")
@@ -115,17 +115,15 @@ def test_a_deny_holds_back_what_it_is_about() -> None:
     keys = tuple(remote(label, label, SHOP) for label in "abc")
     strict = policy(built_in("no-wildcard"), waivers=(waiver("no-wildcard", key="c"),))
     judged = judge(strict, specs, keys)
-    assert [(change.name, change.outcome.value, change.reason) for change in deny(*parts(judged)).changes] == [
+    assert [
+        (change.name, change.outcome.value, change.reason) for change in deny(judged.plan, judged.findings).changes
+    ] == [
         ("a", "denied", "no-wildcard: a holds * and may do everything"),
         ("b", "planned", None),
         ("c", "planned", None),
     ]
     mild = judge(policy(built_in("no-wildcard", severity=Severity.WARN)), specs, keys)
-    assert {change.outcome.value for change in deny(*parts(mild)).changes} == {"planned"}
-
-
-def parts(judged: Judged) -> tuple[Any, Any]:
-    return judged.plan, judged.findings
+    assert {change.outcome.value for change in deny(mild.plan, mild.findings).changes} == {"planned"}
 
 
 def test_a_waiver_removes_exactly_its_own_findings() -> None:
@@ -173,12 +171,12 @@ def test_switching_off_an_unmanaged_key_is_judged() -> None:
     assert [finding.rule for finding in by_rule] == ["fences", "unused"]
 
 
-@pytest.mark.parametrize("lacking", ["before", "after"])
-def test_a_fence_without_a_key_is_a_bug(lacking: str) -> None:
+@pytest.mark.parametrize("lacking", [{"before": None}, {"after": None}])
+def test_a_fence_without_a_key_is_a_bug(lacking: dict[str, Any]) -> None:
     """A change of a key of no file that does not know the key is never judged in silence."""
     wanted = desired(unmanaged=UnmanagedRule(then=UnmanagedAction.QUARANTINE))
     made = plan_account(wanted, (STRAY,), NOW)
-    broken = replace(made, changes=tuple(replace(change, **{lacking: None}) for change in made.changes))
+    broken = replace(made, changes=tuple(replace(change, **lacking) for change in made.changes))
     rules = policy(when("r", 'change.action == "create"'))
     with pytest.raises(RuntimeError, match=r"^the change of unmanaged key 8 has no key$"):
         judge_plan(rules, wanted, broken, NOW)
@@ -216,7 +214,7 @@ def test_an_audit_judges_keys_as_they_are() -> None:
         ("owned", None, "3", "pinned", None),
         ("no-wildcard", None, "8", "stray", WAIVED),
     ]
-    assert [each.message for each in found if each.key_id in "38" and each.rule == "no-wildcard"] == [
+    assert [each.message for each in found if each.key is None and each.rule == "no-wildcard"] == [
         "'pinned' holds * and may do everything",
         "unmanaged key 'stray' holds * and may do everything",
     ]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def told(rules: tuple[Rule, ...], *subjects: Subject, others: tuple[Subject, ...
     return [(judged.rule.id, judged.message) for judged in Bench(rules, subjects, others).broken()]
 
 
-def key(number: int, label: str = "twin", *texts: str, **fields: object) -> Subject:
+def key(number: int, label: str = "twin", *texts: str, **fields: Any) -> Subject:
     return subject(label, *texts, remote=remote(str(number), label, *texts), **fields)
 
 

@@ -1,4 +1,4 @@
-"""A small universe in which it can be counted out what scopes allow and whom lists let in, with keys that live in it."""
+"""A small universe in which what scopes allow and whom lists let in can be counted out, and keys that live in it."""
 
 import re
 from datetime import timedelta
@@ -33,16 +33,20 @@ TICK = timedelta(microseconds=1)
 # Eight addresses on each side of an end of the private networks, so that lists may be private, public or both.
 BORDER = IPv4Address("172.31.255.248")
 ADDRESSES = tuple(map(str, (BORDER + n for n in range(16))))
+AROUND = "172.0.0.0/8"
 BLOCKS = tuple(
     str(block)
     for start in (BORDER, BORDER + 8)
     for length in range(29, 33)
     for block in IPv4Network((start, 29)).subnets(new_prefix=length)
 )
+CALLERS = (*ADDRESSES, "172.1.2.3", "192.0.2.1")
+"""Who calls the API over IPv4 from an address that some list here may hold."""
 
 scope_texts = st.sampled_from(SCOPES)
 scope_sets = st.lists(scope_texts, max_size=4).map(ScopeSet.parse)
-lists = st.lists(st.sampled_from((*BLOCKS, "2001:db8::/64", FENCE)), max_size=5).map(AllowList.parse)
+lists = st.lists(st.sampled_from((*BLOCKS, AROUND, "2001:db8::/64", FENCE)), max_size=5).map(AllowList.parse)
+usable_lists = lists.filter(lambda one: not one.fenced)
 fenced = st.just(AllowList.parse([FENCE]))
 labels = st.sampled_from(("a", "b", "ab", "legacy 1", "Legacy 2"))
 moments = st.sampled_from((0, 1, 30, 60)).flatmap(
@@ -65,18 +69,19 @@ def allowed(texts: tuple[str, ...]) -> frozenset[str]:
 
 @cache
 def let_in(networks: tuple[str, ...]) -> frozenset[str]:
-    """Spell out whom a list lets in; anywhere is one caller more than any list, and the fence is nobody."""
-    callers = {*ADDRESSES, "2001:db8::1"}
+    """Spell out whom a list lets in; anywhere is one caller more than any list, and the fence alone is nobody."""
     if not networks:
-        return frozenset({*callers, "8.8.8.8"})
-    held = [IPv4Network(text) for text in networks if ":" not in text and text != FENCE]
-    found = {one for one in ADDRESSES if any(IPv4Address(one) in block for block in held)}
+        return frozenset({*CALLERS, "2001:db8::1", "8.8.8.8"})
+    if networks == (FENCE,):
+        return frozenset()
+    blocks = [IPv4Network(text) for text in networks if ":" not in text]
+    found = {one for one in CALLERS if any(IPv4Address(one) in block for block in blocks)}
     return frozenset(found | {"2001:db8::1" for text in networks if ":" in text})
 
 
 def public(caller: str) -> bool:
     """Tell whether a caller is on the public IPv4 internet."""
-    return caller == "8.8.8.8" or caller in ADDRESSES[8:]
+    return caller in {"8.8.8.8", "172.1.2.3", *ADDRESSES[8:]}
 
 
 def in_use(key: RemoteKey) -> bool:
@@ -121,11 +126,9 @@ def _spec(draw: st.DrawFn, name: str) -> KeySpec:
         draw(labels),
         Source("keys.yaml", int(name[1:]) + 1, 1),
         held,
-        draw(st.none() | lists),
+        draw(st.none() | usable_lists),
         id=draw(st.none() | st.sampled_from("01234")),
         state=state,
         owner=draw(st.sampled_from(("", "team-a", "team-b"))),
         annotations=draw(st.sampled_from(((), (("tier", "1"),), (("tier", "2"), ("x", "y"))))),
     )
-
-

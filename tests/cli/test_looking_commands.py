@@ -1,0 +1,205 @@
+"""``reconciler who-can`` and ``reconciler explain`` as their users meet them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reconciler.ahasend.pace import Stop
+from reconciler.cli.wiring import looking_at
+from reconciler.core.keys import DesiredState
+from reconciler.reconcile import Live, PassInputs
+from shell import FILES, SHOP, Shell
+from world import ACCOUNT, FAMILY_MANAGER, OTHER, TOKEN, key, key_id, sub_account
+
+WHO = ("who-can", "messages:send", "shop.example.com")
+UNREAD_OTHER = f"version: 1\naccount: {{id: {OTHER}, credential: other}}\n"
+
+
+def write(path: str, text: str) -> None:
+    Path(path).write_text(text, encoding="utf-8")
+
+
+# who-can
+
+
+def test_who_can(shell: Shell) -> None:
+    """Each key that can is told with the files' word and the account's; nothing but GETs was sent."""
+    shell.drift("*")
+    assert shell.run(*WHO) == 0
+    assert shell.out == (
+        f"Who can {SHOP}\n\n"
+        f"Account {ACCOUNT}\n"
+        f"  shop  key {key_id(1)}\n"
+        f"    files    by {SHOP}, from 203.0.113.0/24\n"
+        "    account  by *, from 203.0.113.0/24\n"
+        "    config/keys/keys.yaml:6\n"
+    )
+    assert shell.err == ""
+    assert (shell.emulator.requests["GET"], shell.emulator.requests["PUT"]) == (1, 0)
+
+
+@pytest.mark.parametrize("what", [("messages:send", "Shop.Example.com."), (SHOP,), ("messages:send:shop.example.com",)])
+def test_what_may_be_written_in_other_ways(shell: Shell, what: tuple[str, ...]) -> None:
+    """A domain is the same in any spelling, as an argument of its own or in the scope."""
+    assert shell.run("who-can", *what, "-o", "json") == 0
+    answer = json.loads(shell.out)
+    assert (answer["scope"], [each["name"] for each in answer["keys"]], answer["unread"]) == (SHOP, ["shop"], [])
+
+
+def test_who_can_do_what_is_for_no_domain(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scope without a domain is asked for as it is; RECONCILER_ANSWER says how to answer."""
+    assert shell.run("who-can", "api-keys:write") == 0
+    assert "\n  reconciler  key " in shell.out
+    assert shell.run("who-can", "messages:send:all") == 0
+    assert shell.out.endswith("\nNobody can, by the files or in the accounts.\n")
+    monkeypatch.setenv("RECONCILER_ANSWER", "json")
+    assert shell.run("who-can", "api-keys:write") == 0
+    assert [each["label"] for each in json.loads(shell.out)["keys"]] == ["reconciler"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["messages:send"], "messages:send is for a domain: name one, or ask for messages:send:all, which is every"),
+        (["domains:read", "shop.example.com"], "'domains:read' for 'shop.example.com' is nothing that a key can do"),
+        (["messages:send", ""], "'messages:send' for '' is nothing that a key can do; for a domain there are domains:"),
+        (["messages:send:all", "shop.example.com"], "is nothing that a key can do"),
+        (["mesages:send:all"], "'mesages:send:all' is not a known scope: did you mean messages:send:all?"),
+        (["messages:send", "a.example", "b.example"], "Got unexpected extra argument"),
+        ([], "Missing argument 'WHAT'"),
+        (["api-keys:read", "-o", "xml"], "'xml' is not one of 'text', 'json'"),
+        (["api-keys:read", "--allow", "coverage"], "No such option '--allow'"),
+        (["api-keys:read", "--actual", "x", "--check-domains"], "a saved listing holds no domains"),
+    ],
+)
+def test_wrong_usage_of_who_can(shell: Shell, arguments: list[str], told: str) -> None:
+    """What no key can do, what needs a domain, and what is unknown is wrong usage, before anything is asked."""
+    assert shell.run("who-can", *arguments) == 64
+    assert told in shell.err
+    assert shell.out == ""
+    assert shell.emulator.requests["GET"] == 0
+
+
+def test_who_can_where_not_all_could_be_read(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be read is told, and exits 4; where nothing could, 1. No secret is shown."""
+    write("config/keys/other.yaml", UNREAD_OTHER)
+    assert shell.run(*WHO, "-o", "json") == 4
+    (unread,) = json.loads(shell.out)["unread"]
+    assert unread["owner"] == {"account_id": OTHER, "sub_account_id": None, "name": None}
+    assert "AHASEND_API_KEY_OTHER is not set" in unread["error"]
+    monkeypatch.setenv("AHASEND_API_KEY", "aha-sk-wrong")
+    assert shell.run(*WHO) == 1
+    assert "Nobody can, in what could be read.\n" in shell.out
+    assert shell.out.count("FAILED") == 2
+    assert "aha-sk-wrong" not in shell.out + shell.err
+
+
+def test_who_can_in_sub_accounts(shell: Shell) -> None:
+    """Keys of sub accounts that the files select are told with the name of theirs."""
+    state = shell.emulator.dump()
+    state["accounts"][0]["keys"][0]["scopes"] = [*FAMILY_MANAGER]
+    state["accounts"][0]["sub_accounts"] = [sub_account(1, "Acme East", key(11, "sender", SHOP))]
+    shell.emulator.load(state)
+    shell.write(
+        FILES + 'sub_accounts: [{select: {name: "Acme *"}, keys: [{name: sender, scopes: ["domains:read"]}]}]\n'
+    )
+    assert shell.run(*WHO, "-o", "json") == 0
+    assert [(each["name"], each["sub_account_name"]) for each in json.loads(shell.out)["keys"]] == [
+        ("shop", None),
+        ("sender", "Acme East"),
+    ]
+
+
+def test_who_can_without_files(shell: Shell) -> None:
+    """Without files the keys of the account are looked at all the same."""
+    Path("config/keys/keys.yaml").unlink()
+    assert shell.run(*WHO) == 0
+    assert "    files    no file names it\n" in shell.out
+
+
+def test_who_can_shows_no_secret(shell: Shell) -> None:
+    """A secret that somebody made a label is masked."""
+    shell.drift(label=TOKEN)
+    for form in ("text", "json"):
+        assert shell.run(*WHO, "-o", form) == 0
+        assert "aha-sk-***" in shell.out
+        assert TOKEN not in shell.out + shell.err
+
+
+# explain
+
+
+def test_explain(shell: Shell) -> None:
+    """A key is explained by its name, id or label: what it may do, what rules say, and what would be done."""
+    shell.drift("domains:read", label="Shop")
+    shell.write(FILES.replace("name: shop,", "name: shop, label: Shop,"))
+    write("config/policy.yaml", "version: 1\nrules: [{id: owned, uses: require-owner, severity: deny}]\n")
+    answers = set()
+    for which in ("shop", key_id(1), "Shop"):
+        assert shell.run("explain", which) == 0
+        answers.add(shell.out)
+    (answer,) = answers
+    assert answer.startswith(f'shop  "Shop"\n  of        Account {ACCOUNT}\n  key       {key_id(1)}\n')
+    assert "  BROKEN  owned (deny)\n          shop has no owner\n          hint: write 'owner: <team>'\n" in answer
+    assert answer.endswith("      why       owned: shop has no owner\n")
+    assert shell.err == ""
+    assert shell.emulator.requests["PUT"] == 0
+
+
+def test_explain_what_is_let_through(shell: Shell) -> None:
+    """What a guardrail holds back says so; with --allow it is shown as it would be."""
+    shell.drift(ip_allow_list=["192.0.2.1/32"])
+    assert shell.run("explain", "shop") == 0
+    assert "  ^ restore  shop  widens  refused\n" in shell.out
+    assert "let it through with --allow restore" in " ".join(shell.out.split())
+    assert shell.run("explain", "shop", "--allow", "restore") == 0
+    assert "  ^ restore  shop  widens\n" in shell.out
+
+
+@pytest.mark.parametrize(
+    ("which", "hint"),
+    [
+        ("shpo", "did you mean 'shop'?"),
+        ("stray shop", "did you mean 'stray shop!' or 'shop'?"),
+        ("zzzz", "`reconciler audit -o json` lists them all"),
+    ],
+)
+def test_a_key_that_there_is_not(shell: Shell, which: str, hint: str) -> None:
+    """No such key exits 1 with the nearest names and labels."""
+    state = shell.emulator.dump()
+    state["accounts"][0]["keys"].append(key(5, "stray shop!", "domains:read"))
+    shell.emulator.load(state)
+    assert shell.run("explain", which) == 1
+    assert shell.err == f"error: no key has the name, the id or the label {which!r}\n  hint: {hint}\n"
+    assert shell.out == ""
+
+
+def test_explain_where_not_all_could_be_read(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account that could not be read is told below; a key that is not found may be one of its."""
+    write("config/keys/other.yaml", UNREAD_OTHER)
+    for which in ("shop", "elsewhere"):
+        assert shell.run("explain", which) == 4
+        assert f"Account {OTHER}  FAILED\n" in shell.out
+        assert shell.err == ""
+    monkeypatch.setenv("AHASEND_API_KEY", "aha-sk-wrong")
+    assert shell.run("explain", "shop") == 1
+    assert "aha-sk-wrong" not in shell.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["a", "b"], ["a", "--allow", "hold"], ["a", "-o", "json"], ["a", "--check-domains", "--actual", "x"]],
+)
+def test_wrong_usage_of_explain(shell: Shell, arguments: list[str]) -> None:
+    """What explain does not know is wrong usage."""
+    assert shell.run("explain", *arguments) == 64
+    assert shell.emulator.requests["GET"] == 0
+
+
+def test_a_command_that_looks_holds_nothing_that_writes() -> None:
+    """Were one of them ever given what could write, it would stop at once."""
+    access = Live(lambda: pytest.fail("it was opened"))
+    inputs = PassInputs("r", DesiredState(()), access, lambda event: None, Stop())
+    with pytest.raises(RuntimeError, match="must not hold anything that could write"):
+        looking_at(inputs)

@@ -1,0 +1,216 @@
+"""Audits compared with earlier ones, and what an audit exits with."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from builders import ACCOUNT, SUB_ACCOUNT, below
+from reconciler.core.comparison import compared
+from reconciler.core.findings import Severity, Waiver
+from reconciler.core.keys import EVERY_SUB_ACCOUNT, AccountRef
+from reconciler.core.plan import KeyCounts
+from reconciler.core.report import (
+    SCHEMA,
+    AccountStatus,
+    Mode,
+    Report,
+    ReportedAccount,
+    ReportedFinding,
+    RequestCounts,
+    Since,
+    Standing,
+    Summary,
+    audit_exit_code,
+)
+
+OK, FAILED, SUSPENDED = AccountStatus.OK, AccountStatus.FAILED, AccountStatus.SUSPENDED
+WAIVED = Waiver("2026-11-30", "team-sec", "INC-204")
+OTHER = AccountRef("99999999-9999-4999-8999-999999999999")
+EVERY = AccountRef(ACCOUNT.account_id, EVERY_SUB_ACCOUNT)
+
+
+def found(rule: str, key_id: str | None, account: AccountRef | None = ACCOUNT, **fields: Any) -> ReportedFinding:
+    above, sub_account = (account.account_id, account.sub_account_id) if account else (None, None)
+    told = "not used for 180 days"
+    plain = ReportedFinding(rule, Severity.DENY, above, sub_account, None, key_id, None, told, "", None, None)
+    return replace(plain, **fields)
+
+
+def read(account: AccountRef, status: AccountStatus = OK) -> ReportedAccount:
+    return ReportedAccount(account.account_id, account.sub_account_id, status, None, KeyCounts())
+
+
+def report(*findings: ReportedFinding, accounts: tuple[ReportedAccount, ...] = (read(ACCOUNT),)) -> Report:
+    return Report(
+        SCHEMA,
+        "0",
+        Mode.AUDIT,
+        "run-2",
+        "",
+        "2026-11-23T12:00:00Z",
+        None,
+        None,
+        accounts,
+        findings,
+        (),
+        Summary(),
+        RequestCounts(),
+    )
+
+
+def earlier(*findings: ReportedFinding) -> Report:
+    return replace(report(*findings), run_id="run-1", finished_at="2026-11-22T12:00:00Z")
+
+
+def standings(one: Report) -> list[Standing | None]:
+    return [finding.since for finding in one.findings]
+
+
+def gone(now: Report, before: Report) -> list[tuple[str, str | None]]:
+    since = compared(now, before).since
+    assert since is not None
+    return [(finding.rule, finding.key_id) for finding in since.gone]
+
+
+def test_what_is_new_open_and_gone() -> None:
+    """Each finding is new or still open; those of the earlier audit that are not there any more are gone."""
+    before = earlier(found("a", "1", since=Standing.NEW), found("b", "1"), found("a", "2", since=Standing.OPEN))
+    now = report(found("b", "1"), found("b", "2"))
+    assert compared(now, before) == replace(
+        now,
+        findings=(found("b", "1", since=Standing.OPEN), found("b", "2", since=Standing.NEW)),
+        since=Since("run-1", "2026-11-22T12:00:00Z", (found("a", "1"), found("a", "2"))),
+    )
+
+
+def test_an_audit_compared_with_itself() -> None:
+    """Nothing is new and nothing is gone where nothing changed."""
+    now = report(found("a", "1"), found("b", None, None))
+    assert standings(compared(now, now)) == [Standing.OPEN, Standing.OPEN]
+    assert gone(now, now) == []
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "same"),
+    [
+        (found("a", "1"), found("a", "1", message="not used for 181 days", severity=Severity.WARN, hint="x"), True),
+        (found("a", "1"), found("a", "1", key="shop", label="Shop"), True),
+        (found("a", "1", key="shop"), found("a", "1", key="store"), True),
+        (found("a", None, key="shop"), found("a", None, key="shop", message="another"), True),
+        (found("a", "1"), found("b", "1"), False),
+        (found("a", "1"), found("a", "2"), False),
+        (found("a", "1", key="shop"), found("a", "2", key="shop"), False),
+        (found("a", None, key="shop"), found("a", None, key="store"), False),
+        (found("a", "1"), found("a", "1", OTHER), False),
+        (found("a", "1"), found("a", "1", SUB_ACCOUNT), False),
+        (found("a", "1", SUB_ACCOUNT), found("a", "1", below(1)), False),
+        (found("a", None), found("a", None), True),
+        (found("a", None), found("a", None, message="another"), False),
+        (found("a", None, None), found("a", None, None, message="another"), False),
+        (found("a", None, None), found("a", None, ACCOUNT), False),
+        (found("a", "not used for 180 days"), found("a", None), False),
+    ],
+)
+def test_what_makes_two_findings_the_same(then: ReportedFinding, now: ReportedFinding, same: bool) -> None:
+    """A finding is known by its rule and its key, whatever it says of it; one about no key by its message."""
+    after = compared(report(now), earlier(then))
+    assert standings(after) == [Standing.OPEN if same else Standing.NEW]
+    assert after.since is not None
+    assert after.since.gone == (() if same else (then,))
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "standing", "is_gone"),
+    [
+        (None, None, Standing.OPEN, False),
+        (None, WAIVED, None, True),
+        (WAIVED, None, Standing.NEW, False),
+        (WAIVED, WAIVED, None, False),
+    ],
+)
+def test_waived_findings(then: Waiver | None, now: Waiver | None, standing: Standing | None, is_gone: bool) -> None:
+    """A finding that is waived by now is gone, one whose waiver ended is new, and what is waived has no standing."""
+    before, after = earlier(found("a", "1", waived=then)), report(found("a", "1", waived=now))
+    assert standings(compared(after, before)) == [standing]
+    assert bool(gone(after, before)) is is_gone
+
+
+def test_a_finding_that_was_waived_and_is_gone() -> None:
+    """What was waived then was no open finding: that it is not there any more says nothing."""
+    assert gone(report(), earlier(found("a", "1", waived=WAIVED))) == []
+
+
+@pytest.mark.parametrize(
+    ("accounts", "left"),
+    [
+        ((), ["own", "first", "second", "other"]),
+        ((read(ACCOUNT), read(SUB_ACCOUNT)), ["own", "first", "second", "other"]),
+        ((read(ACCOUNT), read(SUB_ACCOUNT, SUSPENDED)), ["own", "first", "second", "other"]),
+        ((read(ACCOUNT), read(SUB_ACCOUNT, FAILED)), ["own", "second", "other"]),
+        ((read(ACCOUNT), read(EVERY, FAILED)), ["own", "other"]),
+        ((read(ACCOUNT, FAILED), read(SUB_ACCOUNT)), ["other"]),
+        ((read(OTHER, FAILED),), ["own", "first", "second"]),
+        ((read(OTHER, FAILED), read(ACCOUNT, FAILED)), []),
+    ],
+)
+def test_what_could_not_be_read_is_not_gone(accounts: tuple[ReportedAccount, ...], left: list[str]) -> None:
+    """Of an account that could not be read nothing is gone, nor of sub accounts that could not be listed."""
+    before = earlier(
+        found("own", "1"), found("first", "1", SUB_ACCOUNT), found("second", "1", below(1)), found("other", "1", OTHER)
+    )
+    assert [rule for rule, _ in gone(report(accounts=accounts), before)] == left
+
+
+def test_findings_of_no_account_are_gone_all_the_same() -> None:
+    """What is about the policy itself does not hang on accounts that could be read."""
+    assert gone(report(accounts=(read(ACCOUNT, FAILED),)), earlier(found("waiver-ended", None, None))) == [
+        ("waiver-ended", None)
+    ]
+
+
+# Exit codes
+
+
+@pytest.mark.parametrize(
+    ("severities", "codes"),
+    [
+        ((), (0, 0, 0, 0)),
+        ((Severity.NOTE,), (0, 0, 0, 3)),
+        ((Severity.WARN,), (0, 0, 3, 3)),
+        ((Severity.DENY,), (0, 3, 3, 3)),
+        ((Severity.NOTE, Severity.WARN), (0, 0, 3, 3)),
+        ((Severity.NOTE, Severity.DENY), (0, 3, 3, 3)),
+    ],
+)
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_an_audit_fails_on_findings(
+    severities: tuple[Severity, ...], codes: tuple[int, ...], interrupted: bool
+) -> None:
+    """A finding at least as serious as ``--fail-on`` is worth a 3, with ``never`` none is; a waived one never is."""
+    made = report(*(found("a", "1", severity=severity) for severity in severities))
+    levels = (None, Severity.DENY, Severity.WARN, Severity.NOTE)
+    assert tuple(audit_exit_code(made, level, interrupted=interrupted) for level in levels) == codes
+    waived = replace(made, findings=tuple(replace(finding, waived=WAIVED) for finding in made.findings))
+    assert {audit_exit_code(waived, level, interrupted=interrupted) for level in levels} == {0}
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code", "code_if_interrupted"),
+    [
+        ((OK,), 3, 3),
+        ((OK, SUSPENDED), 3, 3),
+        ((SUSPENDED,), 3, 3),
+        ((), 3, 3),
+        ((OK, FAILED), 4, 4),
+        ((FAILED,), 1, 4),
+        ((FAILED, SUSPENDED), 1, 4),
+    ],
+)
+def test_what_could_not_be_read_comes_first(
+    statuses: tuple[AccountStatus, ...], code: int, code_if_interrupted: int
+) -> None:
+    """No account read is a 1, or a 4 where a signal ended the audit; some of them read is a 4, whatever was found."""
+    made = report(found("a", "1"), accounts=tuple(read(below(n), status) for n, status in enumerate(statuses)))
+    assert audit_exit_code(made, Severity.DENY) == code
+    assert audit_exit_code(made, Severity.DENY, interrupted=True) == code_if_interrupted

@@ -1,0 +1,232 @@
+"""What is said of waivers and pauses that end, and of rules and waivers that are about nothing."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from builders import ACCOUNT, NOW, SHOP, SUB_ACCOUNT, desired, spec
+from core.rulebook import MIDNIGHT, PLACE, UNTIL, built_in, policy, waiver
+from reconciler.core.endings import Ending, endings, idle_rules, idle_waivers
+from reconciler.core.findings import Finding, Severity
+from reconciler.core.keys import DesiredState, KeySpec, Pause, Selector, Source, SubAccountRule
+from reconciler.core.plan import plan_account
+from reconciler.core.policy import judge_plan
+from reconciler.core.rules import Match, WaiverRule
+
+MOMENT = timedelta(microseconds=1)
+NOTED = MIDNIGHT - timedelta(days=14)
+EAST, WEST = timezone(timedelta(hours=2)), timezone(timedelta(hours=-4))
+PAUSE = Pause("INC-7", UNTIL)
+UUID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+
+
+def state(*specs: KeySpec, below: tuple[KeySpec, ...] = (), **fields: Any) -> DesiredState:
+    """One account with these keys, and a rule for its sub accounts with those."""
+    rules = (SubAccountRule(Selector(name="Acme *"), below, Source("keys.yaml", 9, 3)),) if below else ()
+    return DesiredState((replace(desired(*specs), sub_accounts=rules, **fields),))
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (NOTED - MOMENT, None),
+        (NOTED, "ends"),
+        (NOTED.astimezone(EAST), "ends"),
+        ((NOTED - MOMENT).astimezone(WEST), None),
+        (NOW, "ends"),
+        (MIDNIGHT - MOMENT, "ends"),
+        (MIDNIGHT, "ended"),
+        (MIDNIGHT.astimezone(WEST), "ended"),
+        ((MIDNIGHT - MOMENT).astimezone(EAST), "ends"),
+        (MIDNIGHT + timedelta(days=365), "ended"),
+    ],
+)
+def test_when_an_end_is_told(now: datetime, said: str | None) -> None:
+    """A waiver and a pause are noted from exactly 14 days before their end on, and warned of from the end on."""
+    ending = endings(policy(waivers=(waiver("r", key="shop"),)), state(spec("shop", SHOP, paused=PAUSE)), now)
+    assert [(each.finding.message, each.ended) for each in ending] == (
+        [
+            (f"the waiver of r for shop {said} with 2026-11-30", said == "ended"),
+            (f"the pause of shop {said} with 2026-11-30", said == "ended"),
+        ]
+        if said
+        else []
+    )
+
+
+def test_what_is_said_of_a_waiver() -> None:
+    """The finding has the waiver's place, its owner and its reason; it is a note before the end, a warning after."""
+    soon = Finding(
+        "waiver-ends-soon",
+        Severity.NOTE,
+        "the waiver of r for labels like 'tmp-*' ends with 2026-11-30",
+        "mend what it was for, or agree on a new date with team-sec: INC-204",
+        source=PLACE,
+    )
+    message = "the waiver of r for labels like 'tmp-*' ended with 2026-11-30"
+    over = replace(soon, rule="waiver-ended", severity=Severity.WARN, message=message)
+    rules = policy(waivers=(waiver("r", label="tmp-*"),))
+    assert endings(rules, DesiredState(()), NOW) == (Ending(soon, ended=False),)
+    assert endings(rules, DesiredState(()), MIDNIGHT) == (Ending(over, ended=True),)
+
+
+def test_what_is_said_of_a_pause() -> None:
+    """The finding names the key and its place, and says what comes next: before the end, and after it."""
+    paused = spec("shop", SHOP, id="7", label="Shop", paused=PAUSE)
+    soon = Finding(
+        "pause-ends-soon",
+        Severity.NOTE,
+        "the pause of shop ends with 2026-11-30",
+        "then the key is reconciled again: INC-7",
+        ACCOUNT,
+        "shop",
+        "7",
+        "Shop",
+        paused.source,
+    )
+    over = replace(
+        soon,
+        rule="pause-ended",
+        severity=Severity.WARN,
+        message="the pause of shop ended with 2026-11-30",
+        hint="remove it from the file, or set a new date",
+    )
+    assert endings(policy(), state(paused), NOW) == (Ending(soon, ended=False),)
+    assert endings(policy(), state(paused), MIDNIGHT) == (Ending(over, ended=True),)
+
+
+def test_a_pause_ends_when_it_no_longer_holds() -> None:
+    """A pause is said to have ended from the very moment at which it stops holding, and a waiver likewise."""
+    paused = spec("shop", SHOP, paused=PAUSE)
+    rules = policy(built_in("r"), waivers=(waiver("r", key="star"),))
+    for now in (MIDNIGHT - MOMENT, MIDNIGHT, MIDNIGHT.astimezone(EAST)):
+        over = {each.ended for each in endings(rules, state(paused), now)}
+        wanted = desired(spec("star", "*"))
+        (finding,) = judge_plan(rules, wanted, plan_account(wanted, (), now), now).findings
+        assert over == {not PAUSE.holds(now)} == {finding.waived is None}
+
+
+def test_every_end_is_told() -> None:
+    """Waivers come first, then pauses of every account and of the rules for sub accounts; what holds on is left out."""
+    later = Pause("x", UNTIL + timedelta(days=99))
+    rules = policy(
+        waivers=(
+            waiver("a", key="k", until=NOW.date()),
+            waiver("b", key="k", until=NOW.date() - timedelta(days=1)),
+            waiver("c", key="k", until=later.until),
+        )
+    )
+    own = (spec("a", SHOP, paused=PAUSE), spec("b", SHOP), spec("c", SHOP, paused=later))
+    first = state(*own, below=(spec("sender", SHOP, paused=PAUSE), spec("other", SHOP)))
+    second = desired(spec("z", SHOP, paused=PAUSE), account=SUB_ACCOUNT)
+    ending = endings(rules, DesiredState((*first.accounts, second)), NOW)
+    assert [(each.finding.message.partition(" with ")[0], each.finding.account) for each in ending] == [
+        ("the waiver of a for k ends", None),
+        ("the waiver of b for k ended", None),
+        ("the pause of a ends", ACCOUNT),
+        ("the pause of z ends", SUB_ACCOUNT),
+        ("the pause of sender ends", ACCOUNT),
+    ]
+
+
+# What is about nothing
+
+
+@pytest.mark.parametrize(
+    ("given", "idle"),
+    [
+        (waiver("r", key="shop"), False),
+        (waiver("r", key="sender"), False),
+        (waiver("r", key="pinned-id"), False),
+        (waiver("r", key="Shop"), True),
+        (waiver("r", key="gone"), True),
+        (waiver("r", key=UUID), False),
+        (waiver("r", key=UUID[:-1]), True),
+        (waiver("r", key=f"{UUID}0"), True),
+        (waiver("r", label="gone-*"), False),
+    ],
+)
+def test_waivers_for_no_key(given: WaiverRule, idle: bool) -> None:
+    """A waiver by a name that no file has is told; one by an id or a label may be for a key of no file."""
+    keys = state(spec("shop", SHOP, label="Shop"), spec("other", SHOP, id="pinned-id"), below=(spec("sender", SHOP),))
+    finding = Finding(
+        "waiver-matches-nothing",
+        Severity.WARN,
+        f"the waiver of r for {given.key}: the files have no key of that name",
+        "correct the name, or remove the waiver",
+        source=PLACE,
+    )
+    assert idle_waivers(policy(waivers=(given,)), keys) == ((finding,) if idle else ())
+
+
+def test_waivers_without_any_key() -> None:
+    """Where no file has any key every waiver by name is for none, told in the order of the policy."""
+    rules = policy(waivers=(waiver("r", key="b"), waiver("r", label="*"), waiver("s", key="a")))
+    assert [finding.message for finding in idle_waivers(rules, DesiredState(()))] == [
+        "the waiver of r for b: the files have no key of that name",
+        "the waiver of s for a: the files have no key of that name",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("match", "idle"),
+    [
+        (Match(), False),
+        (Match(label="shop"), False),
+        (Match(label="send*"), False),
+        (Match(label="gone"), True),
+        (Match(owner="team-*"), False),
+        (Match(owner="dept-*"), True),
+        (Match(annotations=(("tier", "gold"),)), False),
+        (Match(annotations=(("tier", "silver"),)), True),
+        (Match(managed=True), False),
+        (Match(managed=True, label="gone"), True),
+        (Match(managed=False), False),
+        (Match(managed=False, label="gone"), False),
+        (Match(account=ACCOUNT.account_id), False),
+        (Match(account="2222*"), True),
+        (Match(sub_account="Acme"), False),
+        (Match(sub_account="nobody"), False),
+        (Match(sub_account="*", label="shop"), True),
+        (Match(sub_account="*", label="sender"), False),
+        (Match(account="2222*", sub_account="*"), True),
+    ],
+)
+def test_rules_about_no_key(match: Match, idle: bool) -> None:
+    """A rule that is about no key of the files is noted; which sub accounts there are no file knows."""
+    keys = state(
+        spec("shop", SHOP, owner="team-growth", annotations=(("tier", "gold"),)), below=(spec("sender", SHOP),)
+    )
+    finding = Finding(
+        "rule-matches-nothing",
+        Severity.NOTE,
+        "the rule r is about none of the keys in the files",
+        "correct its match, or keep it for keys to come",
+        source=PLACE,
+    )
+    assert idle_rules(policy(built_in("r", match=match, source=PLACE)), keys, NOW) == ((finding,) if idle else ())
+
+
+def test_rules_are_about_keys_that_leave_their_scopes_alone() -> None:
+    """A key whose scopes and list the file leaves alone is a key like any other."""
+    assert idle_rules(policy(built_in("r")), state(spec("shop", scopes=None, at=None)), NOW) == ()
+
+
+def test_rules_without_any_key() -> None:
+    """Where the files have no key every rule is about none of them, but those about keys of no file."""
+    rules = policy(
+        built_in("a"), built_in("b", match=Match(managed=False)), built_in("c", match=Match(sub_account="*"))
+    )
+    for files in (DesiredState(()), DesiredState((desired(),))):
+        assert [finding.message for finding in idle_rules(rules, files, NOW)] == [
+            "the rule a is about none of the keys in the files",
+            "the rule c is about none of the keys in the files",
+        ]
+
+
+def test_one_account_with_such_a_key_is_enough() -> None:
+    """A rule is about something as soon as one account has a key that it is about."""
+    files = DesiredState((desired(spec("a", SHOP)), desired(spec("b", SHOP), account=SUB_ACCOUNT)))
+    assert idle_rules(policy(built_in("r", match=Match(label="b"))), files, NOW) == ()

@@ -1,0 +1,316 @@
+"""Several policy files are one policy: the strictest of what they say, whatever their names and order."""
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from reconciler.core import builtins
+from reconciler.core.expressions import Expression
+from reconciler.core.findings import Finding, Severity
+from reconciler.core.guardrails import InUse, Limits, Threshold
+from reconciler.errors import FilesError
+from reconciler.files.loaded import LoadedPolicy
+from reconciler.files.policy import load_policy
+
+V = "version: 1\n"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def load(*texts: str) -> LoadedPolicy:
+    """Load files a.yaml, b.yaml and so on."""
+    for name, text in zip("abcdef", texts, strict=False):
+        Path(f"{name}.yaml").write_text(V + text)
+    return load_policy([Path(f"{name}.yaml") for name in "abcdef"[: len(texts)]])
+
+
+def refused(*texts: str) -> list[str]:
+    with pytest.raises(FilesError) as caught:
+        load(*texts)
+    return str(caught.value).split("\n")
+
+
+def meaning(loaded: LoadedPolicy) -> tuple[object, ...]:
+    """Give all that a policy means, without the places where it is said."""
+    policy = loaded.policy
+    rules = [
+        (rule.id, rule.severity, _check(rule.check), rule.message, rule.hint, rule.match, rule.fences)
+        for rule in policy.rules
+    ]
+    waivers = [replace(waiver, source=None) for waiver in policy.waivers]
+    require = tuple(replace(each, source=None) for each in loaded.limits.require)
+    return rules, waivers, replace(loaded.limits, require=require), policy.digest
+
+
+def _check(check: object) -> object:
+    return check.text if isinstance(check, Expression) else check
+
+
+SECURITY = """\
+rules:
+  - {id: no-wildcard, uses: no-wildcard, severity: deny}
+  - {id: expression, when: key.owner == "", message: "{key.name} has no owner", severity: note}
+  - {id: old, uses: older-than, with: {age: 365d}, severity: warn}
+waivers:
+  - {rule: old, label: "legacy-*", until: 2027-06-30, owner: team-sec, reason: moving}
+  - {rule: no-wildcard, key: break-glass, until: 2027-01-31, owner: team-sec, reason: INC-204}
+require:
+  - {can: messages:send, domain: shop.example.com}
+guardrails:
+  max_changes: {percent: 30, at_least: 3}
+  max_switched_off: {percent: 5}
+  allow_widening: [a, b, c]
+  allow_restore: [a, b]
+  in_use: {within: 1d, allow: [a, b]}
+"""
+PLATFORM = """\
+guardrails:
+  in_use: {within: 2h, narrowing: true, allow: [b, c]}
+  allow_restore: [c, b]
+  allow_widening: [b, c, d]
+  max_changes: {percent: 10}
+  max_widened: {percent: 50}
+require:
+  - {can: domains:read, account: x}
+  - {can: messages:send, domain: SHOP.example.com.}
+waivers:
+  - {rule: no-wildcard, key: break-glass, until: 2026-12-31, owner: team-platform, reason: sooner}
+rules:
+  - {severity: deny, id: old, uses: older-than, with: {age: 8760h}}
+  - {severity: deny, id: expression, when: key.owner == "", message: "{key.name} has no owner"}
+"""
+COMPLIANCE = """\
+rules:
+  - {id: no-wildcard, uses: no-wildcard, severity: note}
+  - {id: old, uses: older-than, with: {age: 365d}, severity: note}
+  - {id: another, uses: redundant-scopes, severity: note}
+waivers:
+  - {rule: no-wildcard, key: break-glass, account: x, until: 2028-01-31, owner: o, reason: r}
+guardrails:
+  max_changes: {at_least: 4}
+  max_widened: {at_least: 2}
+  max_switched_off: {percent: 20, at_least: 0}
+  allow_widening: true
+"""
+
+
+def test_the_strictest_of_three_files_holds() -> None:
+    """Rules are as serious as in the strictest file, waivers end with the first, limits are the lowest of each."""
+    loaded = load(SECURITY, PLATFORM, COMPLIANCE)
+    assert [(rule.id, str(rule.severity), str(rule.source)) for rule in loaded.policy.rules] == [
+        ("another", "note", "c.yaml:5:5"),
+        ("expression", "deny", "b.yaml:15:5"),
+        ("no-wildcard", "deny", "a.yaml:3:5"),
+        ("old", "deny", "b.yaml:14:5"),
+    ]
+    assert [(str(each), each.account, str(each.until), each.owner) for each in loaded.policy.waivers] == [
+        ("the waiver of no-wildcard for break-glass", None, "2026-12-31", "team-platform"),
+        ("the waiver of no-wildcard for break-glass", "x", "2028-01-31", "o"),
+        ("the waiver of old for labels like 'legacy-*'", None, "2027-06-30", "team-sec"),
+    ]
+    assert [(str(each), each.account, str(each.source)) for each in loaded.limits.require] == [
+        ("domains:read", "x", "b.yaml:9:5"),
+        ("messages:send for shop.example.com", None, "a.yaml:10:5"),
+    ]
+    assert replace(loaded.limits, require=()) == Limits(
+        max_changes=Threshold(10, 3),
+        max_switched_off=Threshold(5, 0),
+        max_widened=Threshold(0, 0),
+        allow_widening=("b", "c"),
+        allow_restore=("b",),
+        in_use=InUse(timedelta(days=1), narrowing=True, allow=("b",)),
+    )
+
+
+def test_order_and_names_of_files_do_not_matter() -> None:
+    """Whichever of three files comes first, they mean the same, and have the same digest."""
+    expected = meaning(load(SECURITY, PLATFORM, COMPLIANCE))
+    for texts in permutations((SECURITY, PLATFORM, COMPLIANCE)):
+        assert meaning(load(*texts)) == expected
+    paths = [Path(f"{name}.yaml") for name in "abc"]
+    once = load_policy(paths)
+    for order in permutations(paths):
+        assert meaning(load_policy(order)) == meaning(once)
+        assert [rule.source for rule in load_policy(order).policy.rules] == [rule.source for rule in once.policy.rules]
+
+
+@pytest.mark.parametrize(
+    ("said", "limits"),
+    [
+        (["", ""], Limits()),
+        (["max_changes: {percent: 10}", ""], Limits(max_changes=Threshold(10, 5))),
+        (["max_changes: {percent: 10}", "max_changes: {}"], Limits(max_changes=Threshold(10, 5))),
+        (["max_changes: {percent: 10}", "max_changes: {percent: 9}"], Limits(max_changes=Threshold(9, 5))),
+        (["max_changes: {percent: 0}", "max_changes: {at_least: 0}"], Limits(max_changes=Threshold(0, 0))),
+        (["max_changes: {percent: 60}", "max_changes: {percent: 50}"], Limits(max_changes=Threshold(50, 5))),
+        (
+            ["max_switched_off: {at_least: 3}", "max_switched_off: {at_least: 2}"],
+            Limits(max_switched_off=Threshold(10, 2)),
+        ),
+        (["max_widened: {percent: 3}", ""], Limits(max_widened=Threshold(3, 0))),
+        (["max_widened: {percent: 3}", "max_widened: {at_least: 1}"], Limits(max_widened=Threshold(0, 0))),
+        (["allow_widening: true", "allow_widening: [a]"], Limits(allow_widening=("a",))),
+        (["allow_widening: [a]", "allow_widening: false"], Limits(allow_widening=())),
+        (["allow_widening: [a]", "allow_widening: [b]"], Limits(allow_widening=())),
+        (["allow_widening: true", "allow_widening: true"], Limits()),
+        (["allow_restore: [a, b]", ""], Limits(allow_restore=("a", "b"))),
+        (["allow_restore: [a, b]", "allow_restore: []"], Limits()),
+        (["allow_restore: [a, b]", "allow_restore: [b, c]"], Limits(allow_restore=("b",))),
+        (["in_use: {within: 1h, allow: [a]}", ""], Limits(in_use=InUse(timedelta(hours=1), allow=("a",)))),
+        (["in_use: {within: 1h, allow: [a]}", "in_use: {within: 15m}"], Limits(in_use=InUse(timedelta(hours=1)))),
+        (
+            ["in_use: {within: 1h, narrowing: true}", "in_use: {within: 2h, narrowing: false}"],
+            Limits(in_use=InUse(timedelta(hours=2), narrowing=True)),
+        ),
+    ],
+)
+def test_the_strictest_limit_wins(said: list[str], limits: Limits) -> None:
+    """Of each limit the strictest that any file says holds; what none of them says is the default."""
+    texts = [f"guardrails: {{{each}}}\n" for each in said]
+    assert load(*texts).limits == load(*reversed(texts)).limits == limits
+
+
+PLAIN = "id: r, severity: deny, uses: forbidden-scopes, with: {scopes: ['a:*']}"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "id: r, severity: deny, uses: no-wildcard",
+        "id: r, severity: deny, uses: forbidden-scopes, with: {scopes: ['b:*']}",
+        "id: r, severity: deny, when: key.managed, message: m",
+        f"{PLAIN}, message: m",
+        f"{PLAIN}, hint: h",
+        f"{PLAIN}, match: {{owner: o}}",
+        f"{PLAIN}, then: quarantine",
+        "id: r, severity: note, uses: forbidden-scopes, with: {scopes: ['b:*']}",
+    ],
+)
+def test_contradictory_rules_are_an_error(other: str) -> None:
+    """One id for two rules that differ in more than how serious they are is an error that names both places."""
+    one, two = f"rules: [{{{PLAIN}}}]\n", f"rules:\n- {{{other}}}\n"
+    assert refused(one, two) == [
+        "b.yaml:3:8: id: there is another rule r at a.yaml:2:9: give one of them another id",
+    ]
+    assert refused(two, one) == [
+        "b.yaml:2:14: id: there is another rule r at a.yaml:3:3: give one of them another id",
+    ]
+
+
+def test_expressions_are_compared_by_their_text() -> None:
+    """Two expressions are the same rule when they are written alike; what else might mean the same is not guessed."""
+    rule = "rules: [{id: r, severity: SEVERITY, message: m, when: 'key.owner == \"\"'}]\n"
+    deny, warn = rule.replace("SEVERITY", "deny"), rule.replace("SEVERITY", "warn")
+    assert [each.severity for each in load(warn, deny).policy.rules] == [Severity.DENY]
+    assert [each.severity for each in load(deny, warn).policy.rules] == [Severity.DENY]
+    assert refused(deny, warn.replace("==", "== ")) == [
+        "b.yaml:2:14: id: there is another rule r at a.yaml:2:9: give one of them another id",
+    ]
+
+
+def test_each_contradiction_is_told() -> None:
+    """Of three files that contradict each other, and one that does not, each later one is told."""
+    rule = "rules: [{id: r, severity: deny, uses: USES}]\n"
+    texts = [rule.replace("USES", uses) for uses in ("no-wildcard", "duplicate-label", "no-wildcard", "unmanaged-key")]
+    assert refused(*texts) == [
+        "b.yaml:2:14: id: there is another rule r at a.yaml:2:9: give one of them another id",
+        "d.yaml:2:14: id: there is another rule r at a.yaml:2:9: give one of them another id",
+    ]
+
+
+def test_a_waiver_may_be_for_a_rule_of_another_file() -> None:
+    """Waivers, and the rules that they are for, may stand in different files, in any order."""
+    waiver = "waivers: [{rule: r, key: a, until: 2027-01-31, owner: o, reason: r}]\n"
+    rule = "rules: [{id: r, severity: deny, uses: no-wildcard}]\n"
+    assert [each.rule for each in load(waiver, rule).policy.waivers] == ["r"]
+    assert [each.rule for each in load(rule, waiver).policy.waivers] == ["r"]
+    assert refused(waiver, rule.replace("id: r", "id: s")) == [
+        'a.yaml:2:18: rule: there is no rule "r": the rules are s'
+    ]
+
+
+def test_waivers_of_different_things_are_all_kept() -> None:
+    """Only of waivers for the same rule, key, label and account the one that ends first is kept."""
+    rules = "rules: [{id: r, severity: deny, uses: no-wildcard}, {id: s, severity: deny, uses: duplicate-label}]\n"
+
+    def waivers(*said: tuple[str, int]) -> str:
+        lines = (f"- {{{whose}, until: 2027-03-0{day}, owner: o, reason: x}}\n" for whose, day in said)
+        return f"waivers:\n{''.join(lines)}"
+
+    first = rules + waivers(
+        ("rule: r, key: a", 1),
+        ("rule: r, key: b", 2),
+        ("rule: r, label: a", 3),
+        ("rule: r, label: b", 6),
+        ("rule: s, key: a", 4),
+        ("rule: r, key: a, account: x", 5),
+    )
+    second = waivers(("rule: r, key: b", 1), ("rule: r, key: a", 2))
+    for loaded in (load(first, second), load(second, first)):
+        kept = [(each.rule, each.key, each.label, each.account, each.until.day) for each in loaded.policy.waivers]
+        assert kept == [
+            ("r", None, "a", None, 3),
+            ("r", None, "b", None, 6),
+            ("r", "a", None, None, 1),
+            ("r", "a", None, "x", 5),
+            ("r", "b", None, None, 1),
+            ("s", "a", None, None, 4),
+        ]
+
+
+def test_requirements_of_different_accounts_are_all_kept() -> None:
+    """What must keep working in one account, or below it, must in each of them."""
+    whose = ("", ", account: a", ", account: b", ", account: a, sub_account: s", ", account: a, sub_account: t")
+    texts = [f"require: [{{can: domains:read{each}}}, {{can: domains:read}}]\n" for each in whose]
+    assert {(each.account, each.sub_account) for each in load(*texts).limits.require} == {
+        (None, None),
+        ("a", None),
+        ("b", None),
+        ("a", "s"),
+        ("a", "t"),
+    }
+    assert len(load(*texts).limits.require) == len(whose)
+
+
+def test_a_folder_is_its_files() -> None:
+    """A folder is read whole, like all of its files named one by one; a file that is named twice counts once."""
+    for path in ("policy/a.yaml", "policy/deep/b.yml", "policy/.hidden.yaml", "policy/notes.txt", "elsewhere/c.yaml"):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(f"{V}rules: [{{id: {Path(path).stem.strip('.')}, severity: deny, uses: no-wildcard}}]\n")
+    Path("policy/c.yaml").symlink_to("../elsewhere/c.yaml")
+    whole = load_policy([Path("policy")])
+    assert [(each.id, str(each.source)) for each in whole.policy.rules] == [
+        ("a", "policy/a.yaml:2:9"),
+        ("b", "policy/deep/b.yml:2:9"),
+    ]
+    assert whole.findings == (
+        Finding(
+            "link-not-followed",
+            Severity.NOTE,
+            "policy/c.yaml is a link that leads out of its folder: it was not followed",
+            "name what it leads to as a path of its own, or copy it",
+        ),
+    )
+    named = load_policy([Path("policy/deep/b.yml"), Path("policy/a.yaml"), Path("policy/a.yaml")])
+    assert meaning(named) == meaning(whole)
+    assert named.findings == ()
+    twice = load_policy([Path("policy"), Path("policy/a.yaml"), Path("elsewhere/c.yaml")])
+    assert [each.id for each in twice.policy.rules] == ["a", "b", "c"]
+
+
+def test_a_rule_may_be_said_again() -> None:
+    """The same rule in two files is one rule, at its first place, as serious as the stricter of them says."""
+    rule = "rules: [{id: r, severity: warn, uses: older-than, with: {age: 1d}}]\n"
+    (one,) = load(rule, rule.replace("1d", "24h")).policy.rules
+    assert one.check == builtins.OlderThan(timedelta(days=1))
+    assert str(one.source) == "a.yaml:2:9"
+    (one,) = load(rule, rule.replace("warn", "note")).policy.rules
+    assert (one.severity, str(one.source)) == (Severity.WARN, "a.yaml:2:9")
+    (one,) = load(rule, rule.replace("warn", "deny")).policy.rules
+    assert (one.severity, str(one.source)) == (Severity.DENY, "b.yaml:2:9")

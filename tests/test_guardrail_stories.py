@@ -1,0 +1,291 @@
+"""What must keep working, and the limits that a policy sets, as stories: files + policy + account, then outcomes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.core.report import Report, exit_code
+from world import FAMILY_MANAGER, OFFICE, OTHER, World, below, change_of, key, key_id, outcomes, sub_account
+
+SHOP = "messages:send:{shop.example.com}"
+NEWS = "messages:send:{news.example.com}"
+MUST_SEND = 'require: [{domain: shop.example.com, can: "messages:send"}]\n'
+FENCED = ["192.0.2.1/32"]
+LOST = "no key in use could do what must keep working: messages:send for shop.example.com"
+
+
+def reason(report: Report, name: str) -> str:
+    return change_of(report, name).reason or ""
+
+
+def guardrails(report: Report) -> list[str]:
+    return [refusal.guardrail for refusal in report.refusals]
+
+
+def sender(number: int, label: str, **fields: Any) -> dict[str, Any]:
+    return key(number, label, SHOP, "domains:read", **fields)
+
+
+# What must keep working
+
+
+def test_the_last_sender_keeps_its_right(tmp_path: Path) -> None:
+    """The change after which nobody could send is refused, with the domain, the key that can, and the way out."""
+    files = 'keys: [{name: shop, scopes: ["domains:read"]}]\n'
+    world = World(tmp_path, [sender(1, "shop")], files, policy=MUST_SEND)
+    report = world.apply()
+    assert outcomes(report) == {"shop": "refused"}
+    assert [refusal.message for refusal in report.refusals] == [
+        f"shop: {LOST} (now 'shop' ({key_id(1)}) can); let it through with --allow coverage"
+    ]
+    assert reason(report, "shop") == f"coverage: {report.refusals[0].message}"
+    assert world.puts == 0
+    assert exit_code(report) == 3
+    world.policy = ""
+    assert outcomes(world.plan()) == {"shop": "planned"}
+    world.policy = MUST_SEND
+    assert outcomes(world.apply(allowed=frozenset({"coverage"}))) == {"shop": "applied"}
+    assert world.plan().changes == ()
+
+
+@pytest.mark.parametrize(
+    ("other", "outcome"),
+    [
+        ({}, "applied"),
+        ({"scopes": ["*"]}, "applied"),
+        ({"scopes": [NEWS]}, "refused"),
+        ({"ip_allow_list": FENCED}, "refused"),
+        ({"ip_allow_list": ["10.0.0.0/8"]}, "refused"),
+    ],
+)
+def test_another_key_that_can_send(tmp_path: Path, other: dict[str, Any], outcome: str) -> None:
+    """Where another key can still do it, the change is made; one that is fenced or that nobody can reach does not."""
+    files = 'keys: [{name: shop, scopes: ["domains:read"]}]\n'
+    world = World(tmp_path, [sender(1, "shop"), sender(2, "other", **other)], files, policy=MUST_SEND)
+    assert outcomes(world.apply()) == {"shop": outcome}
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["scopes: ['messages:send:{shop.example.com}'], state: quarantined", "scopes: ['*'], ip_allow_list: [10.0.0.0/8]"],
+)
+def test_a_sender_is_lost_by_its_networks_too(tmp_path: Path, wanted: str) -> None:
+    """To fence the last sender, or to let nobody reach it, takes the ability as well."""
+    world = World(tmp_path, [key(1, "shop", SHOP)], f"keys: [{{name: shop, {wanted}}}]\n", policy=MUST_SEND)
+    report = world.apply(allowed=frozenset({"unreachable"}))
+    assert outcomes(report) == {"shop": "refused"}
+    assert guardrails(report) == ["coverage"]
+
+
+def test_of_two_last_senders_one_stays(tmp_path: Path) -> None:
+    """Two changes that each rely on the other key are not both made: one of them is refused, the other goes on."""
+    files = 'keys: [{name: east, scopes: ["domains:read"]}, {name: west, scopes: ["domains:read"]}]\n'
+    world = World(tmp_path, [sender(1, "east"), sender(2, "west")], files, policy=MUST_SEND)
+    report = world.apply()
+    assert sorted(outcomes(report).values()) == ["applied", "refused"]
+    assert sum(SHOP in world.remote(number)["scopes"] for number in (1, 2)) == 1
+    assert f"'east' ({key_id(1)}), 'west' ({key_id(2)}) can" in report.refusals[0].message
+
+
+MOVED = """
+    keys:
+      - {name: new, scopes: ["messages:send:{shop.example.com}"], ip_allow_list: [198.51.100.0/24]}
+      - {name: old, scopes: ["domains:read"]}
+    """
+
+
+def moving(tmp_path: Path) -> World:
+    """A story in which one key may send but nobody can reach it yet, so that another one is to lose the right."""
+    keys = [key(1, "new", SHOP, ip_allow_list=["10.0.0.0/8"]), sender(2, "old")]
+    return World(tmp_path, keys, MOVED, policy=MUST_SEND)
+
+
+def test_what_is_approved_is_asked_again_before_the_write(tmp_path: Path) -> None:
+    """Where the PUT that lets another key in fails, the right stays where it is, although both were approved."""
+    world = moving(tmp_path)
+    assert set(outcomes(world.plan()).values()) == {"planned"}
+    world.faults({"method": "PUT", "path": f"*/{key_id(1)}", "rate": 1, "do": {"status": 422}})
+    report = world.apply()
+    assert outcomes(report) == {"new": "failed", "old": "refused"}
+    assert reason(report, "old") == f"coverage: {LOST} (now 'old' ({key_id(2)}) can)"
+    assert [refusal.message for refusal in report.refusals] == [
+        f"old: {LOST} (now 'old' ({key_id(2)}) can); let it through with --allow coverage"
+    ]
+    assert SHOP in world.remote(2)["scopes"]
+    assert exit_code(report) == 4
+    world.faults()
+    assert set(outcomes(world.apply()).values()) == {"applied"}
+    assert world.plan().changes == ()
+
+
+def test_what_was_let_through_is_not_asked_again(tmp_path: Path) -> None:
+    """With coverage allowed for the run, the revocation goes on although the grant failed."""
+    world = moving(tmp_path)
+    world.faults({"method": "PUT", "path": f"*/{key_id(1)}", "rate": 1, "do": {"status": 422}})
+    assert outcomes(world.apply(allowed=frozenset({"coverage"}))) == {"new": "failed", "old": "applied"}
+
+
+def test_what_moved_by_hand_is_seen(tmp_path: Path) -> None:
+    """Where the other key was fenced by hand after it was listed, what is left of the ability is not taken away."""
+    world = moving(tmp_path)
+
+    def fence(request: object) -> None:
+        if world.emulator.requests["GET"] == 1:
+            with world.edited() as keys:
+                keys[key_id(1)]["ip_allow_list"] = FENCED
+
+    world.before = fence
+    report = world.apply()
+    assert outcomes(report) == {"new": "stale", "old": "refused"}
+    assert guardrails(report) == ["coverage"]
+
+
+def test_a_change_that_is_held_back_provides_nothing(tmp_path: Path) -> None:
+    """The state is judged without what is paused: the key that was to be let in is not, so the other one stays."""
+    files = MOVED.replace("[198.51.100.0/24]", "[198.51.100.0/24], paused: {reason: move, until: 2027-01-31}")
+    keys = [key(1, "new", SHOP, ip_allow_list=["10.0.0.0/8"]), sender(2, "old")]
+    report = World(tmp_path, keys, files, policy=MUST_SEND).plan()
+    assert outcomes(report) == {"new": "paused", "old": "refused"}
+
+
+@pytest.mark.parametrize(
+    "required",
+    [
+        'require: [{domain: old.example.com, can: "messages:send"}]\n',
+        f'require: [{{domain: shop.example.com, can: "messages:send", account: {OTHER}}}]\n',
+        "require: [{can: domains:write}]\n",
+    ],
+)
+def test_what_never_worked_here_is_not_kept(tmp_path: Path, required: str) -> None:
+    """What no key could do before, or what is of another account, refuses nothing."""
+    files = 'keys: [{name: shop, scopes: ["domains:read"]}]\n'
+    assert outcomes(World(tmp_path, [sender(1, "shop")], files, policy=required).apply()) == {"shop": "applied"}
+
+
+def test_each_sub_account_keeps_what_it_can(tmp_path: Path) -> None:
+    """A sub account is watched over by itself: another one that can send does not stand in for it."""
+    files = """
+        sub_accounts:
+          - select: {name: "Acme *"}
+            keys: [{name: sender, scopes: ["domains:read"]}]
+        """
+    shops = (sub_account(1, "Acme East", sender(1, "sender")), sub_account(2, "Beta", sender(2, "sender")))
+    required = MUST_SEND.replace("}]", f', sub_account: "{below(1)}"}}]')
+    world = World(tmp_path, [], files, policy=required, manager=FAMILY_MANAGER, sub_accounts=shops)
+    report = world.apply()
+    assert outcomes(report) == {"sender": "refused"}
+    assert [(each.guardrail, each.sub_account_id) for each in report.refusals] == [("coverage", below(1))]
+
+
+# Limits
+
+
+@pytest.mark.parametrize(
+    ("used", "setting", "outcome"),
+    [
+        ("2026-11-23T11:45:00Z", "", "applied"),
+        (None, "within: 15m", "applied"),
+        ("2026-11-23T11:45:00Z", "within: 15m", "refused"),
+        ("2026-11-23T11:44:59Z", "within: 15m", "applied"),
+        ("2026-11-23T12:00:30Z", "within: 15m", "refused"),
+        ("2026-11-23T11:59:00Z", "within: 15m, allow: [shop]", "applied"),
+        ("2026-11-23T11:59:00Z", f'within: 15m, allow: ["{key_id(1)}"]', "applied"),
+        ("2026-11-23T11:59:00Z", "within: 15m, allow: [other]", "refused"),
+    ],
+)
+def test_a_key_in_use_is_not_switched_off(tmp_path: Path, used: str | None, setting: str, outcome: str) -> None:
+    """One that was used within the window stays as it is, unless it is named; one that was not is switched off."""
+    policy = f"guardrails: {{in_use: {{{setting}}}}}\n" if setting else ""
+    keys = [key(1, "shop", SHOP, last_used_at=used)]
+    world = World(tmp_path, keys, "keys: [{name: shop, state: quarantined}]\n", policy=policy)
+    report = world.apply()
+    assert outcomes(report) == {"shop": outcome}
+    assert world.remote(1)["ip_allow_list"] == (FENCED if outcome == "applied" else OFFICE)
+
+
+def test_a_key_in_use_is_narrowed_unless_asked_otherwise(tmp_path: Path) -> None:
+    """To take something from a key in use is refused only with narrowing; to give it something never is."""
+    files = """
+        keys:
+          - {name: narrowed, scopes: ["domains:read"]}
+          - {name: widened, scopes: ["domains:read", "messages:send:{shop.example.com}", "suppressions:read"]}
+        """
+    used = {"last_used_at": "2026-11-23T10:00:00Z"}
+    policy = "guardrails: {in_use: {within: 24h, narrowing: true}}\n"
+    world = World(tmp_path, [sender(1, "narrowed", **used), sender(2, "widened", **used)], files, policy=policy)
+    report = world.apply()
+    assert outcomes(report) == {"narrowed": "refused", "widened": "applied"}
+    assert report.refusals[0].message == (
+        "narrowed: it was used 2 hours before, and guardrails.in_use protects what was used within 24 hours; let it "
+        "through with --allow in-use or list its name under guardrails.in_use.allow in the policy"
+    )
+    world.policy = policy.replace(", narrowing: true", "")
+    assert outcomes(world.apply()) == {"narrowed": "applied"}
+
+
+WIDER = """
+    keys:
+      - {name: mixed, scopes: ["messages:send:{news.example.com}"]}
+      - {name: narrowed, scopes: ["domains:read"]}
+      - {name: opened, scopes: ["suppressions:read"], ip_allow_list: []}
+      - {name: widened, scopes: ["domains:read", "messages:send:{shop.example.com}", "suppressions:read"]}
+    """
+ALL = {"mixed": "applied", "narrowed": "applied", "opened": "applied", "widened": "applied"}
+
+
+def wider(tmp_path: Path, guardrails: str) -> World:
+    """A story with three changes that grant something, one of them mixed, and one that does not."""
+    keys = [key(1, "mixed", "routes:read:all"), sender(2, "narrowed"), key(3, "opened", "suppressions:read")]
+    return World(tmp_path, [*keys, sender(4, "widened")], WIDER, policy=f"guardrails: {{{guardrails}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("setting", "held_back"),
+    [("true", []), ("[mixed, opened, widened]", []), ("[mixed]", ["opened", "widened"])],
+)
+def test_who_may_be_given_more(tmp_path: Path, setting: str, held_back: list[str]) -> None:
+    """Only the keys that are named may be given more, in scopes or in networks; any may lose."""
+    report = wider(tmp_path, f"allow_widening: {setting}").apply()
+    assert outcomes(report) == ALL | dict.fromkeys(held_back, "refused")
+    assert set(guardrails(report)) <= {"widening"}
+
+
+def test_nobody_may_be_given_more(tmp_path: Path) -> None:
+    """With allow_widening: false nothing is granted; each refusal says what would be, and how to let it through."""
+    world = wider(tmp_path, "allow_widening: false")
+    report = world.apply()
+    assert outcomes(report) == dict.fromkeys(ALL, "refused") | {"narrowed": "applied"}
+    assert report.refusals[1].message == (
+        "opened: it would be given more (anywhere), and guardrails.allow_widening does not name it; let it through "
+        "with --allow widening or list its name under guardrails.allow_widening in the policy"
+    )
+    assert set(outcomes(world.apply(allowed=frozenset({"widening"}))).values()) == {"applied"}
+
+
+def test_how_many_may_be_given_more(tmp_path: Path) -> None:
+    """As many as the limit may be given more; one more refuses the whole plan of the account, narrowing too."""
+    world = wider(tmp_path, "max_widened: {percent: 0, at_least: 2}")
+    report = world.apply()
+    assert outcomes(report) == dict.fromkeys(ALL, "refused")
+    assert [(each.guardrail, each.limit, each.actual) for each in report.refusals] == [("max-widened", 2, 3)]
+    assert outcomes(world.plan(allowed=frozenset({"max-widened"}))) == dict.fromkeys(ALL, "planned")
+    world.policy = world.policy.replace("2", "3")
+    assert outcomes(world.apply()) == ALL
+
+
+def test_what_is_refused_alone_does_not_count(tmp_path: Path) -> None:
+    """Changes that another guardrail or a rule holds back do not count for the limit of the whole plan."""
+    world = wider(tmp_path, "allow_widening: [mixed, widened], max_widened: {percent: 0, at_least: 1}")
+    world.policy += "rules: [{id: never, severity: deny, when: 'key.name == \"widened\"', message: never}]\n"
+    report = world.apply()
+    assert outcomes(report) == ALL | {"opened": "refused", "widened": "denied"}
+    assert guardrails(report) == ["widening"]
+
+
+def test_the_starter_policy_refuses_nothing_unasked(tmp_path: Path) -> None:
+    """The policy to begin with has the limits that there are without one, and denies only what nobody wants."""
+    starter = (Path(__file__).parent.parent / "config" / "policy.yaml").read_text(encoding="utf-8")
+    world = wider(tmp_path, "")
+    world.policy = starter.replace("version: 1\n", "", 1)
+    assert outcomes(world.apply()) == ALL
