@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import datetime
+from typing import assert_never
 
 from reconciler.core.events import FindingRaised, PassStarted
 from reconciler.core.findings import Finding, Severity
@@ -66,7 +67,7 @@ def _judged(policy: Policy, listed: Listed, now: datetime) -> tuple[AccountPlan,
     plan = plan_account(listed.desired, listed.keys, now)
     unclear = (_unclear(plan, match) for match in plan.matching.matches if isinstance(match, Unclear))
     findings = (*unclear, *judge_actual(policy, listed.desired, plan, now))
-    return replace(plan, changes=(), remarks=(), unmanaged=plan.matching.unmanaged), findings
+    return replace(plan, changes=(), unmanaged=plan.matching.unmanaged), findings
 
 
 def _unclear(plan: AccountPlan, match: Unclear) -> Finding:
@@ -76,7 +77,7 @@ def _unclear(plan: AccountPlan, match: Unclear) -> Finding:
         "match-unclear",
         Severity.WARN,
         told,
-        "pin the id of the right key in the files",
+        "settle in the files which key it is",
         plan.account,
         spec.name,
         spec.id,
@@ -98,3 +99,5 @@ def _usable(reading: Reading) -> tuple[RemoteKey, ...] | None:
             return ()
         case Unread():
             return None
+        case _:
+            assert_never(reading)

@@ -320,6 +320,7 @@ def make_report(inputs: PassInputs, told: Told, times: Times) -> Report:
     planned = iter(told.plan.accounts)
     accounts = tuple(_reported(reading, planned) for reading in told.readings)
     findings = tuple(map(report_finding, told.findings))
+    summary = summarize(accounts, findings)
     return Report(
         schema=SCHEMA,
         version=__version__,
@@ -332,7 +333,7 @@ def make_report(inputs: PassInputs, told: Told, times: Times) -> Report:
         accounts=accounts,
         findings=findings,
         refusals=tuple(map(report_refusal, told.refusals)),
-        summary=summarize(accounts, findings),
+        summary=replace(summary, unchanged=0) if times.mode is Mode.AUDIT else summary,  # an audit plans nothing
         requests=RequestCounts(),
     )
 

@@ -9,32 +9,36 @@ from reconciler.cli.wiring import Wiring, run_with_signals
 from reconciler.errors import mask
 from reconciler.listing import Listed, Reading, Unread
 from reconciler.reconcile import PassInputs
-from reconciler.render.answers import Unanswered
+from reconciler.render.answers import Beside, Unanswered
 from reconciler.render.groups import Owner
 
 Readings = tuple[Reading, ...]
 
 
-def left_out(readings: Readings) -> tuple[Unanswered, ...]:
-    """Give the accounts that could not be read."""
-    return tuple(
+_SHOWN = ("no-desired-state", "saved-listing")
+
+
+def beside(inputs: PassInputs, readings: Readings, *notes: str) -> Beside:
+    """Give what is to be known beside an answer: accounts that could not be read, and what it goes by."""
+    unread = tuple(
         Unanswered(Owner(account.account_id, account.sub_account_id, reading.desired.name), reading.error)
         for reading in readings
         if isinstance(reading, Unread)
         for account in (reading.desired.account,)
     )
+    return Beside(unread, (*notes, *(note.message for note in inputs.notes if note.rule in _SHOWN)))
 
 
 def answer(wiring: Wiring, ask: Callable[[PassInputs, Stop], Awaitable[tuple[str, Readings]]]) -> int:
-    """Answer a question, and give the exit code: 1 where no account could be read, 4 where some could not."""
+    """Answer a question; exit 1 where no account could be read, 4 where some could not, or it was interrupted."""
 
     async def work(stop: Stop) -> int:
         options = wiring.options
         inputs = await stop.unless_requested(partial(wiring.inputs, Paces(options.rate, options.burst), stop))
         text, readings = await ask(inputs, stop)
         write_stdout(mask(text, *wiring.secrets()))
-        if not left_out(readings):
+        if not any(isinstance(reading, Unread) for reading in readings):
             return 0
-        return 4 if any(isinstance(reading, Listed) for reading in readings) else 1
+        return 4 if stop.requested.is_set() or any(isinstance(reading, Listed) for reading in readings) else 1
 
     return run_with_signals(work)

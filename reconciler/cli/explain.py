@@ -8,7 +8,7 @@ import click
 
 from reconciler.ahasend.pace import Stop
 from reconciler.cli import options
-from reconciler.cli.answering import Readings, answer, left_out
+from reconciler.cli.answering import Readings, answer, beside
 from reconciler.cli.options import Options
 from reconciler.cli.output import terminal_style
 from reconciler.cli.wiring import Secrets, Wiring, as_of, looking_at, make_observer
@@ -50,10 +50,11 @@ def command(  # one parameter an option
         decision, _ = await look(inputs, looking_at(inputs), stop, now)
         explaining = Explaining(inputs.policy, inputs.desired.roles, decision.approval.refusals, now)
         found = _found(decision, key, explaining)
-        unread = left_out(decision.readings)
-        if not found and not unread:
-            raise ReconcilerError(f"no key has the name, the id or the label {key!r}", hint=_nearest(decision, key))
-        return render_explanations(found, unread, style=terminal_style()), decision.readings
+        nobody = f"no key has the name, the id or the label {key!r}"
+        about = beside(inputs, decision.readings, *(() if found else (f"{nobody} in what could be read",)))
+        if not found and not about.unanswered:
+            raise ReconcilerError(nobody, hint=_nearest(decision, key))
+        return render_explanations(found, about, style=terminal_style()), decision.readings
 
     return answer(wiring, ask)
 

@@ -98,7 +98,8 @@ def command(  # noqa: PLR0913 # one parameter an option
     path = actual or to / f"{reference.account_id}.yaml"
     special = actual is not None and path.exists() and not path.is_file()
     if path.exists() and not (overwrite or special):
-        raise OutputError(f"{path} exists already", hint="pass --overwrite to replace it, or --to another directory")
+        other = "name another file" if actual else "--to another directory"
+        raise OutputError(f"{path} exists already", hint=f"pass --overwrite to replace it, or {other}")
     wiring = Wiring(Options((), (), rate, burst), make_observer(log_format, log_level, secrets), secrets)
 
     async def work(stop: Stop) -> int:

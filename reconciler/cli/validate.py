@@ -55,17 +55,16 @@ def command(desired: tuple[Path, ...], policy: tuple[Path, ...], *, strict: bool
     idle = idle_rules(judged.policy, loaded.state, now) if strict else ()
     for finding in (*judged.findings, *loaded.findings, *(each.finding for each in ending if not each.ended), *idle):
         write_stdout(mask(_line(finding)) + "\n")
-    ended = (each.finding for each in ending if each.ended)
-    if problems := [_problem(finding) for finding in (*ended, *idle_waivers(judged.policy, loaded.state))]:
+    wrong = (*(each.finding for each in ending if each.ended), *idle_waivers(judged.policy, loaded.state))
+    if problems := [_problem(finding, finding.source) for finding in wrong if finding.source]:
         raise FilesError(tuple(problems))
     rules = f", {number(len(judged.policy.rules), 'rule')}" if judged.policy.rules else ""
     write_stdout(f"valid: {_counted(loaded.state)}, {number(len(loaded.sources), 'file')}{rules}\n")
     return 0
 
 
-def _problem(finding: Finding) -> Problem:
-    place = finding.source or Source("", 0, 0)
-    return Problem(place.file, place.line, place.column, f"{finding.message}: {finding.hint}")
+def _problem(finding: Finding, source: Source) -> Problem:
+    return Problem(source.file, source.line, source.column, f"{finding.message}: {finding.hint}")
 
 
 def _counted(state: DesiredState) -> str:

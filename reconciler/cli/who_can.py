@@ -6,12 +6,12 @@ import click
 
 from reconciler.ahasend.pace import Stop
 from reconciler.cli import options
-from reconciler.cli.answering import Readings, answer, left_out
+from reconciler.cli.answering import Readings, answer, beside
 from reconciler.cli.options import Options, OutputFormat
 from reconciler.cli.output import terminal_style
 from reconciler.cli.wiring import Secrets, Wiring, looking_at, make_observer
 from reconciler.core.answers import KeysIn, who_can
-from reconciler.core.scopes import TARGETED, Reach, Scope, parse_scope, suggestion
+from reconciler.core.scopes import STATIC, TARGETED, Reach, Scope, parse_scope, suggestion
 from reconciler.listing import Listed
 from reconciler.reconcile import PassInputs, read_only
 from reconciler.render.answers import render_json, render_who_can
@@ -57,9 +57,11 @@ def command(  # noqa: PLR0913 # one parameter an option
         (readings, _), _ = await read_only(inputs, looking_at(inputs), stop)
         listed = (KeysIn(reading.desired, reading.keys) for reading in readings if isinstance(reading, Listed))
         holders = who_can(listed, wanted)
+        unknown = (f"{wanted.text} is a scope that this version does not know: it is compared by its text",)
+        about = beside(inputs, readings, *(unknown if wanted.reach is Reach.UNKNOWN else ()))
         if output == OutputFormat.JSON:
-            return render_json({"scope": wanted.text, "keys": holders, "unread": left_out(readings)}), readings
-        return render_who_can(wanted.text, holders, left_out(readings), style=terminal_style()), readings
+            return render_json(wanted.text, holders, about), readings
+        return render_who_can(wanted.text, holders, about, style=terminal_style()), readings
 
     return answer(wiring, ask)
 
@@ -69,6 +71,8 @@ def _scope(what: str, domain: str | None) -> Scope:
     if domain is None and what in TARGETED:
         raise click.UsageError(f"{what} is for a domain: name one, or ask for {what}:all, which is every domain")
     scope = parse_scope(what if domain is None else f"{what}:{{{domain}}}")
+    if domain is not None and what in STATIC:
+        raise click.UsageError(f"{what} is for no domain: leave {domain!r} out")
     if domain is not None and scope.reach is not Reach.DOMAIN:
         families = ", ".join(sorted(TARGETED))
         raise click.UsageError(

@@ -67,8 +67,8 @@ class Wiring:
             SettingsError: a credential or the endpoint is missing or wrong.
             UsageError: a variable of the reconciler's own holds a value that it cannot have.
         """
-        policy, loaded = self._load()
         listing = load_listings(self.options.actual) if self.options.actual else None
+        policy, loaded = self._load(listing)
         accounts = [desired.account for desired in loaded.state.accounts]
         settings = self.secrets.remember(load_settings(account.credential for account in accounts))
         consent = Consent(policy.limits, self.options.allowed, settings.self_keys, self.options.digest, settings.hold)
@@ -85,7 +85,7 @@ class Wiring:
             check_domains=self.options.check_domains,
         )
 
-    def _load(self) -> tuple[LoadedPolicy, Loaded]:
+    def _load(self, listing: Listing | None) -> tuple[LoadedPolicy, Loaded]:
         """Load policy and desired state; what is wrong with either is told together."""
         problems: list[Problem] = []
         policy, loaded = LoadedPolicy(), None
@@ -94,16 +94,16 @@ class Wiring:
         except FilesError as error:
             problems += error.problems
         try:
-            loaded = self._desired()
+            loaded = self._desired(listing)
         except FilesError as error:
             problems += error.problems
         if problems or loaded is None:
             raise FilesError(tuple(problems))
         return policy, loaded
 
-    def _desired(self) -> Loaded:
+    def _desired(self, listing: Listing | None) -> Loaded:
         if self.options.without_files and self.options.desired == (Path(DEFAULT_DESIRED),) and _holds_none():
-            return _without_files()
+            return _without_files(listing)
         loaded = load_desired(self.options.desired, look_up)
         if not loaded.state.accounts:
             raise FilesError((Problem(", ".join(loaded.sources), 0, 0, "no account is named: add 'account: <uuid>'"),))
@@ -131,16 +131,21 @@ def _holds_none() -> bool:
     return not any(Path(DEFAULT_DESIRED).rglob("*.y*ml"))
 
 
-def _without_files() -> Loaded:
-    """Give the account that the environment names, of whose keys no file says anything."""
+def _without_files(listing: Listing | None) -> Loaded:
+    """Give the accounts of the listing, or the one that the environment names, of whose keys no file says anything."""
+    ids = [account.account_id for account in listing.accounts] if listing else [_account_of_environment()]
+    accounts = tuple(DesiredAccount(AccountRef(each), ()) for each in ids)
+    told = f"there are no files in {DEFAULT_DESIRED}, so that every key counts as unmanaged"
+    note = Finding("no-desired-state", Severity.NOTE, told, "`reconciler export` writes them")
+    return Loaded(DesiredState(accounts), (note,), ())
+
+
+def _account_of_environment() -> str:
     account_id = (look_up("AHASEND_ACCOUNT_ID") or "").strip().lower()
     if not re.fullmatch(UUID_PATTERN, account_id):
         message = f"holds no desired-state file, and AHASEND_ACCOUNT_ID is {'not a UUID' if account_id else 'not set'}"
         raise FilesError((Problem(DEFAULT_DESIRED, 0, 0, f"{message}: write files, name them, or set it"),))
-    account = AccountRef(account_id)
-    told = f"there are no files in {DEFAULT_DESIRED}, so that every key of the account counts as unmanaged"
-    note = Finding("no-desired-state", Severity.NOTE, told, "`reconciler export` writes them", account)
-    return Loaded(DesiredState((DesiredAccount(account, ()),)), (note,), ())
+    return account_id
 
 
 def load_policies(paths: Sequence[Path], *, starter: bool = False) -> LoadedPolicy:

@@ -1,18 +1,19 @@
 """Answers about single keys, as values to show: who can do something, and why a key is as it is."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import assert_never
 
 from reconciler.core.changes import Change
 from reconciler.core.findings import Severity, Waiver
 from reconciler.core.guardrails import Refusal
 from reconciler.core.judging import Judgement, Verdict
 from reconciler.core.keys import AccountRef, DesiredAccount, KeySpec, KeyState, RemoteKey, Role, Source
-from reconciler.core.matching import Matched, match_keys
-from reconciler.core.networks import AllowList
+from reconciler.core.matching import Matched, Unclear, match_keys
+from reconciler.core.networks import OPEN, AllowList
 from reconciler.core.plan import AccountPlan
-from reconciler.core.policy import judgements_of
+from reconciler.core.policy import judgements_of, switched_off
 from reconciler.core.rules import Policy
 from reconciler.core.scopes import Reach, Scope, ScopeSet, parse_scope
 from reconciler.core.subjects import Subject, actual_subjects, planned_subjects, unmanaged_subjects
@@ -28,16 +29,23 @@ class KeysIn:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """How one side lets a key do something: by which scopes, from where (None: the file does not say), if at all."""
+    """How one side lets a key do something: by which scopes, from where (None: the file does not say), if at all.
+
+    It is of no use while it is ``switched_off``, or where no caller on the public IPv4 internet is on its list.
+    """
 
     by: tuple[str, ...]
     networks: tuple[str, ...] | None
     switched_off: bool = False
+    reachable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A key that can do something by the files (``desired``), in the account (``actual``), or by both."""
+    """A key that can do something by the files (``desired``), in the account (``actual``), or by both.
+
+    ``unclear``: it has no name here, but may be a key of the files.
+    """
 
     account_id: str
     sub_account_id: str | None
@@ -48,6 +56,7 @@ class Holder:
     source: Source | None
     desired: Hold | None
     actual: Hold | None
+    unclear: bool = False
 
 
 def who_can(accounts: Iterable[KeysIn], wanted: Scope) -> tuple[Holder, ...]:
@@ -63,11 +72,10 @@ def _holders(one: KeysIn, wanted: Scope) -> Iterator[Holder]:
         desired, actual = _desired(spec, remote, wanted), _actual(remote, wanted)
         if desired or actual:
             yield _holder(one.desired, spec, remote, desired, actual)
-    taken = {remote.id for remote in matched.values()}
-    for key in sorted(one.keys, key=lambda key: (key.label, key.id)):
-        actual = _actual(key, wanted)
-        if key.id not in taken and actual:
-            yield _holder(one.desired, None, key, None, actual)
+    unclear = {key.id for key in matching.reserved}
+    for key in sorted((*matching.unmanaged, *matching.reserved), key=lambda key: (key.label, key.id)):
+        if actual := _actual(key, wanted):
+            yield replace(_holder(one.desired, None, key, None, actual), unclear=key.id in unclear)
 
 
 def _desired(spec: KeySpec, remote: RemoteKey | None, wanted: Scope) -> Hold | None:
@@ -75,21 +83,18 @@ def _desired(spec: KeySpec, remote: RemoteKey | None, wanted: Scope) -> Hold | N
     if spec.state is KeyState.ABSENT:
         return None
     scopes = spec.scopes if spec.scopes is not None else remote.scopes if remote else ScopeSet(())
-    networks = spec.ip_allow_list.networks if spec.ip_allow_list is not None else None
-    return _hold(scopes, networks, wanted, switched_off=spec.state is KeyState.QUARANTINED)
+    return _hold(scopes, spec.ip_allow_list, wanted, switched_off=spec.state is KeyState.QUARANTINED)
 
 
 def _actual(key: RemoteKey | None, wanted: Scope) -> Hold | None:
-    if key is None:
-        return None
-    networks: AllowList = key.ip_allow_list
-    unusable = networks.fenced or not networks.reachable()
-    return _hold(key.scopes, networks.networks, wanted, switched_off=unusable)
+    return _hold(key.scopes, key.ip_allow_list, wanted, switched_off=key.ip_allow_list.fenced) if key else None
 
 
-def _hold(scopes: ScopeSet, networks: tuple[str, ...] | None, wanted: Scope, *, switched_off: bool) -> Hold | None:
+def _hold(scopes: ScopeSet, listed: AllowList | None, wanted: Scope, *, switched_off: bool) -> Hold | None:
     by = tuple(scope.text for scope in scopes if scope.covers(wanted))
-    return Hold(by, networks, switched_off) if by else None
+    networks = None if listed is None else listed.networks
+    reachable = listed is None or listed.reachable() or switched_off
+    return Hold(by, networks, switched_off, reachable) if by else None
 
 
 def _holder(
@@ -142,11 +147,15 @@ class ExplainedRule:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """All there is to say of one key: what asks for it, what it may do and why, what rules say, what would be done."""
+    """All there is to say of one key: what asks for it, what it may do and why, what rules say, what would be done.
+
+    ``known`` is its id, or why it has none.
+    """
 
     account: AccountRef
     account_name: str | None
     subject: Subject
+    known: str
     scopes: tuple[ExplainedScope, ...]
     roles: tuple[Role, ...]
     rules: tuple[ExplainedRule, ...]
@@ -166,13 +175,18 @@ class Explaining:
 
 def explain(desired: DesiredAccount, plan: AccountPlan, which: str, explaining: Explaining) -> tuple[Explanation, ...]:
     """Explain every key of an account whose name, id or label is ``which``; ``plan`` is the one that was approved."""
-    planned = tuple(planned_subjects(plan, explaining.now))
+    now = explaining.now
+    planned = tuple(planned_subjects(plan, now))
     named = {subject.id for subject in planned if subject.remote}
-    actual = tuple(subject for subject in actual_subjects(plan, explaining.now) if subject.id not in named)
-    everyone = (*planned, *actual, *_to_go(plan, explaining.now))
-    found = [subject for subject in everyone if which in (subject.name, subject.id, subject.label)]
-    unmanaged = tuple(unmanaged_subjects(plan, explaining.now))
-    return tuple(_explained(desired, plan, subject, (planned, unmanaged), explaining) for subject in found)
+    actual = tuple(actual_subjects(plan, now))
+    others = tuple(subject for subject in actual if subject.id not in named)
+    everyone = (*planned, *others, *_to_go(plan, now))
+    found = (subject for subject in everyone if which in (subject.name, subject.id, subject.label))
+    unmanaged = tuple(unmanaged_subjects(plan, now))
+    return tuple(
+        _explained(desired, plan, subject, actual if subject.actual else (*planned, *unmanaged), explaining)
+        for subject in found
+    )
 
 
 def _to_go(plan: AccountPlan, now: datetime) -> Iterator[Subject]:
@@ -180,32 +194,63 @@ def _to_go(plan: AccountPlan, now: datetime) -> Iterator[Subject]:
     for match in plan.matching.matches:
         if match.spec.state is KeyState.ABSENT and not isinstance(match, Matched):
             spec = match.spec
-            yield Subject(
-                now, plan.account, spec.label, ScopeSet(()), AllowList(()), managed=True, spec=spec, actual=False
-            )
+            yield Subject(now, plan.account, spec.label, ScopeSet(()), OPEN, managed=True, spec=spec, actual=False)
 
 
 def _explained(
     desired: DesiredAccount,
     plan: AccountPlan,
     subject: Subject,
-    others: tuple[tuple[Subject, ...], tuple[Subject, ...]],
+    beside: Sequence[Subject],
     explaining: Explaining,
 ) -> Explanation:
-    planned, unmanaged = others
-    beside = [other for other in (*planned, *unmanaged) if other.id != subject.id or other.name != subject.name]
     change = next((c for c in plan.changes if _is_of(c, subject)), None)
-    judged = judgements_of(explaining.policy, desired, subject, beside)
+    rules = _rules(desired, subject, change, [other for other in beside if not _same(other, subject)], explaining)
     return Explanation(
         plan.account,
         desired.name,
         subject,
+        _known(plan, subject),
         _scopes(subject, explaining.roles),
         tuple(role for role in explaining.roles if subject.spec and role.name in subject.spec.roles),
-        tuple(sorted((_rule(each, waiver) for each, waiver in judged), key=lambda rule: rule.rule)),
+        rules,
         change,
         tuple(refusal for refusal in explaining.refusals if _concerns(refusal, subject)),
     )
+
+
+def _same(one: Subject, other: Subject) -> bool:
+    return (one.id, one.name) == (other.id, other.name)
+
+
+def _rules(
+    desired: DesiredAccount,
+    subject: Subject,
+    change: Change | None,
+    beside: Sequence[Subject],
+    explaining: Explaining,
+) -> tuple[ExplainedRule, ...]:
+    """Give what each rule says, as a plan would judge it: one about changes looks at a key as it will be."""
+    if subject.state is KeyState.ABSENT:
+        return ()
+    policy = explaining.policy
+    judged = {each.rule.id: (each, waiver) for each, waiver in judgements_of(policy, desired, subject, beside)}
+    if change is not None and change.name is None:
+        off = judgements_of(policy, desired, switched_off(change, explaining.now), ())
+        judged |= {each.rule.id: (each, waiver) for each, waiver in off if each.rule.about_changes}
+    return tuple(_rule(*judged[name]) for name in sorted(judged))
+
+
+def _known(plan: AccountPlan, subject: Subject) -> str:
+    """Give the id of a key, or say why it has none."""
+    if subject.remote:
+        return subject.remote.id
+    match = next(each for each in plan.matching.matches if each.spec is subject.spec)
+    match match:
+        case Unclear(reason=reason):
+            return f"cannot be told: {reason}"
+        case _:
+            return "does not exist yet" if match.spec.state is KeyState.PRESENT else "there is none"
 
 
 def _is_of(change: Change, subject: Subject) -> bool:
@@ -218,14 +263,14 @@ def _concerns(refusal: Refusal, subject: Subject) -> bool:
     """Tell whether a refusal is about this key, its account, all sub accounts beside its own, or the whole run."""
     if refusal.account is None:
         return True
-    if refusal.key_id is not None:
-        return refusal.account == subject.account and refusal.key_id == subject.id
-    return refusal.account in (subject.account, subject.account.parent)
+    if refusal.of_family:
+        return refusal.account == subject.account.parent
+    return refusal.account == subject.account and refusal.key_id in (None, subject.id)
 
 
 def _rule(judged: Judgement, waiver: Waiver | None) -> ExplainedRule:
     rule = judged.rule
-    return ExplainedRule(rule.id, rule.severity, judged.verdict, judged.message, rule.hint, rule.source, waiver)
+    return ExplainedRule(rule.id, rule.severity, judged.verdict, judged.message, judged.hint, rule.source, waiver)
 
 
 def _scopes(subject: Subject, roles: Sequence[Role]) -> tuple[ExplainedScope, ...]:
@@ -260,4 +305,6 @@ def _reach(scope: Scope) -> str:
         case Reach.STATIC:
             return "just this"
         case Reach.UNKNOWN:
-            return "not known to this version"
+            return "what this version does not know"
+        case _:
+            assert_never(scope.reach)

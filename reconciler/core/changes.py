@@ -351,13 +351,19 @@ def waves(changes: Iterable[Change]) -> tuple[tuple[Change, ...], ...]:
     )
 
 
-_RANKS = {Direction.WIDEN: 0, Direction.NONE: 1, Direction.MIXED: 2, Direction.NARROW: 3}
+_RANKS = {Direction.WIDEN: 0, Direction.NONE: 1, Direction.MIXED: 3, Direction.NARROW: 4}
+_MOVING_RANK = 2
 _MIXED_RANK = _RANKS[Direction.MIXED]
-_SWITCHING_OFF_RANK = 4
+_SWITCHING_OFF_RANK = 5
 
 
 def _rank(change: Change) -> int:
-    return _SWITCHING_OFF_RANK if change.switches_off else _RANKS[change.access.direction]
+    """Give the place of a change; a mixed one that takes no scope waits for none, and others may need what it gives."""
+    if change.switches_off:
+        return _SWITCHING_OFF_RANK
+    if change.access.direction is Direction.MIXED and not change.access.scopes.revoked:
+        return _MOVING_RANK
+    return _RANKS[change.access.direction]
 
 
 def _mixed_waves(changes: list[Change]) -> Iterator[tuple[Change, ...]]:

@@ -3,10 +3,13 @@
 from collections.abc import Collection
 from dataclasses import replace
 
+from reconciler.core.findings import Severity
 from reconciler.core.keys import EVERY_SUB_ACCOUNT
 from reconciler.core.report import AccountStatus, Report, ReportedFinding, Since, Standing
 
 _Identity = tuple[str | None, ...]
+_OF_THE_RUN = frozenset({"no-desired-state", "saved-listing", "starter-policy"})
+"""Findings that tell how an audit was made, and not what it found."""
 
 
 def compared(report: Report, earlier: Report) -> Report:
@@ -15,12 +18,12 @@ def compared(report: Report, earlier: Report) -> Report:
     A finding is known by its rule and its key, not by its message, in which days are counted. Of an account that could
     not be read now nothing is known to be gone.
     """
-    before = {_identity(finding): finding for finding in earlier.findings if finding.waived is None}
-    now = {_identity(finding) for finding in report.findings if finding.waived is None}
+    before = {_identity(finding): finding for finding in earlier.findings if _counts(finding)}
+    now = {_identity(finding) for finding in report.findings if _counts(finding)}
     unread = {(one.account_id, one.sub_account_id) for one in report.accounts if one.status is AccountStatus.FAILED}
     whole_families = {account for account, below in unread if below in (None, EVERY_SUB_ACCOUNT)}
     gone = (
-        finding
+        replace(finding, since=None)
         for identity, finding in before.items()
         if identity not in now
         and (finding.account_id, finding.sub_account_id) not in unread
@@ -29,12 +32,20 @@ def compared(report: Report, earlier: Report) -> Report:
     return replace(
         report,
         findings=tuple(_standing(finding, before.keys()) for finding in report.findings),
-        since=Since(earlier.run_id, earlier.finished_at, tuple(replace(finding, since=None) for finding in gone)),
+        since=Since(earlier.run_id, earlier.finished_at, tuple(sorted(gone, key=_seriousness))),
     )
 
 
+def _seriousness(finding: ReportedFinding) -> int:
+    return list(Severity).index(finding.severity)
+
+
+def _counts(finding: ReportedFinding) -> bool:
+    return finding.waived is None and finding.rule not in _OF_THE_RUN
+
+
 def _standing(finding: ReportedFinding, before: Collection[_Identity]) -> ReportedFinding:
-    if finding.waived is not None:
+    if not _counts(finding):
         return finding
     known = _identity(finding) in before
     return replace(finding, since=Standing.OPEN if known else Standing.NEW)

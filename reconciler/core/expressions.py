@@ -10,17 +10,16 @@ iterations and takes no more than 32 levels of nesting.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.core.networks import FENCE, AllowList
-from reconciler.core.scopes import ScopeSet, parse_scope
+from reconciler.core.facts import FUNCTIONS, Fact, calls, replaced, unwritten
 from reconciler.core.scrutiny import wrong_parts
-from reconciler.core.tree import Kind, read_tree
+from reconciler.core.tree import Kind, Node, Tree, read_tree
 
 if TYPE_CHECKING:
     from cel_expr_python import cel
@@ -71,6 +70,7 @@ VARIABLES: Final[Mapping[str, Type]] = {
 }
 """Every variable, none of which is ever null: absent text is empty, and an absent time is the beginning of 1970."""
 ABOUT_CHANGES: Final = "change."
+_LISTS: Final = tuple(name for name, kind in VARIABLES.items() if kind is Type.TEXTS)
 _FUNCTIONS: Final = {
     "covers": 'covers(key.scopes, "messages:send:{shop.example.com}")',
     "networks_within": 'networks_within(key.ip_allow_list, ["203.0.113.0/24"])',
@@ -84,6 +84,8 @@ _FUNCTIONS: Final = {
     "exists": 'key.scopes.exists(s, s == "*")',
     "all": 'key.scopes.all(s, s != "*")',
     "filter": 'key.scopes.filter(s, s.startsWith("accounts:"))',
+    "exists_one": 'key.scopes.exists_one(s, s == "*")',
+    "map": "key.domains.map(d, d.size()) == [16]",
     "has": "has(key.annotations.ticket)",
 }
 _MACROS: Final = frozenset({"exists", "exists_one", "all", "filter", "map"})
@@ -116,11 +118,16 @@ Bound = Any
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A checked expression that is true or false for a key; ``names`` are the variables that it reads."""
+    """A checked expression that is true or false for a key.
+
+    ``names`` are the variables that it and its ``facts`` read; in the ``evaluable`` text variables stand for facts.
+    """
 
     text: str
     names: frozenset[str]
     copies_text: bool
+    facts: tuple[Fact, ...]
+    evaluable: str
     program: Any
 
     @property
@@ -176,24 +183,25 @@ def batch(expressions: Sequence[Expression]) -> Batch | None:
     """Put expressions together; None where there is nothing to put together, or CEL does not take it."""
     if len(expressions) < 2:  # noqa: PLR2004 # one is no batch
         return None
-    program = _together(tuple(expression.text for expression in expressions))
+    facts = dict.fromkeys(fact.name for expression in expressions for fact in expression.facts)
+    program = _together(tuple(expression.evaluable for expression in expressions), tuple(facts))
     measured = frozenset(name for expression in expressions if expression.copies_text for name in expression.names)
     return Batch(program, measured) if program else None
 
 
 @lru_cache(maxsize=64)
-def _together(texts: tuple[str, ...]) -> Any:
+def _together(texts: tuple[str, ...], facts: tuple[str, ...]) -> Any:
     """Compile a list of expressions, once for ten thousand sub accounts; None where CEL does not take it."""
     # Each ends its own line, since it may end with a comment.
     try:
-        return _environment().compile("[" + ", ".join(f"({text}\n)" for text in texts) + "]")
+        return _evaluating(facts).compile("[" + ", ".join(f"({text}\n)" for text in texts) + "]")
     except RuntimeError:
         return None
 
 
-def bind(values: Mapping[str, object]) -> Bound:
-    """Make the values of variables ready for expressions."""
-    return _environment().Activation(values)
+def bind(values: Mapping[str, object], facts: Iterable[Fact] = ()) -> Bound:
+    """Make the values of variables ready for expressions with these facts."""
+    return _evaluating().Activation({**values, **{fact.name: fact.holds(values) for fact in facts}})
 
 
 def compile_expression(text: str) -> Expression:
@@ -206,18 +214,29 @@ def compile_expression(text: str) -> Expression:
     if len(text) > MOST_CHARACTERS:
         raise ExpressionError([Fault(1, 1, f"has {len(text)} characters: at most {MOST_CHARACTERS} are allowed")])
     try:
-        program = _environment().compile(text)
+        program = _checking().compile(text)
     except RuntimeError as error:
         raise ExpressionError(_faults(text, str(error))) from None
+    tree = read_tree(program.serialize())
+    if asked := [node for node in _variables(tree) if text[tree.offset(node)] == "("]:
+        message = "has() is for annotations, such as has(key.annotations.ticket): {} is always there"
+        raise ExpressionError(Fault(*_place(text, tree.offset(node)), message.format(node.text)) for node in asked)
     if program.return_type() != _cel().Type.BOOL:
         message = 'is not true or false: write a comparison, such as key.owner == ""'
         raise ExpressionError([Fault(1, 1, message)])
-    tree = read_tree(program.serialize())
-    wrong = [Fault(*_place(text, tree.offset(node)), message) for node, message in wrong_parts(tree, _fails)]
+    wrong = (*wrong_parts(tree, _fails), *unwritten(tree, _LISTS))
     if wrong:
-        raise ExpressionError(sorted(set(wrong), key=lambda fault: (fault.line, fault.column)))
-    copies = any(node.kind is Kind.CALL and node.text in ("_+_", "matches") for node in tree.nodes())
-    return Expression(text, tree.names & VARIABLES.keys(), copies, program)
+        faults = {Fault(*_place(text, tree.offset(node)), message) for node, message in wrong}
+        raise ExpressionError(sorted(faults, key=lambda fault: (fault.line, fault.column)))
+    found = calls(tree, text)
+    evaluable, facts = replaced(text, found), tuple(dict.fromkeys(call.fact for call in found))
+    copies = any(node.text == "matches" or "add_string" in tree.overloads(node) for node in tree.nodes())
+    program = _evaluating(tuple(fact.name for fact in facts)).compile(evaluable)
+    return Expression(text, tree.names & VARIABLES.keys(), copies, facts, evaluable, program)
+
+
+def _variables(tree: Tree) -> Iterator[Node]:
+    return (node for node in tree.nodes() if node.kind is Kind.NAME and node.text in VARIABLES)
 
 
 # The environment
@@ -230,42 +249,37 @@ def _cel() -> Any:
 
 
 @cache
-def _environment() -> "cel.Env":
+def _checking() -> "cel.Env":
+    """Give the environment in which expressions are checked: with our functions, which are never called there."""
     cel = _cel()
+    texts = cel.Type.List(cel.Type.STRING)
+    second = {"covers": cel.Type.STRING, "networks_within": texts}
+    functions = [cel.FunctionDecl(name, [_overload(cel, name, [texts, second[name]])]) for name in FUNCTIONS]
+    return cel.NewEnv(variables=_types(cel), functions=functions)
+
+
+@lru_cache(maxsize=256)
+def _evaluating(facts: tuple[str, ...] = ()) -> "cel.Env":
+    """Give an environment in which expressions are evaluated: with a variable for each of their facts."""
+    cel = _cel()
+    return cel.NewEnv(variables=_types(cel) | dict.fromkeys(facts, cel.Type.BOOL))
+
+
+def _types(cel: Any) -> dict[str, Any]:
     kind = cel.Type
-    texts = kind.List(kind.STRING)
     types = {
         Type.TEXT: kind.STRING,
-        Type.TEXTS: texts,
+        Type.TEXTS: kind.List(kind.STRING),
         Type.TEXT_BY_NAME: kind.Map(kind.STRING, kind.STRING),
         Type.TRUTH: kind.BOOL,
         Type.MOMENT: kind.TIMESTAMP,
         Type.LENGTH: kind.DURATION,
     }
-    functions = [
-        _function(cel, "covers", [texts, kind.STRING], _covers),
-        _function(cel, "networks_within", [texts, texts], _networks_within),
-    ]
-    return cel.NewEnv(variables={name: types[each] for name, each in VARIABLES.items()}, functions=functions)
+    return {name: types[each] for name, each in VARIABLES.items()}
 
 
-def _function(cel: Any, name: str, parameters: list[Any], implementation: Callable[..., bool]) -> Any:
-    overload = cel.Overload(name, return_type=cel.Type.BOOL, parameters=parameters, impl=implementation)
-    return cel.FunctionDecl(name, [overload])
-
-
-def _covers(held: list[str], wanted: str) -> bool:
-    return _tuple_covers(tuple(held), wanted)
-
-
-@lru_cache(maxsize=65536)
-def _tuple_covers(held: tuple[str, ...], wanted: str) -> bool:
-    return ScopeSet.parse(held).covers(parse_scope(wanted))
-
-
-def _networks_within(inner: list[str], outer: list[str]) -> bool:
-    """Tell whether whoever is on the first list is on the second; the fence lets nobody in."""
-    return inner == [FENCE] or AllowList.parse(outer).holds(inner)
+def _overload(cel: Any, name: str, parameters: list[Any]) -> Any:
+    return cel.Overload(name, return_type=cel.Type.BOOL, parameters=parameters)
 
 
 @cache
@@ -281,9 +295,10 @@ def _fails(expression: str, text: str) -> bool:
 
 # What CEL says is wrong
 
-_ERROR: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_ERROR: Final = re.compile(r"^(?:[A-Z_]+: )?ERROR: <input>:(\d+):(\d+): (.*)", re.MULTILINE)
 _UNDECLARED: Final = re.compile(r"undeclared reference to '(.+?)' \(in container ''\)")
 _OVERLOAD: Final = re.compile(r"found no matching overload for '(.+?)' applied to '(.+)'")
+_OPERATORS: Final = {"@in": "in", "_[_]": "[ ]", "_?_:_": "? :"}
 _TRAILER: Final = re.compile(r"^[A-Z_]+: |\s*\[[A-Z_]+\]$")
 
 
@@ -332,8 +347,8 @@ def _unknown(name: str) -> str:
 def _in_words(said: str) -> str:
     match = _OVERLOAD.match(said)
     if match:
-        return f"{match[1].strip('_')!r} does not go with {match[2]}"
-    if "recursion limit" in said:
+        return f"{_OPERATORS.get(match[1], match[1].strip('_'))!r} does not go with {match[2]}"
+    if "recursion limit" in said or "recursion depth" in said:
         return "lies too deep in parentheses: write it in simpler parts"
     if said.startswith("Syntax error: mismatched input '<EOF>'"):
         return "ends too early: something is missing here"

@@ -105,7 +105,10 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One guardrail that did not let something through; ``limit`` and ``actual`` where it counts."""
+    """One guardrail that did not let something through; ``limit`` and ``actual`` where it counts.
+
+    ``of_family``: it is about all sub accounts of ``account`` together.
+    """
 
     guardrail: str
     message: str
@@ -113,6 +116,7 @@ class Refusal:
     key_id: str | None = None
     limit: int | None = None
     actual: int | None = None
+    of_family: bool = False
 
 
 _SEAL = object()
@@ -226,7 +230,7 @@ def _family_refusals(accounts: Iterable[AccountPlan], consent: Consent) -> dict[
             continue
         changes = [change for account in family for change in account.changes if change.applicable]
         listed = sum(len(account.actual) for account in family)
-        too_many = _too_many(_Counted(parent, changes, listed, f" in {len(family)} sub accounts"), consent.limits)
+        too_many = _too_many(_Counted(parent, changes, listed, len(family)), consent.limits)
         if standing := [refusal for refusal in too_many if _stands(refusal, consent)]:
             refused[parent] = standing
     return refused
@@ -308,7 +312,7 @@ def _in_use_objection(change: Change, in_use: InUse | None, now: datetime) -> st
 _SETTINGS: Final = {
     "restore": "list its name under guardrails.allow_restore",
     "widening": "list its name under guardrails.allow_widening",
-    "in-use": "list its name under guardrails.in_use.allow",
+    "in-use": "list its name or id under guardrails.in_use.allow",
 }
 
 
@@ -339,7 +343,7 @@ def _plan_refusals(account: AccountPlan, limits: Limits) -> list[Refusal]:
     """Ask the guardrails that look at an account's whole plan, over what is left of it."""
     applicable = [change for change in account.changes if change.applicable]
     listed = len(account.actual)
-    refusals = _too_many(_Counted(account.account, applicable, listed, ""), limits)
+    refusals = _too_many(_Counted(account.account, applicable, listed), limits)
     if account.without_desired and account.unmanaged_acts and applicable:
         message = f"the files name no key of this account, so all {listed} would count as unmanaged; "
         refusals.append(Refusal("empty-desired", message + way_out("empty-desired"), account.account))
@@ -348,31 +352,37 @@ def _plan_refusals(account: AccountPlan, limits: Limits) -> list[Refusal]:
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """Changes that are counted together: of which account, over how many listed keys, and where in words."""
+    """Changes that are counted together: of which account, over how many listed keys, perhaps in how many below it."""
 
     account: AccountRef
     changes: Sequence[Change]
     listed: int
-    where: str
+    sub_accounts: int = 0
+
+    @property
+    def where(self) -> str:
+        """Where they are, in words."""
+        return f" in {self.sub_accounts} sub accounts" if self.sub_accounts else ""
 
 
 def _too_many(counted: _Counted, limits: Limits) -> list[Refusal]:
     off = sum(change.switches_off for change in counted.changes)
     widened = sum(change.widens for change in counted.changes)
     checks = (
-        ("max-changes", limits.max_changes, len(counted.changes), "changes"),
-        ("max-switched-off", limits.max_switched_off, off, "keys switched off"),
-        ("max-widened", limits.max_widened, widened, "keys given more"),
+        ("max-changes", limits.max_changes, len(counted.changes), "change{s}"),
+        ("max-switched-off", limits.max_switched_off, off, "key{s} switched off"),
+        ("max-widened", limits.max_widened, widened, "key{s} given more"),
     )
     return [
         Refusal(
             guardrail,
-            f"{actual} {what}{counted.where}, but the limit is {limit}: {threshold.percent} % of the {counted.listed} "
-            f"keys listed, or {threshold.at_least} if that is more; raise guardrails.{guardrail.replace('-', '_')} in "
-            f"the policy or {way_out(guardrail)}",
+            f"{actual} {what.format(s='' if actual == 1 else 's')}{counted.where}, but the limit is {limit}: "
+            f"{threshold.percent} % of the {counted.listed} keys listed, or {threshold.at_least} if that is more; "
+            f"raise guardrails.{guardrail.replace('-', '_')} in the policy or {way_out(guardrail)}",
             counted.account,
             limit=limit,
             actual=actual,
+            of_family=counted.sub_accounts > 0,
         )
         for guardrail, threshold, actual, what in checks
         if threshold is not None and actual > (limit := threshold.of(counted.listed))

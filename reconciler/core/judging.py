@@ -36,6 +36,11 @@ class Judgement:
     verdict: Verdict
     message: str = ""
 
+    @property
+    def hint(self) -> str:
+        """What to do."""
+        return "mend the rule, or what it reads of the key" if self.verdict is Verdict.FAILED else self.rule.hint
+
 
 _BROKEN: Final = "breaks this rule"
 _Told = Callable[[Subject], str | None]
@@ -69,7 +74,9 @@ class Bench:
                 case check:
                     self._checks.append((rule, _unless_all(rule.match), check.verdict))
         self._together = together
-        self._names = frozenset(name for _, expression in (*together, *self._alone) for name in expression.names)
+        expressions = [expression for _, expression in (*together, *self._alone)]
+        self._names = frozenset(name for expression in expressions for name in expression.names)
+        self._facts = tuple(dict.fromkeys(fact for expression in expressions for fact in expression.facts))
         self._batch = batch([expression for _, expression in together])
 
     def judgements(self) -> Iterator[Judgement]:
@@ -93,7 +100,7 @@ class Bench:
         if not (self._together or alone):
             return
         shown = values(subject, self._names)
-        bound = bind(shown)
+        bound = bind(shown, self._facts)
         held = self._batch.holds(bound, shown) if self._batch else None
         likely = self._together if held is None else compress(self._together, held)
         for rule, expression in chain(likely, alone):

@@ -26,7 +26,7 @@ def _finding(policy: Policy, judged: Judgement) -> Finding:
         rule.id,
         Severity.DENY if failed else rule.severity,
         judged.message,
-        "mend the rule, or what it reads of the key" if failed else rule.hint,
+        judged.hint,
         subject.account,
         subject.name,
         subject.id,
@@ -57,13 +57,13 @@ def judge_plan(policy: Policy, desired: DesiredAccount, plan: AccountPlan, now: 
         return Judged(plan, ())
     plan, fenced = _fenced(policy, rules, desired, plan, now)
     bench = Bench(rules, planned_subjects(plan, now), unmanaged_subjects(plan, now))
-    switching_off = (_switched_off(change, now) for change in plan.changes if change.name is None)
+    switching_off = (switched_off(change, now) for change in plan.changes if change.name is None)
     of_changes = Bench((rule for rule in rules if rule.about_changes), switching_off)
     findings = tuple(_finding(policy, judged) for each in (bench, of_changes) for judged in each.broken())
     return Judged(plan, (*findings, *fenced))
 
 
-def _switched_off(change: Change, now: datetime) -> Subject:
+def switched_off(change: Change, now: datetime) -> Subject:
     """Give an unmanaged key that is to be switched off, as it will be."""
     before, after = change.before, change.after
     if before is None or after is None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reconciler.core.findings import Finding, Severity
-from reconciler.core.keys import AccountRef, RemoteKey, Source, is_like
+from reconciler.core.keys import EVERY_SUB_ACCOUNT, AccountRef, RemoteKey, Source, is_like
 from reconciler.core.scopes import Reach, Scope
 
 COVERAGE = "coverage"
@@ -15,7 +15,8 @@ _MOST_NAMED = 5
 class Requirement:
     """Some key that is not switched off and can be reached must be able to do what ``scope`` allows.
 
-    ``account`` and ``sub_account`` are patterns of ids; where they are None, any account may have that key.
+    ``account`` and ``sub_account`` are patterns of ids. Where neither is said any account may have that key; with an
+    account alone, it itself and none of its sub accounts.
     """
 
     scope: Scope
@@ -24,11 +25,13 @@ class Requirement:
     source: Source | None = None
 
     def concerns(self, account: AccountRef) -> bool:
-        """Tell whether a key of this account may be the one."""
-        below = account.sub_account_id or ""
-        return (self.account is None or is_like(account.account_id, self.account)) and (
-            self.sub_account is None or is_like(below, self.sub_account)
-        )
+        """Tell whether a key of this account, or of some sub account that could not be listed, may be the one."""
+        if self.account is not None and not is_like(account.account_id, self.account):
+            return False
+        below = account.sub_account_id
+        if self.sub_account is None:
+            return self.account is None or below is None
+        return below is not None and (below == EVERY_SUB_ACCOUNT or is_like(below, self.sub_account))
 
     def met_by(self, key: RemoteKey) -> bool:
         """Tell whether a key can do it as it is."""
@@ -68,7 +71,7 @@ def _unmet(wanted: Requirement, accounts: Sequence[KeysOf]) -> Finding | None:
     if any(wanted.scope in key.scopes.scopes for key in able) or (able and not _unsure(wanted, concerned)):
         return None
     if able:
-        hint = "say with 'account' in the requirement which of them has the domain"
+        hint = "say with 'account' or 'sub_account' in the requirement which of them has the domain"
         told = f"only keys that reach every domain can do {wanted}, and {len(concerned)} accounts may have that domain"
         return _finding(wanted, Severity.WARN, told, hint)
     if any(each.keys is None for each in concerned):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from reconciler.core.changes import Action, Direction
+from reconciler.core.costs import MOST_COST, cost, instructions
 from reconciler.core.keys import KeyState
 from reconciler.core.networks import check_network
 from reconciler.core.scopes import Reach, parse_scope, suggestion
@@ -21,7 +22,7 @@ MOST_ADDITIONS: Final = 6
 _MOST_VARYING: Final = 20
 _MOST_DEPTH: Final = 2
 _LONGEST_PATTERN: Final = 200
-_MOST_REPEATS: Final = 100
+_MOST_INSTRUCTIONS: Final = 1000
 _COLLECTED: Final = "@result"
 """What CEL calls the list that ``map`` and ``filter`` make, one element at a time."""
 _CHOICES: Final[Mapping[str, frozenset[str]]] = {
@@ -35,6 +36,8 @@ _SCOPE_LISTS: Final = frozenset({"key.scopes", "change.granted", "change.revoked
 def wrong_parts(tree: Tree, fails: Fails) -> Iterator[tuple[Node, str]]:
     """Give each part of an expression that must not be in it, with what is wrong."""
     additions = 0
+    if cost(tree) > MOST_COST:
+        yield tree.root, "could take too long for one key: ask less inside all, exists, filter and map"
     for node in tree.nodes():
         yield from ((node, message) for message in _growing(tree, node))
         if node.kind is Kind.CALL:
@@ -70,11 +73,19 @@ def _wrong_constants(node: Node, fails: Fails) -> Iterator[tuple[Node, str]]:
             yield from _wrong_scope(arguments[1])
         case "networks_within":
             yield from _wrong_networks(arguments)
-        case "@in":
-            yield from _wrong_member(*arguments)
-        case "_==_" | "_!=_":
-            for one, other in (arguments, arguments[::-1]):
-                yield from _wrong_choice(one, other)
+        case "@in" | "_==_" | "_!=_":
+            yield from _wrong_comparison(name, *arguments)
+        case _ if name.startswith("get"):
+            yield from _wrong_zone(arguments[1:])
+
+
+_ZONE: Final = re.compile(r"UTC|[+-]?[0-9]{2}:[0-9]{2}")
+
+
+def _wrong_zone(arguments: tuple[Node, ...]) -> Iterator[tuple[Node, str]]:
+    for zone in arguments:
+        if zone.string is None or not _ZONE.fullmatch(zone.string):
+            yield zone, "this zone would be read from a file, if there is one: write 'UTC' or '+01:00'"
 
 
 _TIMES: Final = {
@@ -98,10 +109,8 @@ def _wrong_pattern(pattern: Node, fails: Fails) -> Iterator[tuple[Node, str]]:
     if pattern.string is None:
         yield pattern, "a pattern must be written out: one that varies could be wrong for some key"
         return
-    repeats = sum(int(most) for most in re.findall(r"(\d+)\}", pattern.string))
-    if len(pattern.string) > _LONGEST_PATTERN or repeats > _MOST_REPEATS:
-        limit = f"{_LONGEST_PATTERN} characters and {_MOST_REPEATS} counted repeats"
-        yield pattern, f"this pattern is too costly: at most {limit} are allowed"
+    if len(pattern.string) > _LONGEST_PATTERN or instructions(pattern.string) > _MOST_INSTRUCTIONS:
+        yield pattern, "this pattern is too long, or repeats too much: that is too costly"
     elif fails("''.matches(text)", pattern.string):
         yield pattern, f"{pattern.string!r} is no pattern in RE2's syntax"
 
@@ -115,16 +124,32 @@ def _wrong_networks(lists: tuple[Node, ...]) -> Iterator[tuple[Node, str]]:
                 yield node, str(error)
 
 
-def _wrong_member(one: Node, of: Node) -> Iterator[tuple[Node, str]]:
-    if of.kind is Kind.LIST:
-        for choice in of.children:
+def _wrong_comparison(name: str, one: Node, other: Node) -> Iterator[tuple[Node, str]]:
+    if name != "@in":
+        yield from (*_wrong_choice(one, other), *_wrong_choice(other, one))
+    elif other.kind is Kind.LIST:
+        for choice in other.children:
             yield from _wrong_choice(one, choice)
-    elif of.text in _SCOPE_LISTS and one.string is not None and (problem := _never_listed(one.string)):
+    elif one.string is not None and (problem := _never_in(one.string, other.text)):
         yield one, problem
 
 
+def _never_in(text: str, variable: str) -> str | None:
+    """Say why a list of a key never holds ``text``, or None: a comparison of texts would be false for every key."""
+    if variable == "key.ip_allow_list":
+        return _never_networked(text)
+    return _never_listed(text) if variable in _SCOPE_LISTS else None
+
+
+def _never_networked(text: str) -> str | None:
+    try:
+        network = check_network(text)
+    except ValueError as error:
+        return str(error)
+    return None if network == text else f"{text!r} is never listed so: write {network}"
+
+
 def _never_listed(text: str) -> str | None:
-    """Say why no list of scopes ever holds ``text``, or None: a comparison of texts would be false for every key."""
     scope = parse_scope(text)
     if scope.reach is Reach.UNKNOWN:
         better = suggestion(text)

@@ -1,10 +1,9 @@
-"""Answers about single keys at a terminal, and as JSON: who can do something, and why a key is as it is."""
+"""Answers about single keys: who can do something (also as JSON), and why a key is as it is."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from datetime import UTC, datetime
-from enum import Enum
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC
 from typing import Any
 
 from reconciler.core.answers import ExplainedRule, ExplainedScope, Explanation, Hold, Holder
@@ -13,7 +12,6 @@ from reconciler.core.findings import Severity
 from reconciler.core.judging import Verdict
 from reconciler.core.keys import KeyState
 from reconciler.core.networks import ANYWHERE
-from reconciler.core.report import rfc3339
 from reconciler.core.subjects import Subject, span
 from reconciler.errors import visible
 from reconciler.render.block import Columns, add_change
@@ -22,6 +20,7 @@ from reconciler.render.owners import heading
 from reconciler.render.page import GUTTER, Page, Style, quoted
 
 _LONGEST_TITLE = 40
+_MAYBE = "key that may be a desired one"
 _NOBODY = "Nobody can, by the files or in the accounts."
 
 
@@ -33,7 +32,15 @@ class Unanswered:
     error: str
 
 
-def render_who_can(what: str, holders: Sequence[Holder], unanswered: Sequence[Unanswered], *, style: Style) -> str:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is to be known beside an answer: which accounts it leaves out, and as of when it is."""
+
+    unanswered: tuple[Unanswered, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def render_who_can(what: str, holders: Sequence[Holder], beside: "Beside", *, style: Style) -> str:
     """Give who can do ``what`` as text: the files' word and the account's side by side, by account."""
     page = Page(style)
     page.add(page.paint(f"Who can {visible(what)}", "bold"))
@@ -47,8 +54,8 @@ def render_who_can(what: str, holders: Sequence[Holder], unanswered: Sequence[Un
                 _add_holder(page, holder)
     if not holders:
         page.gap()
-        page.add(_NOBODY if not unanswered else "Nobody can, in what could be read.")
-    _add_unanswered(page, unanswered)
+        page.add(_NOBODY if not beside.unanswered else "Nobody can, in what could be read.")
+    _add_beside(page, beside)
     return page.text
 
 
@@ -57,13 +64,13 @@ def _owner(holder: Holder) -> Owner:
 
 
 def _add_holder(page: Page, holder: Holder) -> None:
-    title = visible(holder.name) if holder.name is not None else "unmanaged key"
+    title = _MAYBE if holder.unclear else "unmanaged key" if holder.name is None else visible(holder.name)
     label = "" if holder.name == holder.label else f"  {quoted(holder.label, _LONGEST_TITLE)}"
     known = f"  key {visible(holder.key_id)}" if holder.key_id else ""
     page.add(f"  {page.paint(title, 'bold')}{label}{page.paint(known, 'dim')}")
     wanted, actual = _hold(holder.desired, "no"), _hold(holder.actual, "no")
     if holder.name is None:
-        wanted = "no file names it"
+        wanted = "cannot be told" if holder.unclear else "no file names it"
     differs = bool(holder.desired) != bool(holder.actual)
     page.hang("    files    ", wanted, "yellow" if differs and not holder.desired else "")
     page.hang("    account  ", actual, "yellow" if differs and not holder.actual else "")
@@ -79,15 +86,20 @@ def _hold(hold: Hold | None, nothing: str) -> str:
     else:
         place = f"from {', '.join(hold.networks) or ANYWHERE}"
     off = "switched off, so not now; " if hold.switched_off else ""
+    off = off if hold.reachable else "nobody on the public IPv4 internet is on its list, so not now; "
     return f"{off}by {', '.join(hold.by)}, {place}"
 
 
-def _add_unanswered(page: Page, unanswered: Iterable[Unanswered]) -> None:
-    for one in unanswered:
+def _add_beside(page: Page, beside: Beside) -> None:
+    for one in beside.unanswered:
         page.gap()
         title, _ = heading(one.owner, page.width)
         page.add(page.paint(title, "bold") + "  " + page.paint("FAILED", "bold red"))
         page.hang("  ", one.error, "red")
+    if beside.notes:
+        page.gap()
+    for note in beside.notes:
+        page.hang("note  ", note, "dim")
 
 
 # Why a key is as it is
@@ -101,13 +113,13 @@ _VERDICTS = {
 }
 
 
-def render_explanations(explained: Sequence[Explanation], unanswered: Sequence[Unanswered], *, style: Style) -> str:
+def render_explanations(explained: Sequence[Explanation], beside: Beside, *, style: Style) -> str:
     """Give all there is to say of some keys as text."""
     page = Page(style)
     for explanation in explained:
         page.gap()
         _explanation(page, explanation)
-    _add_unanswered(page, unanswered)
+    _add_beside(page, beside)
     return page.text
 
 
@@ -115,11 +127,11 @@ def _explanation(page: Page, told: Explanation) -> None:
     subject = told.subject
     title = visible(subject.name) if subject.name is not None else "unmanaged key"
     if subject.managed and subject.name is None:
-        title = "key that may be a desired one"
+        title = _MAYBE
     page.add(page.paint(title, "bold") + f"  {quoted(subject.label, _LONGEST_TITLE)}")
     owner = Owner(told.account.account_id, told.account.sub_account_id, told.account_name)
     _line(page, "of", "  ".join(filter(None, heading(owner, page.width))))
-    _line(page, "key", visible(subject.id) if subject.id else "does not exist yet")
+    _line(page, "key", told.known)
     _of_file(page, told)
     _line(page, "used", _use(subject))
     _section(page, "Scopes")
@@ -168,7 +180,7 @@ def _of_file(page: Page, told: Explanation) -> None:
 
 def _use(subject: Subject) -> str:
     if subject.remote is None:
-        return "never, it does not exist yet"
+        return "cannot be told"
     made = f"made {subject.remote.created_at.astimezone(UTC):%Y-%m-%d}, {span(subject.age)} ago"
     if subject.last_used_at is None:
         return f"never; {made}"
@@ -234,18 +246,11 @@ def _once(change: Change) -> "Once[Any]":
     return Once(report_change(change), change.reason, (), 1)
 
 
-def render_json(answer: object) -> str:
-    """Give an answer as JSON: names of fields as in the code, times in RFC 3339."""
-    return json.dumps(answer, default=_plain, ensure_ascii=True, indent=2) + "\n"
+def render_json(wanted: str, holders: Sequence[Holder], beside: Beside) -> str:
+    """Give who can do something as JSON: names of fields as in the code."""
+    answer = {"scope": wanted, "keys": holders, "unread": beside.unanswered, "notes": beside.notes}
+    return json.dumps(answer, default=_members, ensure_ascii=True, indent=2) + "\n"
 
 
-def _plain(value: Any) -> Any:
-    match value:
-        case datetime():
-            return rfc3339(value)
-        case Enum():
-            return value.value
-        case _ if is_dataclass(value):
-            return {field.name: getattr(value, field.name) for field in fields(value)}
-        case _:
-            return str(value)
+def _members(record: Any) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in fields(record)}

@@ -108,11 +108,15 @@ def test_what_judges_a_listing_as_of_then(shell: Shell, listing: Listing) -> Non
     [
         (["--actual", "gone.json"], "gone.json: cannot be read: no such file or directory"),
         (["--actual", "config/keys/keys.yaml"], "is no listing: `reconciler export --actual FILE` writes one"),
-        (["--actual", "listing.json", "--actual", "listing.json"], f"account {ACCOUNT} is in several listings"),
+        (
+            ["--actual", "listing.json", "--actual", "copy.json"],
+            f"copy.json: account {ACCOUNT} is there twice, or in another listing, too: keep one",
+        ),
     ],
 )
 def test_a_listing_that_is_none(shell: Shell, listing: Listing, arguments: list[str], told: str) -> None:
     """What is no listing, or two of one account, is an error with its file."""
+    write("copy.json", json.dumps(listing))
     for command in ("plan", "audit"):
         assert shell.run(command, *arguments) == 1
         assert told in shell.err

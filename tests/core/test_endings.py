@@ -230,3 +230,27 @@ def test_one_account_with_such_a_key_is_enough() -> None:
     """A rule is about something as soon as one account has a key that it is about."""
     files = DesiredState((desired(spec("a", SHOP)), desired(spec("b", SHOP), account=SUB_ACCOUNT)))
     assert idle_rules(policy(built_in("r", match=Match(label="b"))), files, NOW) == ()
+
+
+# The ends of the calendar
+
+
+@pytest.mark.parametrize(
+    ("until", "end", "ended"),
+    [
+        (UNTIL.min, "0001-01-02T00:00:00+00:00", True),
+        (UNTIL.max - timedelta(days=1), "9999-12-31T00:00:00+00:00", False),
+        (UNTIL.max, "9999-12-31T23:59:59.999999+00:00", False),
+    ],
+)
+def test_an_end_may_be_any_day(until: Any, end: str, ended: bool) -> None:
+    """What is until the first day that there is has ended, what is until the last holds, and nothing is said of it."""
+    rules = policy(built_in("r"), waivers=(waiver("r", key="star", until=until),))
+    pause = Pause("INC-7", until)
+    told = ["the waiver of r for star ended with 0001-01-01", "the pause of shop ended with 0001-01-01"]
+    found = endings(rules, state(spec("shop", SHOP, paused=pause)), NOW)
+    assert [(each.finding.message, each.ended) for each in found] == ([(each, True) for each in told] if ended else [])
+    wanted = desired(spec("star", "*"))
+    (finding,) = judge_plan(rules, wanted, plan_account(wanted, (), NOW), NOW).findings
+    assert (finding.waived is None, pause.holds(NOW)) == (ended, not ended)
+    assert rules.waivers[0].end.isoformat() == end

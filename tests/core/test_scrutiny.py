@@ -47,7 +47,7 @@ def listed(count: int, also: str = "") -> str:
         ("1" + " + 1" * 7 + " == 8 && now + key.age > now", []),
         (doubled(6), []),
         (doubled(7), [(1, 106, ADDED)]),
-        ("key.scopes.all(a, " + " + ".join(["a"] * 8) + ' != "")', [(1, 21, ADDED)]),
+        ("[key.label].all(a, " + " + ".join(["a"] * 8) + ' != "")', [(1, 22, ADDED)]),
         (" && ".join(['key.label + "x" != ""'] * 9), [(1, 161, ADDED)]),
     ],
 )

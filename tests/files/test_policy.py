@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from builders import remote
+from core.rulebook import subject
 from reconciler.core import builtins
 from reconciler.core.builtins import AccountCheck, KeyCheck
 from reconciler.core.expressions import Expression
-from reconciler.core.findings import Severity
+from reconciler.core.findings import Severity, Waiver
 from reconciler.core.guardrails import InUse, Limits, Threshold
-from reconciler.core.keys import Source
+from reconciler.core.keys import AccountRef, Source
 from reconciler.core.requirements import Requirement
 from reconciler.core.rules import Check, Match, Policy, Rule, WaiverRule
 from reconciler.core.scopes import ScopePatterns, parse_scope
@@ -25,6 +27,9 @@ from reconciler.files.policy_entries import GuardrailsEntry
 from reconciler.files.rule_entries import BUILTINS
 
 CONFIG = Path(__file__).parents[2] / "config"
+UUID = "3c90c3cc-abcd-4b50-8888-8dd25736052a"
+BELOW = "22222222-abcd-4222-8222-222222222222"
+REST = "until: 2027-01-31, owner: o, reason: why"
 RULE = "version: 1\nrules:\n- {id: r, severity: deny, uses: no-wildcard}\n"
 
 
@@ -111,6 +116,11 @@ PARAMETERS: list[tuple[str, str, KeyCheck | AccountCheck]] = [
         "{scopes: ['messages:send:Shop.Example.com.', 'api-keys:*']}",
         builtins.ForbiddenScopes(patterns("messages:send:{shop.example.com}", "api-keys:*")),
     ),
+    (
+        "forbidden-scopes",
+        "{scopes: [' messages:send:all ', ' messages:send:Shop.Example.com. ', 'api-keys:* ']}",
+        builtins.ForbiddenScopes(patterns("messages:send:all", "messages:send:{shop.example.com}", "api-keys:*")),
+    ),
     ("require-ip-allow-list", "", builtins.RequireIpAllowList(patterns("*"))),
     ("require-ip-allow-list", "{scopes: [a, b]}", builtins.RequireIpAllowList(patterns("a", "b"))),
     ("widest-network", "{ipv4: 24}", builtins.WidestNetwork(24, 0)),
@@ -185,6 +195,11 @@ def test_a_rule_about_changes_may_show_them() -> None:
         ("severity: deny, message: '{key.name}!'", {"message": Template(("", "key.name", "!"))}),
         ("severity: deny, then: quarantine", {"fences": True}),
         ("severity: deny, then: quarantine, match: {managed: false}", {"fences": True, "match": Match(managed=False)}),
+        (
+            "severity: deny, then: quarantine, match: {label: l*, account: a, sub_account: s}",
+            {"fences": True, "match": Match(label="l*", account="a", sub_account="s")},
+        ),
+        ("severity: deny, then: quarantine, match: {annotations: {}}", {"fences": True}),
         ("severity: deny, match: {}", {}),
         ("severity: deny, match: {managed: true}", {"match": Match(managed=True)}),
         (
@@ -231,6 +246,36 @@ def test_every_field_reaches_its_waiver() -> None:
             "r", date(2028, 2, 29), "p", "because", label="l-*", account="x*", source=Source("policy.yaml", 6, 3)
         ),
     }
+
+
+def test_ids_in_capitals_are_the_same_ids() -> None:
+    """An id of a key, or of an account, is one in capitals, too; a name and a pattern stay as they are written."""
+    loaded = load(
+        f"{RULE}waivers:\n"
+        f"- {{rule: r, key: {UUID.upper()}, account: {BELOW.upper()}, {REST}}}\n"
+        f"- {{rule: r, key: Break-Glass, account: 'AB*', {REST}}}\n"
+        f"- {{rule: r, label: {UUID.upper()}, {REST}}}\n"
+        "require:\n"
+        f"- {{can: domains:read, account: {UUID.upper()}, sub_account: {BELOW.upper()}}}\n"
+        "- {can: domains:read, account: ACME}\n"
+    )
+    assert [(each.key, each.label, each.account) for each in loaded.policy.waivers] == [
+        (None, UUID.upper(), None),
+        (UUID, None, BELOW),
+        ("Break-Glass", None, "AB*"),
+    ]
+    assert {(each.account, each.sub_account) for each in loaded.limits.require} == {(UUID, BELOW), ("ACME", None)}
+    meant = subject("x", account=AccountRef(BELOW), remote=remote(UUID, "x"))
+    assert loaded.policy.waived("r", meant) == Waiver("2027-01-31", "o", "why")
+    assert loaded.policy.waived("r", replace(meant, account=AccountRef(UUID))) is None
+    assert loaded.policy.waived("r", replace(meant, remote=remote(BELOW, "x"))) is None
+
+
+@pytest.mark.parametrize("until", ["0001-01-01", "2024-02-29", "9999-12-31"])
+def test_a_waiver_may_end_on_any_day(until: str) -> None:
+    """Also the first and the last day of the calendar are days; whether a waiver is over is not its file's affair."""
+    (waiver,) = load(f"{RULE}waivers: [{{rule: r, key: a, until: {until}, owner: o, reason: why}}]\n").policy.waivers
+    assert waiver.until.isoformat() == until
 
 
 def test_every_field_reaches_its_requirement() -> None:

@@ -16,6 +16,9 @@ from reconciler.files.loaded import LoadedPolicy
 from reconciler.files.policy import load_policy
 
 V = "version: 1\n"
+UUID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+RULE = "rules: [{id: r, severity: deny, uses: no-wildcard}]\n"
+SEVERITIES = ("deny", "warn", "note")
 
 
 @pytest.fixture(autouse=True)
@@ -153,6 +156,23 @@ def test_order_and_names_of_files_do_not_matter() -> None:
             ["max_switched_off: {at_least: 3}", "max_switched_off: {at_least: 2}"],
             Limits(max_switched_off=Threshold(10, 2)),
         ),
+        (["max_changes: {percent: 50}", "max_changes: {at_least: 10}"], Limits()),
+        (["max_changes: {percent: 29}", "max_changes: {at_least: 4}"], Limits(max_changes=Threshold(29, 4))),
+        (["max_changes: {percent: 31}", "max_changes: {at_least: 6}"], Limits()),
+        (
+            ["max_changes: {percent: 50, at_least: 9}", "max_changes: {at_least: 10}"],
+            Limits(max_changes=Threshold(30, 9)),
+        ),
+        (
+            ["max_switched_off: {percent: 50}", "max_switched_off: {percent: 60, at_least: 0}"],
+            Limits(max_switched_off=Threshold(50, 0)),
+        ),
+        (["max_switched_off: {percent: 50}", "max_switched_off: {at_least: 10}"], Limits()),
+        (["max_widened: {percent: 3, at_least: 1}", "max_widened: {}"], Limits(max_widened=Threshold(3, 1))),
+        (
+            ["max_widened: {percent: 3, at_least: 1}", "max_widened: {percent: 2, at_least: 4}"],
+            Limits(max_widened=Threshold(2, 1)),
+        ),
         (["max_widened: {percent: 3}", ""], Limits(max_widened=Threshold(3, 0))),
         (["max_widened: {percent: 3}", "max_widened: {at_least: 1}"], Limits(max_widened=Threshold(0, 0))),
         (["allow_widening: true", "allow_widening: [a]"], Limits(allow_widening=("a",))),
@@ -171,7 +191,7 @@ def test_order_and_names_of_files_do_not_matter() -> None:
     ],
 )
 def test_the_strictest_limit_wins(said: list[str], limits: Limits) -> None:
-    """Of each limit the strictest that any file says holds; what none of them says is the default."""
+    """Of each limit the strictest that any file says, or means by the default of what it leaves out, holds."""
     texts = [f"guardrails: {{{each}}}\n" for each in said]
     assert load(*texts).limits == load(*reversed(texts)).limits == limits
 
@@ -224,6 +244,29 @@ def test_each_contradiction_is_told() -> None:
     ]
 
 
+@pytest.mark.parametrize("other", SEVERITIES)
+@pytest.mark.parametrize("severities", list(permutations(SEVERITIES, 2)))
+def test_a_rule_twice_in_one_file_is_told(severities: tuple[str, str], other: str) -> None:
+    """A rule twice in one file is an error that shows both of its places, whatever stands in files before and after."""
+    rule = "{id: r, severity: SEVERITY, uses: no-wildcard}"
+    once = f"rules: [{rule.replace('SEVERITY', other)}]\n"
+    twice = "rules:\n" + "".join(f"- {rule.replace('SEVERITY', each)}\n" for each in severities)
+    told = "id: there is another rule r at FILE:3:3: give one of them another id"
+    assert refused(once, twice) == [f"b.yaml:4:8: {told.replace('FILE', 'b.yaml')}"]
+    assert refused(twice, once) == [f"a.yaml:4:8: {told.replace('FILE', 'a.yaml')}"]
+    assert refused(once, twice, once) == [f"b.yaml:4:8: {told.replace('FILE', 'b.yaml')}"]
+
+
+def test_a_rule_twice_and_in_another_file_is_told_by_the_nearest() -> None:
+    """The first of a file is held against the other file, the second against the first of its own."""
+    one = "rules: [{id: r, severity: deny, uses: no-wildcard}]\n"
+    two = "rules:\n- {id: r, severity: deny, uses: duplicate-label}\n- {id: r, severity: deny, uses: no-wildcard}\n"
+    assert refused(one, two) == [
+        "b.yaml:3:8: id: there is another rule r at a.yaml:2:9: give one of them another id",
+        "b.yaml:4:8: id: there is another rule r at b.yaml:3:3: give one of them another id",
+    ]
+
+
 def test_a_waiver_may_be_for_a_rule_of_another_file() -> None:
     """Waivers, and the rules that they are for, may stand in different files, in any order."""
     waiver = "waivers: [{rule: r, key: a, until: 2027-01-31, owner: o, reason: r}]\n"
@@ -262,6 +305,35 @@ def test_waivers_of_different_things_are_all_kept() -> None:
             ("r", "b", None, None, 1),
             ("s", "a", None, None, 4),
         ]
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("key: break-glass", "key: break-glass"),
+        ("label: 'x-*'", "label: 'x-*'"),
+        ("key: break-glass, account: x", "key: break-glass, account: x"),
+        (f"key: {UUID}", f"key: {UUID.upper()}"),
+        (f"key: a, account: {UUID.upper()}", f"key: a, account: {UUID}"),
+    ],
+)
+def test_of_two_waivers_the_earlier_end_wins(one: str, two: str) -> None:
+    """Of waivers for the same in two files the one that ends first holds, with its owner, reason and place."""
+    early = f"waivers:\n- {{rule: r, {one}, until: 2027-01-31, owner: z, reason: first}}\n"
+    late = f"waivers: [{{rule: r, {two}, until: 2027-02-01, owner: a, reason: second}}]\n"
+    for texts, place in (((early, late, RULE), "a.yaml:3:3"), ((late, early, RULE), "b.yaml:3:3")):
+        (kept,) = load(*texts).policy.waivers
+        assert (str(kept.until), kept.owner, kept.reason, str(kept.source)) == ("2027-01-31", "z", "first", place)
+
+
+def test_of_waivers_with_one_end_the_same_is_kept() -> None:
+    """Of waivers that end on one day the one is kept whose owner and then whose reason come first, in any order."""
+    said = (("a", "z"), ("b", "u"), ("b", "v"))
+    texts = [f"waivers: [{{rule: r, key: k, until: 2027-01-31, owner: {o}, reason: {why}}}]\n" for o, why in said]
+    for order in permutations(texts):
+        assert [(each.owner, each.reason) for each in load(RULE, *order).policy.waivers] == [("a", "z")]
+    for order in permutations(texts[1:]):
+        assert [(each.owner, each.reason) for each in load(RULE, *order).policy.waivers] == [("b", "u")]
 
 
 def test_requirements_of_different_accounts_are_all_kept() -> None:

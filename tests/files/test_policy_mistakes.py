@@ -156,12 +156,15 @@ def test_all_files_are_told_at_once() -> None:
     ]
 
 
-@pytest.mark.parametrize("rules", ["rules: [\n", "rules: [{id: no-wildcard}]\n", None])
+@pytest.mark.parametrize(
+    "rules",
+    ["version: 1\nrules: [\n", "version: 1\nrules: [{id: no-wildcard}]\n", "- version: 1\n", "rules: 1\n", None],
+)
 def test_a_rule_that_could_not_be_read_is_not_missed(rules: str | None) -> None:
     """Where a file, or a rule of it, does not fit, no waiver is said to be for a rule that does not exist."""
     waiver = "version: 1\nwaivers: [{rule: no-wildcard, key: a, until: 2027-01-31, owner: o, reason: r}]\n"
     if rules:
-        Path("rules.yaml").write_text(f"version: 1\n{rules}")
+        Path("rules.yaml").write_text(rules)
     problems = refused("rules.yaml", "waivers.yaml", waivers=waiver)
     assert {problem.partition(":")[0] for problem in problems} == {"rules.yaml"}
 

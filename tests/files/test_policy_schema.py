@@ -11,6 +11,7 @@ import pytest
 from reconciler.errors import FilesError
 from reconciler.files.document import parse
 from reconciler.files.policy import load_policy, policy_schema
+from reconciler.files.rule_entries import BUILTINS
 
 SCHEMA = Path(__file__).parents[2] / "config" / "schema" / "policy.schema.json"
 VALIDATOR = jsonschema.Draft202012Validator(policy_schema())
@@ -93,6 +94,8 @@ BAD = [
     "guardrails: {max_switched_off: {most: 1}}",
     "guardrails: {allow_widening: maybe}",
     "guardrails: {allow_widening: [1]}",
+    "guardrails: {allow_widening: ['']}",
+    "guardrails: {allow_widening: [a, '']}",
     "guardrails: {allow_restore: true}",
     "guardrails: {allow_restore: a}",
     "guardrails: {in_use: {}}",
@@ -111,6 +114,11 @@ BAD = [
     rule("when: '', message: m"),
     rule("when: true, message: m"),
     rule("when: key.managed, message: m, uses: no-wildcard"),
+    rule("when: key.managed, uses: no-wildcard"),
+    rule("when: key.managed, message: m, with: {}"),
+    rule("when: key.managed, message: m, with: {most: 1}"),
+    rule("when: key.managed, message: m, uses: max-scopes, with: {most: 1}"),
+    rule("message: m, with: {most: 1}"),
     rule("uses: no-wildcards"),
     rule("uses: no-wildcard, then: delete"),
     rule("uses: no-wildcard, message: ''"),
@@ -129,6 +137,7 @@ BAD = [
     rule("uses: forbidden-scopes"),
     rule("uses: forbidden-scopes, with: {scopes: []}"),
     rule("uses: require-ip-allow-list, with: {scopes: ['']}"),
+    rule("uses: widest-network"),
     rule("uses: widest-network, with: {}"),
     rule("uses: widest-network, with: {ipv4: 0}"),
     rule("uses: widest-network, with: {ipv4: 33}"),
@@ -166,11 +175,15 @@ BEYOND = [
     rule("when: key.managed, message: '{key.nme}'"),
     rule("uses: forbidden-scopes, with: {scopes: [mesages:send:all]}"),
     rule("uses: duplicate-label, then: quarantine"),
+    rule("uses: no-wildcard, then: quarantine, match: {owner: a}"),
+    rule("uses: no-wildcard, then: quarantine, match: {annotations: {a: b}}"),
     rule("uses: no-wildcard").replace("id: r", "id: coverage"),
     "rules: [{id: r, severity: deny, uses: no-wildcard}, {id: r, severity: warn, uses: no-wildcard}]",
     f"{WAIVER.replace('rule: r', 'rule: s')} owner: o, key: a}}]",
     f"{WAIVER.replace('2027-01-31', '2027-02-30')} owner: o, key: a}}]",
+    f"{WAIVER} owner: o, key: a}}, {{rule: r, until: 2027-02-28, reason: z, owner: p, key: a}}]",
     "require: [{can: messages:send}]",
+    "require: [{can: messages:send, domain: localhost}]",
     "require: [{can: messages:sned, domain: a.org}]",
 ]
 
@@ -255,3 +268,23 @@ def test_the_schema_knows_the_parameters_of_each_built_in_rule() -> None:
         told[each["if"]["properties"]["uses"]["const"]] = (" ".join(parameters["properties"]), " ".join(needed))
     assert told == PARAMETERS
     assert schema["properties"]["uses"]["enum"] == list(PARAMETERS)
+
+
+def test_the_schema_tells_why_each_built_in_rule_is_there() -> None:
+    """What an editor shows for the parameters of a built-in rule is its reason, not what its parameters are."""
+    told = {
+        each["if"]["properties"]["uses"]["const"]: each["then"]["properties"]["with"]["description"]
+        for each in policy_schema()["$defs"]["RuleEntry"]["allOf"]
+    }
+    assert told == {name: each.reason for name, each in BUILTINS.items()}
+    assert len(set(told.values())) == len(PARAMETERS)
+
+
+def test_the_schema_says_where_parameters_must_be_there() -> None:
+    """An editor asks for `with` where a built-in rule has nothing to go by without it."""
+    needed = {
+        each["if"]["properties"]["uses"]["const"]
+        for each in policy_schema()["$defs"]["RuleEntry"]["allOf"]
+        if each["then"].get("required") == ["with"]
+    }
+    assert needed == {name for name, (_, must) in PARAMETERS.items() if must} | {"widest-network"}

@@ -15,8 +15,10 @@ from reconciler.files.export import SubAccountKeys
 from reconciler.files.saved import Listing, SavedAccount, load_listings, write_listing
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "listing.json"
-OTHER = "44444444-4444-4444-8444-444444444444"
+OTHER = "44444444-abcd-4444-8444-444444444444"
 BELOW = SUB_ACCOUNT.sub_account_id or ""
+AGAIN = f"account {ACCOUNT.account_id} is there twice, or in another listing, too: keep one of them"
+AGAIN_OTHER = AGAIN.replace(ACCOUNT.account_id, OTHER)
 NO_LISTING = "is no listing: `reconciler export --actual FILE` writes one"
 
 
@@ -190,6 +192,22 @@ def test_what_people_write_is_spelled_as_the_api_does() -> None:
     assert LONG_AGO == datetime(2025, 11, 23, 12, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("moment", "in_utc"),
+    [
+        ("2026-11-23T12:00:00Z", "2026-11-23 12:00:00+00:00"),
+        ("2026-11-23T12:00:00", "2026-11-23 12:00:00+00:00"),
+        ("2026-11-24T01:30:00+05:30", "2026-11-23 20:00:00+00:00"),
+        ("2026-11-23T20:00:00.000001-04:00", "2026-11-24 00:00:00.000001+00:00"),
+    ],
+)
+def test_times_come_out_in_utc(moment: str, in_utc: str) -> None:
+    """In whatever zone a listing has its times, they are read in UTC, which rules and messages show."""
+    loaded = load(written(*KEY, created_at=moment, last_used_at=moment).replace("2026-11-23T12:00:00Z", moment, 1))
+    (key,) = loaded.accounts[0].keys
+    assert [str(each) for each in (loaded.taken_at, key.created_at, key.last_used_at)] == [in_utc] * 3
+
+
 def test_the_example_is_a_listing() -> None:
     """The listing that the documentation judges loads."""
     (saved,) = load_listings([EXAMPLE]).accounts
@@ -288,13 +306,69 @@ def test_a_key_twice_is_an_error(one: str, two: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"ip_allow_list": ["10.0.0.0/33"]}, "'10.0.0.0/33' is not an IPv4 or IPv6 address or CIDR block"),
+        ({"ip_allow_list": [OFFICE, ""]}, "'' is not an IPv4 or IPv6 address or CIDR block"),
+        ({"created_at": "0001-01-01T00:00:00+01:00"}, "date value out of range"),
+        ({"last_used_at": "9999-12-31T23:59:59-01:00"}, "date value out of range"),
+    ],
+)
+def test_a_key_with_what_is_none_is_named(changes: dict[str, Any], told: str) -> None:
+    """Of many keys the one is named whose network is none, or whose time is none in UTC, also below."""
+    good, bad = json.loads(written())["accounts"][0]["keys"][0], json.loads(written(*KEY, id="BAD", **changes))
+    keys = [good, *bad["accounts"][0]["keys"]]
+    assert refused(written("accounts", 0, keys=keys)) == [f"a.json: key BAD: {told}"]
+    sub_accounts = [{"id": "s", "name": "n", "status": "active", "keys": keys}]
+    assert refused(written("accounts", 0, sub_accounts=sub_accounts)) == [f"a.json: key BAD: {told}"]
+
+
+def test_a_time_of_a_listing_that_is_none_in_utc_is_told() -> None:
+    """A time at the very edge of the calendar that its zone puts beyond it is an error, not a crash."""
+    assert refused(written(taken_at="0001-01-01T00:00:00+01:00")) == ["a.json: date value out of range"]
+
+
 def test_an_account_in_two_listings_is_an_error() -> None:
     """Which of two listings of one account is right cannot be told."""
-    one, two = write_listing(listing(account())), written("accounts", 0, account_id=ACCOUNT.account_id.upper())
-    other = write_listing(listing(account(account_id=OTHER)))
-    told = f"account {ACCOUNT.account_id} is there twice, or in another listing, too: keep one of them"
-    assert refused(one, two) == [f"b.json: {told}"]
-    assert refused(other, one, two) == [f"c.json: {told}"]
+    one, two = write_listing(listing(account(account_id=OTHER))), written("accounts", 0, account_id=OTHER.upper())
+    third = write_listing(listing(account()))
+    assert refused(one, two) == [f"b.json: {AGAIN_OTHER}"]
+    assert refused(third, one, two) == [f"c.json: {AGAIN_OTHER}"]
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ("no one one", [("a", NO_LISTING), ("c", AGAIN)]),
+        ("one no one", [("b", NO_LISTING), ("c", AGAIN)]),
+        ("one one no", [("b", AGAIN), ("c", NO_LISTING)]),
+        ("one other no one other one", [("c", NO_LISTING), ("d", AGAIN), ("e", AGAIN_OTHER), ("f", AGAIN)]),
+    ],
+)
+def test_the_file_is_named_that_has_an_account_again(files: str, told: list[tuple[str, str]]) -> None:
+    """Each file that holds an account again is named, also where another one, before it or after it, is no listing."""
+    texts = {
+        "no": "{",
+        "one": write_listing(listing(account())),
+        "other": write_listing(listing(account(account_id=OTHER))),
+    }
+    assert refused(*(texts[each] for each in files.split())) == [f"{name}.json: {each}" for name, each in told]
+
+
+def test_an_account_twice_in_one_listing_is_an_error() -> None:
+    """An account that one file holds twice is told, too."""
+    accounts = json.loads(written())["accounts"]
+    assert refused(written(accounts=accounts * 2)) == [f"a.json: {AGAIN}"]
+
+
+def test_a_file_that_is_named_twice_is_read_once() -> None:
+    """The same file twice holds no account twice, and what is wrong with it is told once."""
+    saved = listing(account(remote("a", "a")))
+    assert load(write_listing(saved)) == saved
+    assert load_listings([Path("a.json"), Path("./a.json")]) == saved
+    with pytest.raises(FilesError, match=r"^gone\.json: cannot be read: no such file or directory$"):
+        load_listings([Path("gone.json"), Path("gone.json")])
 
 
 def test_every_problem_of_every_file_is_told() -> None:
@@ -306,7 +380,7 @@ def test_every_problem_of_every_file_is_told() -> None:
     with pytest.raises(FilesError) as caught:
         load_listings([Path(f"{name}") for name in ("a.json", "b.json", "c.json", "gone.json", "folder")])
     assert str(caught.value).split("\n") == [
-        f"b.json: account {ACCOUNT.account_id} is there twice, or in another listing, too: keep one of them",
+        f"b.json: {AGAIN}",
         f"c.json: {NO_LISTING}",
         "folder: cannot be read: is a directory",
         "gone.json: cannot be read: no such file or directory",
