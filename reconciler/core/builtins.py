@@ -20,8 +20,10 @@ _MOST_NAMED = 3
 
 def _is_named(subject: Subject, patterns: Iterable[str]) -> bool:
     """Tell whether a key's name, id or label is like one of the patterns."""
-    texts = [text for text in (subject.name, subject.id, subject.label) if text is not None]
-    return any(is_like(text, pattern) for pattern in patterns for text in texts)
+    known = [text for text in (subject.name, subject.id) if text is not None]
+    return any(
+        is_like(subject.label, pattern) or any(is_like(text, pattern.lower()) for text in known) for pattern in patterns
+    )
 
 
 @dataclass(frozen=True, slots=True)

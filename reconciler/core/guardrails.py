@@ -301,7 +301,12 @@ def _widening_objection(change: Change, allowed: tuple[str, ...] | None) -> str 
 
 def _in_use_objection(change: Change, in_use: InUse | None, now: datetime) -> str | None:
     used = change.before.last_used_at if change.before else None
-    if in_use is None or used is None or {change.name, change.key_id} & {*in_use.allow} or now - used > in_use.within:
+    if (
+        in_use is None
+        or used is None
+        or {change.name, change.key_id} & {name.lower() for name in in_use.allow}
+        or now - used > in_use.within
+    ):
         return None
     if not (change.switches_off or (in_use.narrowing and change.revokes)):
         return None

@@ -26,12 +26,12 @@ class Requirement:
 
     def concerns(self, account: AccountRef) -> bool:
         """Tell whether a key of this account, or of some sub account that could not be listed, may be the one."""
-        if self.account is not None and not is_like(account.account_id, self.account):
+        if self.account is not None and not is_like(account.account_id, self.account.lower()):
             return False
         below = account.sub_account_id
         if self.sub_account is None:
             return self.account is None or below is None
-        return below is not None and (below == EVERY_SUB_ACCOUNT or is_like(below, self.sub_account))
+        return below is not None and (below == EVERY_SUB_ACCOUNT or is_like(below, self.sub_account.lower()))
 
     def met_by(self, key: RemoteKey) -> bool:
         """Tell whether a key can do it as it is."""

@@ -33,12 +33,12 @@ class Match:
 
     def takes_account(self, account: AccountRef, name: str | None) -> bool:
         """Tell whether keys of this account are meant; a sub account by its id or its name, none is for an account."""
-        if self.account is not None and not is_like(account.account_id, self.account):
+        if self.account is not None and not is_like(account.account_id, self.account.lower()):
             return False
         if self.sub_account is None:
             return True
         below = account.sub_account_id
-        return below is not None and any(is_like(text, self.sub_account) for text in (below, name or ""))
+        return below is not None and (is_like(below, self.sub_account.lower()) or is_like(name or "", self.sub_account))
 
     def takes(self, subject: Subject) -> bool:
         """Tell whether a key is meant, in an account that is."""
@@ -113,7 +113,7 @@ class WaiverRule:
         return (
             (self.key is None or self.key in (subject.name, subject.id))
             and (self.label is None or is_like(subject.label, self.label))
-            and (self.account is None or is_like(subject.account.account_id, self.account))
+            and (self.account is None or is_like(subject.account.account_id, self.account.lower()))
         )
 
     def __str__(self) -> str:

@@ -124,7 +124,8 @@ class _Loading:
         if isinstance(entry, PolicyEntry):
             return _File(name, entry, document, kept)
         for misfit in entry:
-            self._complete &= misfit.path[:1] not in ((), ("rules",))
+            of_rules = misfit.path[:1] in ((), ("rules",)) or (misfit.at_key and len(misfit.path) == 1)
+            self._complete &= not of_rules
             self._faults.wrong(Spot(name, misfit.path, misfit.at_key), misfit.message)
         if not isinstance(document, dict):
             return None
