@@ -65,9 +65,7 @@ class GuardrailsEntry:
     ] = _NO_THRESHOLD
     max_widened: Annotated[
         ThresholdEntry,
-        Field(
-            description="how many keys one pass may give more in an account; any number unless said, a part left out is 0"
-        ),
+        Field(description="how many keys one pass may give more in an account; any unless said, a part left out is 0"),
     ] = _NO_THRESHOLD
     allow_widening: Annotated[
         tuple[Text, ...] | None,

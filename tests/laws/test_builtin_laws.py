@@ -136,7 +136,7 @@ def idle(subject: Subject) -> timedelta:
     return max(NOW - used, timedelta()) if used else old(subject)
 
 
-def breaks(check: KeyCheck, subject: Subject) -> bool:  # noqa: C901, PLR0911 # one line a rule
+def breaks(check: KeyCheck, subject: Subject) -> bool:  # noqa: C901, PLR0911, PLR0912 # one case a rule
     """Tell by counting out whether a key breaks a rule."""
     held, networks = subject.scopes.texts, subject.ip_allow_list.networks
     used = subject.remote is not None and subject.remote.last_used_at is not None
@@ -195,7 +195,7 @@ checks: st.SearchStrategy[KeyCheck] = st.one_of(
 )
 
 
-@settings(law, max_examples=1500)
+@settings(law, max_examples=1000)
 @given(checks, subjects())
 def test_a_rule_says_what_counting_out_says(check: KeyCheck, subject: Subject) -> None:
     """A key breaks a built-in rule exactly where spelling out what it may do, from where, since when, shows that."""
