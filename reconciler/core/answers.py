@@ -16,7 +16,7 @@ from reconciler.core.plan import AccountPlan
 from reconciler.core.policy import judgements_of, switched_off
 from reconciler.core.rules import Policy
 from reconciler.core.scopes import Reach, Scope, ScopeSet, parse_scope
-from reconciler.core.subjects import Subject, actual_subjects, planned_subjects, unmanaged_subjects
+from reconciler.core.subjects import Subject, actual_subjects, other_subjects, planned_subjects
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +182,9 @@ def explain(desired: DesiredAccount, plan: AccountPlan, which: str, explaining: 
     others = tuple(subject for subject in actual if subject.id not in named)
     everyone = (*planned, *others, *_to_go(plan, now))
     found = (subject for subject in everyone if which in (subject.name, subject.id, subject.label))
-    unmanaged = tuple(unmanaged_subjects(plan, now))
+    other = tuple(other_subjects(plan, now))
     return tuple(
-        _explained(desired, plan, subject, actual if subject.actual else (*planned, *unmanaged), explaining)
+        _explained(desired, plan, subject, actual if subject.actual else (*planned, *other), explaining)
         for subject in found
     )
 

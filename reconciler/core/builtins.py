@@ -14,16 +14,13 @@ from reconciler.core.scopes import EVERYTHING, Reach, ScopePatterns, parse_scope
 from reconciler.core.subjects import Subject, span
 
 _EVERY_SCOPE = ScopePatterns(("*",))
-_MANAGING = ("api-keys:write", "sub-account-api-keys:write")
+_MANAGING = (parse_scope("api-keys:write"), parse_scope("sub-account-api-keys:write"))
 _MOST_NAMED = 3
 
 
-def _is_named(subject: Subject, patterns: Iterable[str]) -> bool:
-    """Tell whether a key's name, id or label is like one of the patterns."""
-    known = [text for text in (subject.name, subject.id) if text is not None]
-    return any(
-        is_like(subject.label, pattern) or any(is_like(text, pattern.lower()) for text in known) for pattern in patterns
-    )
+def _is_like_any(texts: Iterable[str | None], patterns: Iterable[str]) -> bool:
+    patterns = tuple(patterns)
+    return any(is_like(text, pattern) for text in texts if text is not None for pattern in patterns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +125,7 @@ class WidestNetwork:
                 return None
             networks = subject.ip_allow_list.joined
         wide = [text for text in networks if not self._is_narrow(text)]
-        return f"lists {', '.join(wide)}, wider than {self._limits()}" if wide else None
+        return f"lets in {', '.join(wide)}, wider than {self._limits()}" if wide else None
 
     def _is_narrow(self, text: str) -> bool:
         return int(text.rpartition("/")[2]) >= (self.ipv6 if ":" in text else self.ipv4)
@@ -177,7 +174,7 @@ class RequireOwner:
 
     def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
-        if not subject.managed:
+        if subject.spec is None:
             return None
         if not subject.owner:
             return "has no owner"
@@ -240,7 +237,7 @@ class OlderThan:
 
     def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
-        return f"is {span(subject.age)} old" if subject.age > self.age else None
+        return f"is {span(subject.age)} old" if subject.age > self.age and not subject.switched_off else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,18 +245,21 @@ class UnmanagedKey:
     """Every key is in a file, but for exceptions: nobody reviewed the others."""
 
     exceptions: tuple[str, ...] = ()
-    hint: ClassVar = "put it into a file, or switch it off"
+    hint: ClassVar = "put it into a file, or delete it in the dashboard"
 
     def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
-        return None if subject.managed or _is_named(subject, self.exceptions) else "is in no file"
+        return (
+            None if subject.managed or _is_like_any((subject.label, subject.id), self.exceptions) else "is in no file"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class CanManageKeys:
     """No key can write keys, but for exceptions: whoever holds such a one can grant themselves anything.
 
-    AhaSend leaves open whether a key may grant what it lacks.
+    Exceptions are names or ids, never labels: whoever makes a key chooses its label. AhaSend leaves open whether a key
+    may grant what it lacks.
     """
 
     exceptions: tuple[str, ...] = ()
@@ -267,10 +267,10 @@ class CanManageKeys:
 
     def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
-        if subject.switched_off or _is_named(subject, self.exceptions):
+        if subject.switched_off or _is_like_any((subject.name, subject.id), self.exceptions):
             return None
-        held = [text for text in _MANAGING if subject.scopes.covers(parse_scope(text))]
-        return f"can grant itself anything: it holds {' and '.join(held)}" if held else None
+        held = [scope.text for scope in subject.scopes if any(map(scope.covers, _MANAGING))]
+        return f"can write keys, and so grant anything: it holds {' and '.join(held)}" if held else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +296,7 @@ class IdenticalAccess:
 
     def alike(self, subject: Subject) -> Hashable | None:
         """Give what makes two keys alike, None for a key that is like no other."""
-        if subject.switched_off:
+        if subject.switched_off or not subject.scopes.scopes:
             return None
         return subject.scopes.reduced(), subject.ip_allow_list.ranges
 

@@ -126,7 +126,7 @@ class AllowList:
         """Tell whether all that a list of networks in any spelling covers is covered; an empty one is anywhere.
 
         Raises:
-            ValueError: one of them is no network.
+            ValueError: one that had to be looked at is no network.
         """
         if self.anywhere:
             return True

@@ -89,7 +89,8 @@ class AccountPlan:
     def fencing(self, keys: Iterable[RemoteKey], source: Source | None) -> "AccountPlan":
         """Give the same plan in which these unmanaged keys are switched off, too; ``source`` asks for it."""
         planned = {change.key_id for change in self.changes}
-        fences = (_fence(self.account, key, source) for key in keys if key.id not in planned)
+        due = {key.id: key for key in keys if key.id not in planned}
+        fences = (_fence(self.account, key, source) for key in due.values())
         changes = tuple(sorted((*self.changes, *fences), key=_order))
         return replace(self, changes=changes, unmanaged_acts=True)
 

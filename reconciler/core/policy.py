@@ -14,7 +14,7 @@ from reconciler.core.judging import Bench, Judgement, Verdict
 from reconciler.core.keys import DesiredAccount, KeySpec, KeyState, RemoteKey, Source
 from reconciler.core.plan import AccountPlan, may_be_fenced
 from reconciler.core.rules import Policy, Rule
-from reconciler.core.subjects import Subject, actual_subjects, planned_subjects, unmanaged_subjects
+from reconciler.core.subjects import Subject, actual_subjects, other_subjects, planned_subjects, unmanaged_subjects
 
 UNKNOWN_DOMAIN = "unknown-domain"
 
@@ -56,7 +56,7 @@ def judge_plan(policy: Policy, desired: DesiredAccount, plan: AccountPlan, now: 
     if not rules:
         return Judged(plan, ())
     plan, fenced = _fenced(policy, rules, desired, plan, now)
-    bench = Bench(rules, planned_subjects(plan, now), unmanaged_subjects(plan, now))
+    bench = Bench(rules, planned_subjects(plan, now), other_subjects(plan, now))
     switching_off = (switched_off(change, now) for change in plan.changes if change.name is None)
     of_changes = Bench((rule for rule in rules if rule.about_changes), switching_off)
     findings = tuple(_finding(policy, judged) for each in (bench, of_changes) for judged in each.broken())

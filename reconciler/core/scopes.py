@@ -222,7 +222,7 @@ class ScopeSet:
 def _reduced(scope_set: ScopeSet) -> ScopeSet:
     held = set(scope_set.texts)
     kept = tuple(scope for scope in scope_set.scopes if held.isdisjoint(scope.wider))
-    return scope_set if len(kept) == len(scope_set.scopes) else ScopeSet(kept)
+    return ScopeSet(kept)
 
 
 @lru_cache(maxsize=65536)
@@ -263,26 +263,41 @@ def _reaches(scope: Scope, pattern: str) -> bool:
         return True
     if fnmatchcase(scope.text, pattern.replace("[", "[[]")):
         return True
-    return scope.reach is Reach.ALL and pattern.startswith(f"{scope.family}:{{")
+    return scope.reach is Reach.ALL and _may_name_a_domain(scope.family, pattern)
+
+
+_TAIL = re.compile(r"[^\s{}:]+\}|[^\s{}:]*[*?]")
+
+
+def _may_name_a_domain(family: str, pattern: str) -> bool:
+    """Tell whether a pattern is like a scope of the family for some domain."""
+    return any(
+        fnmatchcase(f"{family}:{{", pattern[:cut].replace("[", "[[]"))
+        and _TAIL.fullmatch(pattern, cut - pattern[:cut].endswith("*")) is not None
+        for cut in range(len(pattern) + 1)
+    )
 
 
 def canonical_pattern(text: str) -> str:
-    """Spell a pattern as scopes are spelled: a target that is neither ``all`` nor ``*`` is a domain, in braces."""
+    """Spell a pattern as scopes are spelled: a target with a dot in it is a domain, in lower case and in braces."""
     family, _, target = text.strip().rpartition(":")
-    if family in TARGETED and target not in ("all", "*"):
-        return f"{family}:{{{canonical_domain(target.strip('{}'))}}}"
+    bare = target.strip("{}")
+    if "." in bare and (family in TARGETED or "*" in family or "?" in family):
+        return f"{family}:{{{canonical_domain(bare)}}}"
     return text.strip()
 
 
 def pattern_suggestion(pattern: str) -> str | None:
     """Give what a pattern was probably meant to be where it looks like a misspelt scope, or None."""
     family, _, target = pattern.rpartition(":")
-    if family in TARGETED or any(fnmatchcase(known, pattern.replace("[", "[[]")) for known in _KNOWN):
+    if any(fnmatchcase(known, pattern.replace("[", "[[]")) for known in _KNOWN):
         return None
-    if target != "*":
+    if family in TARGETED and (target == "*" or "." in target or "*" in target or "?" in target):
+        return None
+    if "*" not in target and "?" not in target:
         return suggestion(pattern)
-    distance, near = min((_edits(family, known), known) for known in _RESOURCES)
-    return f"{near}:*" if distance <= _TYPO_DISTANCE else None
+    distance, near = min((_edits(family.lower(), known), known) for known in _RESOURCES)
+    return f"{near}:{target}" if distance <= _TYPO_DISTANCE else None
 
 
 _RESOURCES = sorted({text.rpartition(":")[0] for text in STATIC | TARGETED} | TARGETED)

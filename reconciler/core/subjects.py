@@ -11,7 +11,7 @@ from typing import Final
 from reconciler.core.changes import Change
 from reconciler.core.keys import AccountRef, KeySpec, KeyState, RemoteKey, Source
 from reconciler.core.matching import Matched
-from reconciler.core.networks import OPEN, AllowList
+from reconciler.core.networks import FENCED, OPEN, AllowList
 from reconciler.core.plan import AccountPlan
 from reconciler.core.scopes import ScopeSet
 
@@ -126,6 +126,8 @@ def planned_subjects(plan: AccountPlan, now: datetime) -> Iterator[Subject]:
         after = (change.after if change else None) or remote
         held = ScopeSet(()) if remote is None else remote.scopes
         listed = OPEN if spec.ip_allow_list is None else spec.ip_allow_list
+        if spec.state is KeyState.QUARANTINED:
+            listed = FENCED
         yield Subject(
             now,
             plan.account,
@@ -151,6 +153,13 @@ def actual_subjects(plan: AccountPlan, now: datetime) -> Iterator[Subject]:
 def unmanaged_subjects(plan: AccountPlan, now: datetime) -> Iterator[Subject]:
     """Give the actual keys that no file names."""
     return (_as_it_is(now, plan.account, key, None, managed=False) for key in plan.matching.unmanaged)
+
+
+def other_subjects(plan: AccountPlan, now: datetime) -> Iterator[Subject]:
+    """Give the actual keys that stand beside the desired ones: of no file, or perhaps one of them."""
+    yield from unmanaged_subjects(plan, now)
+    for key in plan.matching.reserved:
+        yield _as_it_is(now, plan.account, key, None, managed=True)
 
 
 def _as_it_is(now: datetime, account: AccountRef, key: RemoteKey, spec: KeySpec | None, *, managed: bool) -> Subject:

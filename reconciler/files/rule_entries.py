@@ -26,10 +26,6 @@ Scopes = Annotated[
     tuple[Text, ...],
     Field(min_length=1, description="scopes; * stands for any characters, ? for one, as in messages:send:*"),
 ]
-Names = Annotated[
-    tuple[Text, ...],
-    Field(description="names, ids or labels of keys; * stands for any characters, ? for one"),
-]
 Length = Annotated[str, Field(pattern=AGE)]
 
 
@@ -149,10 +145,23 @@ class AgeEntry:
 
 @dataclass(frozen=True, slots=True)
 class ExceptEntry:
-    """Which keys a rule leaves alone."""
+    """Which keys a rule leaves alone, by name."""
 
     __pydantic_config__: ClassVar[ConfigDict] = FORBID
-    exceptions: Annotated[Names, Field(alias="except")] = ()
+    exceptions: Annotated[
+        tuple[Text, ...],
+        Field(alias="except", description="names of keys in the files, or ids; * and ? stand for text"),
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptLabelsEntry:
+    """Which keys a rule leaves alone, by label."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = FORBID
+    exceptions: Annotated[
+        tuple[Text, ...], Field(alias="except", description="labels of keys, or ids; * and ? stand for text")
+    ] = ()
 
 
 Entry = TypeVar("Entry")
@@ -206,7 +215,9 @@ BUILTINS: Final[Mapping[str, Builtin[Any]]] = {
     "unused-for": Builtin(UnusedEntry, lambda entry: builtins.UnusedFor(length(entry.length)), builtins.UnusedFor),
     "never-used": Builtin(NeverUsedEntry, lambda entry: builtins.NeverUsed(length(entry.after)), builtins.NeverUsed),
     "older-than": Builtin(AgeEntry, lambda entry: builtins.OlderThan(length(entry.age)), builtins.OlderThan),
-    "unmanaged-key": Builtin(ExceptEntry, lambda entry: builtins.UnmanagedKey(entry.exceptions), builtins.UnmanagedKey),
+    "unmanaged-key": Builtin(
+        ExceptLabelsEntry, lambda entry: builtins.UnmanagedKey(entry.exceptions), builtins.UnmanagedKey
+    ),
     "duplicate-label": Builtin(NothingEntry, lambda _: builtins.DuplicateLabel(), builtins.DuplicateLabel),
     "identical-access": Builtin(NothingEntry, lambda _: builtins.IdenticalAccess(), builtins.IdenticalAccess),
     "can-manage-keys": Builtin(

@@ -1,47 +1,20 @@
-"""Who can do something, by the files and in the account, and why a key is as it is."""
+"""Who can do something, by the files and in the account."""
 
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 import pytest
 
 from builders import ACCOUNT, FENCE, NEWS, NOW, OFFICE, SHOP, SUB_ACCOUNT, desired, remote, spec
-from core.rulebook import built_in, policy, waiver, when
-from reconciler.core.answers import (
-    ExplainedRule,
-    ExplainedScope,
-    Explaining,
-    Explanation,
-    Hold,
-    Holder,
-    KeysIn,
-    explain,
-    who_can,
-)
-from reconciler.core.builtins import DuplicateLabel
-from reconciler.core.findings import Severity, Waiver
-from reconciler.core.guardrails import Refusal
-from reconciler.core.judging import Verdict
-from reconciler.core.keys import (
-    DesiredAccount,
-    KeySpec,
-    KeyState,
-    Pause,
-    RemoteKey,
-    Role,
-    UnmanagedAction,
-    UnmanagedRule,
-)
-from reconciler.core.plan import plan_account
-from reconciler.core.rules import Match, Policy
+from reconciler.core.answers import Hold, Holder, KeysIn, who_can
+from reconciler.core.keys import KeySpec, KeyState, RemoteKey
 from reconciler.core.scopes import parse_scope
 
 SEND_SHOP = parse_scope(SHOP)
 BY_SHOP = Hold((SHOP,), (OFFICE,))
 OFF = KeyState.QUARANTINED
-FENCING = UnmanagedRule(then=UnmanagedAction.QUARANTINE)
-SHOP_ALONE = "messages:send for shop.example.com alone"
+PRIVATE = "10.0.0.0/8"
+UNREACHABLE = Hold((SHOP,), (PRIVATE,), reachable=False)
 
 
 def holders(specs: tuple[KeySpec, ...], keys: tuple[RemoteKey, ...], wanted: str = SHOP) -> list[tuple[Any, ...]]:
@@ -110,10 +83,12 @@ def test_only_one_side_says_so() -> None:
     [
         (spec("a", SHOP, state=OFF), remote("1", "a", SHOP), (Hold((SHOP,), (OFFICE,), switched_off=True), BY_SHOP)),
         (spec("a", SHOP), remote("1", "a", SHOP, at=(FENCE,)), (BY_SHOP, Hold((SHOP,), (FENCE,), switched_off=True))),
+        (spec("a", SHOP), remote("1", "a", SHOP, at=(PRIVATE,)), (BY_SHOP, UNREACHABLE)),
+        (spec("a", SHOP, at=(PRIVATE,)), remote("1", "a", SHOP), (UNREACHABLE, BY_SHOP)),
         (
-            spec("a", SHOP),
-            remote("1", "a", SHOP, at=("10.0.0.0/8",)),
-            (BY_SHOP, Hold((SHOP,), ("10.0.0.0/8",), switched_off=True)),
+            spec("a", SHOP, at=(PRIVATE,), state=OFF),
+            remote("1", "a", SHOP, at=(PRIVATE, OFFICE)),
+            (Hold((SHOP,), (PRIVATE,), switched_off=True), Hold((SHOP,), (PRIVATE, OFFICE))),
         ),
         (spec("a", SHOP, at=None), remote("1", "a", SHOP), (Hold((SHOP,), None), BY_SHOP)),
         (spec("a", SHOP, at=()), remote("1", "a", NEWS), (Hold((SHOP,), ()), None)),
@@ -121,7 +96,7 @@ def test_only_one_side_says_so() -> None:
     ],
 )
 def test_from_where_and_whether_now(wanted: KeySpec, actual: RemoteKey, told: tuple[Hold | None, Hold | None]) -> None:
-    """What is fenced or cannot be reached is switched off; what the file leaves open is the account's affair."""
+    """What is fenced is switched off, what nobody can reach says so, and what the file leaves open is the account's."""
     assert holders((wanted,), (actual,)) == [("a", "a", "1", *told)]
 
 
@@ -138,180 +113,29 @@ def test_the_order_of_those_who_can() -> None:
     assert [each.sub_account_id for each in who_can(accounts, SEND_SHOP)] == [SUB_ACCOUNT.sub_account_id, None]
 
 
-# Why a key is as it is
-
-NO_RULES = Policy()
-RULES = policy(
-    built_in("no-wildcard"),
-    when("about-changes", 'change.direction == "widen"', "{key.name} widens", severity=Severity.WARN),
-    when("elsewhere", 'key.label == "x"', "never", match=Match(account="9*")),
-    when("tickets", 'key.annotations["ticket"] != ""', "{key.label} has a ticket", hint="close it"),
-    waivers=(waiver("no-wildcard", key="ops"),),
-)
-ROLE = Role("sender", ("messages:send:{domain}", "suppressions:read"), "roles.yaml")
-
-
-def explained(
-    account: DesiredAccount,
-    keys: tuple[RemoteKey, ...],
-    which: str,
-    rules: Policy = NO_RULES,
-    **fields: Any,
-) -> tuple[Explanation, ...]:
-    plan = plan_account(account, keys, NOW)
-    return explain(account, plan, which, replace(Explaining(rules, (), (), NOW), **fields))
-
-
-def only(found: tuple[Explanation, ...]) -> Explanation:
-    (explanation,) = found
-    return explanation
-
-
-@pytest.mark.parametrize("which", ["shop", "1", "Shop"])
-def test_a_key_is_found_by_name_id_and_label(which: str) -> None:
-    """Whatever a person knows of a key finds it; what is like nothing finds nothing."""
-    account = desired(spec("shop", SHOP, label="Shop"))
-    keys = (remote("1", "Shop", SHOP), remote("2", "other", SHOP))
-    told = only(explained(account, keys, which))
-    assert (told.subject.name, told.subject.id, told.subject.label) == ("shop", "1", "Shop")
-    assert (told.account, told.account_name, told.change, told.refusals) == (ACCOUNT, None, None, ())
-    assert explained(account, keys, "shopp") == ()
-
-
-def test_every_key_of_that_name_is_explained() -> None:
-    """A desired key comes first, then actual ones that bear the label; a key is not explained twice."""
-    account = desired(spec("shop", SHOP, label="a"), spec("twin", SHOP, label="shop"))
-    keys = (remote("1", "shop", SHOP), remote("2", "a", SHOP), remote("3", "shop", SHOP))
-    found = explained(account, keys, "shop")
-    assert [(each.subject.name, each.subject.id, each.subject.managed) for each in found] == [
-        ("shop", "2", True),
-        ("twin", None, True),
-        (None, "1", True),
-        (None, "3", True),
+def test_who_may_be_one_of_the_files() -> None:
+    """An actual key without a name is marked where it may be a desired one, and stands among those of no file."""
+    twins = remote("3", "twin", SHOP), remote("1", "twin", "*")
+    keys = (*twins, remote("2", "stray", SHOP), remote("5", "zoo", SHOP), remote("6", "twin", NEWS))
+    found = who_can([KeysIn(desired(spec("twin", NEWS)), keys)], SEND_SHOP)
+    assert [(each.name, each.label, each.key_id, each.unclear) for each in found] == [
+        (None, "stray", "2", False),
+        (None, "twin", "1", True),
+        (None, "twin", "3", True),
+        (None, "zoo", "5", False),
     ]
+    assert [(each.desired, each.source) for each in found] == [(None, None)] * 4
 
 
-def test_an_unmanaged_key_is_explained_as_it_is() -> None:
-    """A key of no file has scopes that nobody asks for, and no change."""
-    told = only(explained(desired(), (remote("1", "stray", SHOP),), "stray"))
-    assert (told.subject.name, told.subject.managed, told.subject.actual, told.change) == (None, False, True, None)
-    assert told.scopes == (ExplainedScope(SHOP, (), listed=False, held=True, covered_by=(), covers=SHOP_ALONE),)
+def test_a_key_that_bears_the_label_of_another() -> None:
+    """A key with the label of one that is pinned to another id may be that one; the pinned one has a name."""
+    keys = (remote("1", "a", SHOP), remote("2", "a", SHOP))
+    found = who_can([KeysIn(desired(spec("a", SHOP, id="1")), keys)], SEND_SHOP)
+    assert [(each.name, each.key_id, each.unclear) for each in found] == [("a", "1", False), (None, "2", True)]
 
 
-@pytest.mark.parametrize("keys", [(), (remote("1", "old", SHOP),)])
-def test_a_key_that_is_to_go_is_explained(keys: tuple[RemoteKey, ...]) -> None:
-    """A key that the files want gone is found, whether or not the account has it."""
-    told = only(explained(desired(spec("old", state=KeyState.ABSENT)), keys, "old"))
-    assert told.subject.spec is not None
-    assert told.subject.spec.state is KeyState.ABSENT
-    assert (told.subject.remote, told.change is None) == (keys[0] if keys else None, not keys)
-
-
-def test_who_gives_a_scope_and_what_covers_it() -> None:
-    """Each scope tells its roles, whether the file lists it itself, whether the account has it, and its reach."""
-    wanted = spec(
-        "shop",
-        "messages:send:all",
-        SHOP,
-        "suppressions:read",
-        "domains:read",
-        roles=("sender",),
-        domains=("shop.example.com",),
-    )
-    keys = (remote("1", "shop", SHOP, "domains:read", "*", "new:unknown"),)
-    other = Role("other", ("suppressions:read",), "roles.yaml")
-    told = only(explained(desired(wanted), keys, "shop", roles=(other, ROLE)))
-    assert told.roles == (ROLE,)
-    everything, static = "everything, also what is added later", "just this"
-    every_domain, unknown = "messages:send for every domain of the account", "not known to this version"
-    assert told.scopes == (
-        ExplainedScope("*", (), listed=False, held=True, covered_by=(), covers=everything),
-        ExplainedScope("domains:read", (), listed=True, held=True, covered_by=("*",), covers=static),
-        ExplainedScope("messages:send:all", (), listed=True, held=False, covered_by=("*",), covers=every_domain),
-        ExplainedScope(
-            SHOP, ("sender",), listed=False, held=True, covered_by=("*", "messages:send:all"), covers=SHOP_ALONE
-        ),
-        ExplainedScope("new:unknown", (), listed=False, held=True, covered_by=("*",), covers=unknown),
-        ExplainedScope("suppressions:read", ("sender",), listed=False, held=False, covered_by=("*",), covers=static),
-    )
-
-
-def test_scopes_that_a_file_leaves_open() -> None:
-    """Where the file says no scopes, only those of the account are told."""
-    wanted = replace(spec("shop", state=OFF), scopes=None)
-    assert [each.held for each in only(explained(desired(wanted), (remote("1", "shop", SHOP),), "shop")).scopes] == [
-        True
-    ]
-
-
-def test_what_every_rule_says() -> None:
-    """Each rule has its verdict, those about other keys and about changes too; what is waived says by whom."""
-    account = desired(spec("ops", "*"), spec("told", SHOP, annotations=(("ticket", "T-1"),)))
-    keys = (remote("1", "ops", SHOP), remote("2", "told", SHOP), remote("3", "stray", "*"))
-    ops, told, stray = (only(explained(account, keys, which, RULES)).rules for which in ("ops", "told", "stray"))
-    assert [(each.rule, each.verdict) for each in ops] == [
-        ("about-changes", Verdict.BROKEN),
-        ("elsewhere", Verdict.OTHER_KEYS),
-        ("no-wildcard", Verdict.BROKEN),
-        ("tickets", Verdict.FAILED),
-    ]
-    assert [each.message for each in ops[:3]] == ["ops widens", "", "ops holds * and may do everything"]
-    assert ops[2].waived == Waiver("2026-11-30", "team-sec", "INC-204")
-    assert [each.verdict for each in told] == [
-        Verdict.NO_CHANGE,
-        Verdict.OTHER_KEYS,
-        Verdict.KEPT,
-        Verdict.BROKEN,
-    ]
-    assert told[3] == ExplainedRule(
-        "tickets", Severity.DENY, Verdict.BROKEN, "told has a ticket", "close it", RULES.rules[3].source, None
-    )
-    assert (stray[2].verdict, stray[2].waived) == (Verdict.BROKEN, None)
-
-
-def test_a_rule_about_all_keys_sees_the_others() -> None:
-    """A key is judged beside the keys that there will be, and not beside itself."""
-    twins = policy(built_in("twins", DuplicateLabel(), severity=Severity.WARN))
-    account = desired(spec("one", SHOP, id="1", label="twin"), spec("two", SHOP, id="2", label="twin"))
-    keys = (remote("1", "twin", SHOP), remote("2", "a", SHOP), remote("3", "stray", SHOP), remote("4", "stray", NEWS))
-    (judged,) = only(explained(account, keys, "one", twins)).rules
-    assert judged.message == "one has the same label as two"
-    (judged,) = only(explained(account, keys, "3", twins)).rules
-    assert judged.message == "unmanaged key 'stray' has the same label as key 4"
-    assert only(explained(desired(spec("one", SHOP)), keys[:1], "one", twins)).rules[0].verdict is Verdict.KEPT
-
-
-def test_the_change_of_a_key() -> None:
-    """A key has its own change: by its name, by its id where no file names it, and no other's."""
-    paused = Pause("move", date(2027, 1, 1))
-    account = desired(spec("a", SHOP, paused=paused), spec("new", SHOP), unmanaged=FENCING)
-    keys = (remote("1", "a", NEWS), remote("2", "b", "domains:read"))
-    change = only(explained(account, keys, "a")).change
-    assert change is not None
-    assert (change.name, change.reason) == ("a", "paused until 2027-01-01: move")
-    assert only(explained(account, keys, "b")).change is None
-    created = only(explained(account, keys, "new")).change
-    assert created is not None
-    assert created.action == "create"
-    fence = only(explained(desired(spec("a", NEWS), unmanaged=FENCING), keys, "b")).change
-    assert fence is not None
-    assert (fence.key_id, fence.action) == ("2", "quarantine")
-
-
-@pytest.mark.parametrize(
-    ("refusal", "concerns"),
-    [
-        (Refusal("hold", "m"), True),
-        (Refusal("max-changes", "m", SUB_ACCOUNT), True),
-        (Refusal("max-changes", "m", ACCOUNT), True),
-        (Refusal("restore", "m", SUB_ACCOUNT, "1"), True),
-        (Refusal("restore", "m", SUB_ACCOUNT, "2"), False),
-        (Refusal("restore", "m", ACCOUNT, "1"), False),
-        (Refusal("max-changes", "m", replace(SUB_ACCOUNT, sub_account_id="x")), False),
-    ],
-)
-def test_which_refusals_concern_a_key(refusal: Refusal, concerns: bool) -> None:
-    """Those about the key itself, its account, all sub accounts beside its own, or the whole run."""
-    account = desired(spec("shop", SHOP), account=SUB_ACCOUNT)
-    told = only(explained(account, (remote("1", "shop", SHOP),), "shop", refusals=(refusal,)))
-    assert told.refusals == ((refusal,) if concerns else ())
+def test_what_an_unclear_key_is_to_do() -> None:
+    """A desired key that cannot be told from others is told with the files' word alone, and its id where it has one."""
+    twins = remote("1", "a", SHOP), remote("2", "a", SHOP)
+    assert holders((spec("a", SHOP),), twins)[0] == ("a", "a", None, BY_SHOP, None)
+    assert holders((spec("a", SHOP, id="9"),), twins)[0] == ("a", "a", "9", BY_SHOP, None)

@@ -170,14 +170,14 @@ def test_require_ip_allow_list(patterns: ScopePatterns | None, subject: Subject,
     ("ipv4", "ipv6", "at", "said"),
     [
         (24, 48, ("203.0.113.0/24",), None),
-        (24, 48, ("203.0.112.0/23",), "lists 203.0.112.0/23, wider than /24 (IPv4) and /48 (IPv6)"),
+        (24, 48, ("203.0.112.0/23",), "lets in 203.0.112.0/23, wider than /24 (IPv4) and /48 (IPv6)"),
         (24, 48, ("2001:db8::/48",), None),
-        (24, 48, ("2001:db8::/47",), "lists 2001:db8::/47, wider than /24 (IPv4) and /48 (IPv6)"),
+        (24, 48, ("2001:db8::/47",), "lets in 2001:db8::/47, wider than /24 (IPv4) and /48 (IPv6)"),
         (24, 0, ("8000::/1", "203.0.113.0/24"), None),
-        (24, 0, ("8000::/1", "128.0.0.0/1"), "lists 128.0.0.0/1, wider than /24 (IPv4)"),
+        (24, 0, ("8000::/1", "128.0.0.0/1"), "lets in 128.0.0.0/1, wider than /24 (IPv4)"),
         (0, 48, ("0.0.0.0/0", "2001:db8::/48"), None),
-        (0, 48, ("0.0.0.0/0", "2001:db8::/32"), "lists 2001:db8::/32, wider than /48 (IPv6)"),
-        (8, 8, ("0.0.0.0/0", "::/0"), "lists 0.0.0.0/0, ::/0, wider than /8 (IPv4) and /8 (IPv6)"),
+        (0, 48, ("0.0.0.0/0", "2001:db8::/32"), "lets in 2001:db8::/32, wider than /48 (IPv6)"),
+        (8, 8, ("0.0.0.0/0", "::/0"), "lets in 0.0.0.0/0, ::/0, wider than /8 (IPv4) and /8 (IPv6)"),
         (32, 0, (FENCE,), None),
         (32, 128, (), None),
     ],
@@ -191,17 +191,17 @@ def test_widest_network(ipv4: int, ipv6: int, at: tuple[str, ...], said: str | N
 @pytest.mark.parametrize(
     ("at", "said"),
     [
-        (("10.0.0.0/24", "10.0.1.0/24"), "lists 10.0.0.0/23, wider than /24 (IPv4)"),
+        (("10.0.0.0/24", "10.0.1.0/24"), "lets in 10.0.0.0/23, wider than /24 (IPv4)"),
         (("10.0.0.0/25", "10.0.0.128/25"), None),
         (("10.0.0.0/24", "10.0.0.0/25"), None),
         (("10.0.1.0/24", "10.0.2.0/24"), None),
         (("10.0.0.128/25", "10.0.1.0/24", "10.0.2.0/25"), None),
-        (("0.0.0.0/1", "128.0.0.0/1"), "lists 0.0.0.0/1, 128.0.0.0/1, wider than /24 (IPv4)"),
+        (("0.0.0.0/1", "128.0.0.0/1"), "lets in 0.0.0.0/1, 128.0.0.0/1, wider than /24 (IPv4)"),
         (
             tuple(f"10.0.{place}.0/24" for place in range(6)),
-            "lists 10.0.0.0/22, 10.0.4.0/23, wider than /24 (IPv4)",
+            "lets in 10.0.0.0/22, 10.0.4.0/23, wider than /24 (IPv4)",
         ),
-        (("10.0.0.0/22", "11.0.0.0/24", "11.0.1.0/24"), "lists 10.0.0.0/22, wider than /24 (IPv4)"),
+        (("10.0.0.0/22", "11.0.0.0/24", "11.0.1.0/24"), "lets in 10.0.0.0/22, wider than /24 (IPv4)"),
     ],
 )
 def test_parts_of_a_wider_network_count_as_that_one(at: tuple[str, ...], said: str | None) -> None:
@@ -360,15 +360,23 @@ def test_unmanaged_key(exceptions: tuple[str, ...], subject: Subject, said: str 
 @pytest.mark.parametrize(
     ("exceptions", "subject", "said"),
     [
-        ((), key("api-keys:write"), "can grant itself anything: it holds api-keys:write"),
-        ((), key("sub-account-api-keys:write"), "can grant itself anything: it holds sub-account-api-keys:write"),
-        ((), key("*"), "can grant itself anything: it holds api-keys:write and sub-account-api-keys:write"),
+        ((), key("api-keys:write"), "can write keys, and so grant anything: it holds api-keys:write"),
+        (
+            (),
+            key("sub-account-api-keys:write"),
+            "can write keys, and so grant anything: it holds sub-account-api-keys:write",
+        ),
+        ((), key("*"), "can write keys, and so grant anything: it holds *"),
         ((), key("api-keys:read", "api-keys:delete", "accounts:write"), None),
         ((), key("*", at=(FENCE,)), None),
-        (("ops",), key("*"), None),
+        (
+            ("ops",),
+            key("*"),
+            "can write keys, and so grant anything: it holds *",
+        ),  # its label: whoever made it chose it
         (("7",), key("*"), None),
         (("o?s",), replace(key("*"), label="none", spec=spec("ops")), None),
-        (("op",), key("*"), "can grant itself anything: it holds api-keys:write and sub-account-api-keys:write"),
+        (("op",), key("*"), "can write keys, and so grant anything: it holds *"),
     ],
 )
 def test_can_manage_keys(exceptions: tuple[str, ...], subject: Subject, said: str | None) -> None:

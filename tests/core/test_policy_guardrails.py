@@ -18,7 +18,7 @@ from reconciler.core.guardrails import (
     approve,
     way_out,
 )
-from reconciler.core.keys import KeySpec, KeyState, RemoteKey, UnmanagedAction, UnmanagedRule
+from reconciler.core.keys import AccountRef, KeySpec, KeyState, RemoteKey, UnmanagedAction, UnmanagedRule
 from reconciler.core.plan import AccountPlan
 from reconciler.core.requirements import Requirement
 from reconciler.core.scopes import parse_scope
@@ -355,6 +355,12 @@ def test_max_widened_is_counted_over_all_sub_accounts() -> None:
     )
     assert {change.outcome.value for change in refused.plan.changes} == {"refused"}
     assert judge(*plans, max_widened=Threshold(0, 2)).refusals == ()
+
+
+def test_max_widened_is_counted_in_each_account_by_itself() -> None:
+    """Accounts that have no parent in common are no family: each may give more to as many keys as its limit."""
+    plans = tuple(replace(widening(1, 3), account=AccountRef(f"9999{n}")) for n in range(2))
+    assert judge(*plans, max_widened=Threshold(0, 1)).refusals == ()
 
 
 # Together

@@ -355,7 +355,7 @@ def test_in_words(value: object, words: str) -> None:
         (timedelta(minutes=2), "2 minutes"),
         (timedelta(minutes=119, seconds=59), "119 minutes"),
         (timedelta(hours=2), "2 hours"),
-        (timedelta(hours=47, minutes=59), "47 hours"),
+        (timedelta(hours=47, minutes=59, seconds=59), "47 hours"),
         (timedelta(hours=48), "2 days"),
         (timedelta(days=364, hours=23), "364 days"),
         (timedelta(days=-3), "less than a minute"),
@@ -364,3 +364,12 @@ def test_in_words(value: object, words: str) -> None:
 def test_span(length: timedelta, words: str) -> None:
     """A length is told in the largest unit of which it holds two, rounded down, down to one minute."""
     assert span(length) == words
+
+
+@pytest.mark.parametrize("candidates", [0, 2])
+def test_a_quarantined_key_is_switched_off_whatever_it_means(candidates: int) -> None:
+    """A key that is to be quarantined lets nobody in, also where no actual key is meant, or several could be."""
+    keys = tuple(remote(str(n), "a", SHOP, at=()) for n in range(candidates))
+    (subject,) = planned_subjects(plan((spec("a", SHOP, at=(), state=KeyState.QUARANTINED),), keys), NOW)
+    assert subject.switched_off
+    assert subject.state is KeyState.QUARANTINED

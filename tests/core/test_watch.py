@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from builders import ACCOUNT, FENCE, MANAGER, NEWS, OFFICE, SHOP, SUB_ACCOUNT, only, plan, remote, spec
-from reconciler.core.changes import Change
+from reconciler.core.changes import Action, Change
 from reconciler.core.keys import KeySpec, KeyState, RemoteKey, UnmanagedAction, UnmanagedRule
 from reconciler.core.requirements import Requirement
 from reconciler.core.scopes import parse_scope
@@ -176,6 +176,22 @@ NO_SENDER = Objection("coverage", SHOP_LOST)
 def test_the_first_who_objects_is_told(watch: Watch, others: tuple[RemoteKey, ...], objected: Objection | None) -> None:
     """The guardian is asked before the coverage, each with all the others; what was let through is not asked."""
     assert watch.objection(FENCED, lambda: iter(others)) == objected
+
+
+@pytest.mark.parametrize("unknown", [replace(FENCED, before=None), replace(FENCED, after=None)])
+def test_the_guardian_of_a_change_that_is_half_known(unknown: Change) -> None:
+    """Of a change that does not know what the key was, or will be, only that it switches off is told."""
+    assert GUARDIAN.protects(unknown) == OWN.message
+    assert GUARDIAN.protects(replace(unknown, action=Action.UPDATE)) is None
+
+
+@pytest.mark.parametrize(("at", "protected"), [((OFFICE,), True), ((FENCE,), False)])
+@pytest.mark.parametrize("right", ["api-keys:write", "sub-account-api-keys:write"])
+def test_a_fenced_key_cannot_be_the_own_one(at: tuple[str, ...], protected: bool, right: str) -> None:
+    """Where the own key is not known, each key in use that writes keys may be it; a fenced one cannot."""
+    key = remote("1", "a", right, SHOP, at=at)
+    loses = only(plan((spec("a", SHOP, state=KeyState.QUARANTINED if at == (FENCE,) else KeyState.PRESENT),), (key,)))
+    assert (Guardian((key,), None).protects(loses) is not None) is protected
 
 
 def test_a_change_that_only_grants() -> None:

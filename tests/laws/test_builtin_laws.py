@@ -246,7 +246,9 @@ def test_who_can_names_everybody_once(wanted: tuple[KeySpec, ...], keys: tuple[R
     }
     for key in keys:
         if hold := actual.get(key.id):
-            assert (hold.networks, hold.switched_off) == (key.ip_allow_list.networks, not in_use(key))
+            networks = key.ip_allow_list.networks
+            assert (hold.networks, hold.switched_off) == (networks, not let_in(networks))
+            assert (hold.reachable and not hold.switched_off) is in_use(key)
     by_name = {one.name: one for one in found if one.name}
     assert len(by_name) + sum(one.name is None for one in found) == len(found)
     for spec in wanted:
@@ -270,4 +272,6 @@ def _check_desired(spec: KeySpec, told: Holder | None, keys: dict[str, RemoteKey
         assert hold.by == letting(keys[told.key_id].scopes.texts, what)
     if hold:
         assert hold.switched_off is (spec.state is KeyState.QUARANTINED)
-        assert hold.networks == (None if spec.ip_allow_list is None else spec.ip_allow_list.networks)
+        networks = None if spec.ip_allow_list is None else spec.ip_allow_list.networks
+        assert hold.networks == networks
+        assert hold.switched_off or hold.reachable is (networks is None or any(map(public, let_in(networks))))

@@ -18,7 +18,7 @@ from reconciler.core.subjects import Subject, values
 def held(expression: Expression, subject: Subject) -> Truth:
     taken = values(subject, expression.names)
     try:
-        return expression.holds(bind(taken), taken)
+        return expression.holds(bind(taken, expression.facts), taken)
     except EvaluationError:
         return None
 

@@ -64,8 +64,12 @@ def after(account: AccountPlan, changes: Iterable[Change]) -> list[RemoteKey]:
 
 
 def concerned(wanted: Requirement, ref: AccountRef) -> bool:
-    pairs = ((ref.account_id, wanted.account), (ref.sub_account_id or "", wanted.sub_account))
-    return all(pattern is None or like(text, pattern) for text, pattern in pairs)
+    """Tell whether a key of an account may be the one: with an account alone, none of its sub accounts is meant."""
+    if wanted.account is not None and not like(ref.account_id, wanted.account):
+        return False
+    if wanted.sub_account is None:
+        return wanted.account is None or ref.sub_account_id is None
+    return ref.sub_account_id is not None and like(ref.sub_account_id, wanted.sub_account)
 
 
 def can(key: RemoteKey, wanted: Requirement) -> bool:
