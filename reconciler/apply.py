@@ -18,7 +18,9 @@ from reconciler.core.changes import Change, Dependencies, Fields, Outcome, skip_
 from reconciler.core.events import ChangeApplied, ChangeFailed, ChangeSkipped, ChangeStarted, Observer
 from reconciler.core.guardrails import ApprovedPlan
 from reconciler.core.keys import AccountRef, RemoteKey
+from reconciler.core.networks import FENCED, AllowList
 from reconciler.core.plan import AccountPlan
+from reconciler.core.scopes import ScopeSet
 from reconciler.core.watch import Watch
 from reconciler.errors import (
     BadAnswer,
@@ -234,7 +236,8 @@ class _AccountRun:
     async def _last_look(self, change: Change, key_id: str, failure: str) -> None:
         """Read the key right before its PUT is sent, and ask again what must be asked; `_Ended` forbids the PUT.
 
-        A revocation counts as made from here on, until it is known that nothing was written.
+        A revocation counts as made from here on, until it is known that nothing was written; what is granted does not
+        count until it was seen.
         """
         try:
             seen = await self._reader.get_key(key_id)
@@ -253,7 +256,7 @@ class _AccountRun:
             raise _Ended(held)
         self._announce(change)
         if change.after and (change.access.networks.revoked or change.access.scopes.revoked):
-            self._keys[key_id] = change.after
+            self._keys[key_id] = _certain(change, seen, change.after)
 
     def _announce(self, change: Change) -> None:
         """Tell the observer that a write begins; whatever it raises forbids the write."""
@@ -322,6 +325,15 @@ def _target(change: Change) -> tuple[str, RemoteKey]:
     if change.key_id is None or change.before is None:
         raise RuntimeError(f"the change of {change.title} is planned but names no key")
     return change.key_id, change.before
+
+
+def _certain(change: Change, before: RemoteKey, after: RemoteKey) -> RemoteKey:
+    """Give what a key may do for certain while it is being changed: what it had before and will have after."""
+    granted = {*change.access.networks.granted}
+    kept = tuple(text for text in after.ip_allow_list.networks if text not in granted)
+    networks = before.ip_allow_list if after.ip_allow_list.anywhere else AllowList(kept) if kept else FENCED
+    scopes = ScopeSet(tuple(scope for scope in after.scopes if before.scopes.covers(scope)))
+    return replace(after, scopes=scopes, ip_allow_list=networks)
 
 
 def _as_asked(change: Change, seen: RemoteKey) -> bool:

@@ -13,7 +13,7 @@ from reconciler.ahasend.client import ReadSession, WriteSession
 from reconciler.ahasend.pace import Stop
 from reconciler.apply import Run, apply_plan
 from reconciler.core.changes import Change, Outcome
-from reconciler.core.endings import endings, idle_waivers
+from reconciler.core.endings import endings, idle_requirements, idle_waivers
 from reconciler.core.events import (
     AccountListed,
     ChangeFailed,
@@ -92,7 +92,8 @@ class PassInputs:
     """All that one pass needs.
 
     ``notes`` are what loading the files had to say; ``policy`` is what rules judge by; ``check_domains`` asks each
-    account for its domains, so that a scope for another one is denied before it is sent.
+    account for its domains, so that a scope for another one is denied before it is sent; ``began`` is when the pass
+    really begins, where it judges by the time of a listing.
     """
 
     run_id: str
@@ -105,6 +106,7 @@ class PassInputs:
     policy: Policy = field(default_factory=Policy)
     patience: Patience = field(default_factory=Patience)
     check_domains: bool = False
+    began: datetime | None = None
 
     @property
     def mode(self) -> Mode:
@@ -210,7 +212,11 @@ async def _decide(inputs: PassInputs, read: Readings, now: datetime, memory: Mem
 def about_policy(inputs: PassInputs, now: datetime) -> tuple[Finding, ...]:
     """Give what is to be said about the policy itself: what ends soon or has ended, what is about nothing."""
     ending = (each.finding for each in endings(inputs.policy, inputs.desired, now))
-    return (*ending, *idle_waivers(inputs.policy, inputs.desired))
+    idle = (
+        *idle_waivers(inputs.policy, inputs.desired),
+        *idle_requirements(inputs.consent.limits.require, inputs.desired),
+    )
+    return (*ending, *idle)
 
 
 def _passed_over(readings: tuple[Reading, ...], memory: Memory) -> frozenset[tuple[str, str]]:
@@ -318,6 +324,7 @@ class Told:
 def make_report(inputs: PassInputs, told: Told, times: Times) -> Report:
     """Give the report of a pass, but for the requests that it made."""
     planned = iter(told.plan.accounts)
+    began = inputs.began or times.started
     accounts = tuple(_reported(reading, planned) for reading in told.readings)
     findings = tuple(map(report_finding, told.findings))
     summary = summarize(accounts, findings)
@@ -326,8 +333,8 @@ def make_report(inputs: PassInputs, told: Told, times: Times) -> Report:
         version=__version__,
         mode=times.mode,
         run_id=inputs.run_id,
-        started_at=rfc3339(times.started),
-        finished_at=rfc3339(times.started + timedelta(seconds=times.seconds)),
+        started_at=rfc3339(began),
+        finished_at=rfc3339(began + timedelta(seconds=times.seconds)),
         digest=None if times.mode is Mode.AUDIT else told.plan.digest,
         policy=inputs.policy.digest,
         accounts=accounts,

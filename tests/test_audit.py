@@ -57,6 +57,7 @@ def test_every_actual_key_is_judged(tmp_path: Path) -> None:
     }
     assert (report.mode, report.changes, report.digest, report.refusals) == (Mode.AUDIT, (), None, ())
     assert [each.label for each in report.accounts[0].unmanaged] == ["stray"]
+    assert (report.summary.unchanged, report.summary.unmanaged) == (0, 1)
     assert (report.requests.GET, report.requests.PUT, world.puts) == (1, 0, 0)
     assert report.started_at == "2026-11-23T12:00:00Z"
     assert (report.policy or "").startswith("sha256:")
@@ -130,7 +131,7 @@ def test_a_key_that_cannot_be_told_from_others(tmp_path: Path) -> None:
         "which key twin is cannot be told, so its owner and annotations count for none: 2 keys could be meant, "
         f"{key_id(1)}, {key_id(2)}: pin the id"
     )
-    assert finding.hint == "pin the id of the right key in the files"
+    assert finding.hint == "settle in the files which key it is"
     assert place(finding) == ("keys.yaml", 3)
     assert [each.label for each in report.accounts[0].unmanaged] == ["reconciler"]
 
@@ -176,6 +177,60 @@ def test_a_suspended_sub_account_does_nothing(tmp_path: Path) -> None:
     state = world.emulator.dump()
     state["accounts"][0]["sub_accounts"][0]["status"] = "active"
     world.emulator.load(state)
+    assert audit(world).findings == ()
+
+
+def may_send(where: str) -> str:
+    return MUST_SEND.replace("}]", f", {where}}}]")
+
+
+def test_sub_accounts_that_could_not_be_listed_may_work(tmp_path: Path) -> None:
+    """What a key of a sub account must do is not known where their list failed; of another account it is."""
+    sender = sub_account(1, "Acme East", key(1, "sender", SHOP))
+    policy = may_send(f'sub_account: "{below(1)}"')
+    world = World(tmp_path, [], FAMILY, policy=policy, manager=FAMILY_MANAGER, sub_accounts=(sender,))
+    assert audit(world).findings == ()
+    world.faults({"method": "GET", "path": "*/sub-accounts*", "rate": 1, "do": {"status": 403}})
+    report = audit(world)
+    assert [account.status for account in report.accounts] == [AccountStatus.OK, AccountStatus.FAILED]
+    assert [(each.severity, each.message, each.hint) for each in report.findings] == [
+        (
+            Severity.WARN,
+            "whether any key can do messages:send for shop.example.com is not known: not every account could be read",
+            "see why below",
+        )
+    ]
+    world.policy = may_send(f'account: {OTHER}, sub_account: "{below(1)}"')
+    assert [each.message for each in audit(world).findings] == [
+        "no account that was looked at is the one for messages:send for shop.example.com"
+    ]
+
+
+def test_an_account_alone_means_no_sub_account(tmp_path: Path) -> None:
+    """Where only an account is named, keys of its sub accounts do not count, read or not; else those of any do."""
+    sender = sub_account(1, "Acme East", key(1, "sender", SHOP))
+    world = World(tmp_path, [], FAMILY, policy=MUST_SEND, manager=FAMILY_MANAGER, sub_accounts=(sender,))
+    assert audit(world).findings == ()
+    world.policy = may_send(f"account: {ACCOUNT}")
+    assert found(audit(world)) == [("coverage", "deny", None)]
+    world.faults({"method": "GET", "path": "*/sub-accounts*", "rate": 1, "do": {"status": 403}})
+    assert found(audit(world)) == [("coverage", "deny", None)]
+    world.policy = MUST_SEND
+    assert found(audit(world)) == [("coverage", "warn", None)]
+
+
+def test_domains_of_any_account(tmp_path: Path) -> None:
+    """A key that reaches every domain of its account proves nothing while another account may have that domain."""
+    sender = sub_account(1, "Acme East", key(1, "sender", "messages:send:all"))
+    world = World(tmp_path, [], FAMILY, policy=MUST_SEND, manager=FAMILY_MANAGER, sub_accounts=(sender,))
+    (finding,) = audit(world).findings
+    assert (finding.rule, finding.severity) == ("coverage", Severity.WARN)
+    assert finding.message == (
+        "only keys that reach every domain can do messages:send for shop.example.com, and 2 accounts may have that "
+        "domain"
+    )
+    assert finding.hint == "say with 'account' or 'sub_account' in the requirement which of them has the domain"
+    world.policy = may_send(f'sub_account: "{below(1)}"')
     assert audit(world).findings == ()
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.events import ChangeStarted
 from reconciler.core.report import Report, exit_code
-from world import FAMILY_MANAGER, OFFICE, OTHER, World, below, change_of, key, key_id, outcomes, sub_account
+from world import ACCOUNT, FAMILY_MANAGER, OFFICE, OTHER, World, below, change_of, key, key_id, outcomes, sub_account
 
 SHOP = "messages:send:{shop.example.com}"
 NEWS = "messages:send:{news.example.com}"
@@ -119,6 +120,50 @@ def test_what_is_approved_is_asked_again_before_the_write(tmp_path: Path) -> Non
     assert world.plan().changes == ()
 
 
+@pytest.mark.parametrize(("new", "old"), [("new", "old"), ("z-new", "old")])
+def test_a_right_moves_in_one_pass(tmp_path: Path, new: str, old: str) -> None:
+    """Where both keys get other networks, the one that nobody could reach is let in before the other one loses."""
+    both = "[203.0.113.0/24, 198.51.100.0/24]"
+    files = f"""
+        keys:
+          - {{name: {new}, scopes: ["messages:send:{{shop.example.com}}"], ip_allow_list: [198.51.100.0/24]}}
+          - {{name: {old}, scopes: ["domains:read"], ip_allow_list: {both}}}
+        """
+    keys = [key(1, new, SHOP, ip_allow_list=["10.0.0.0/8"]), sender(2, old)]
+    world = World(tmp_path, keys, files, policy=MUST_SEND)
+    report = world.apply()
+    assert [change.access.direction.value for change in report.changes] == ["mixed", "mixed"]
+    assert outcomes(report) == {new: "applied", old: "applied"}
+    assert [event.change.name for event in world.events if isinstance(event, ChangeStarted)] == [new, old]
+    assert world.plan().changes == ()
+
+
+def test_of_mixed_changes_those_that_take_no_scope_go_first(tmp_path: Path) -> None:
+    """What takes a scope comes after what only moves networks, before what narrows, whatever their names."""
+    files = """
+        keys:
+          - {name: a-narrowed, scopes: ["domains:read"]}
+          - {name: b-exchanged, scopes: ["messages:send:{news.example.com}"]}
+          - {name: c-moved, scopes: ["domains:read"], ip_allow_list: [198.51.100.0/24]}
+          - {name: d-fenced, state: quarantined}
+          - {name: e-widened, scopes: ["domains:read", "routes:read:all"]}
+          - {name: f-given, scopes: ["domains:read", "routes:read:all"], ip_allow_list: [203.0.113.0/25]}
+        """
+    keys = [
+        sender(1, "a-narrowed"),
+        key(2, "b-exchanged", "suppressions:read"),
+        *(key(number, label, "domains:read") for number, label in ((3, "c-moved"), (5, "e-widened"), (6, "f-given"))),
+        key(4, "d-fenced", "domains:read"),
+    ]
+    world = World(tmp_path, keys, files)
+    report = world.apply(allowed=frozenset({"max-changes"}))
+    assert set(outcomes(report).values()) == {"applied"}
+    order = [event.change.name for event in world.events if isinstance(event, ChangeStarted)]
+    assert order[0] == "e-widened"
+    assert set(order[1:3]) == {"c-moved", "f-given"}
+    assert order[3:] == ["b-exchanged", "a-narrowed", "d-fenced"]
+
+
 def test_what_was_let_through_is_not_asked_again(tmp_path: Path) -> None:
     """With coverage allowed for the run, the revocation goes on although the grant failed."""
     world = moving(tmp_path)
@@ -178,6 +223,23 @@ def test_each_sub_account_keeps_what_it_can(tmp_path: Path) -> None:
     assert [(each.guardrail, each.sub_account_id) for each in report.refusals] == [("coverage", below(1))]
 
 
+def test_an_account_is_not_its_sub_accounts(tmp_path: Path) -> None:
+    """A requirement for an account keeps nothing in its sub accounts, and none of their keys stands in for it."""
+    files = """
+        keys: [{name: shop, scopes: ["domains:read"]}]
+        sub_accounts:
+          - select: {name: "Acme *"}
+            keys: [{name: sender, scopes: ["domains:read"]}]
+        """
+    shops = (sub_account(1, "Acme East", sender(2, "sender")),)
+    required = MUST_SEND.replace("}]", f', account: "{ACCOUNT}"}}]')
+    world = World(tmp_path, [sender(1, "shop")], files, policy=required, manager=FAMILY_MANAGER, sub_accounts=shops)
+    report = world.apply()
+    assert outcomes(report) == {"shop": "refused", "sender": "applied"}
+    world.policy = MUST_SEND
+    assert outcomes(world.plan()) == {"shop": "refused"}
+
+
 # Limits
 
 
@@ -218,7 +280,7 @@ def test_a_key_in_use_is_narrowed_unless_asked_otherwise(tmp_path: Path) -> None
     assert outcomes(report) == {"narrowed": "refused", "widened": "applied"}
     assert report.refusals[0].message == (
         "narrowed: it was used 2 hours before, and guardrails.in_use protects what was used within 24 hours; let it "
-        "through with --allow in-use or list its name under guardrails.in_use.allow in the policy"
+        "through with --allow in-use or list its name or id under guardrails.in_use.allow in the policy"
     )
     world.policy = policy.replace(", narrowing: true", "")
     assert outcomes(world.apply()) == {"narrowed": "applied"}

@@ -8,7 +8,7 @@ import click
 from reconciler.cli import options
 from reconciler.cli.output import write_stdout
 from reconciler.cli.wiring import load_policies
-from reconciler.core.endings import endings, idle_rules, idle_waivers
+from reconciler.core.endings import endings, idle_requirements, idle_rules, idle_waivers
 from reconciler.core.findings import Finding
 from reconciler.core.keys import DesiredState, Source
 from reconciler.errors import FilesError, Problem, mask, visible
@@ -55,7 +55,8 @@ def command(desired: tuple[Path, ...], policy: tuple[Path, ...], *, strict: bool
     idle = idle_rules(judged.policy, loaded.state, now) if strict else ()
     for finding in (*judged.findings, *loaded.findings, *(each.finding for each in ending if not each.ended), *idle):
         write_stdout(mask(_line(finding)) + "\n")
-    wrong = (*(each.finding for each in ending if each.ended), *idle_waivers(judged.policy, loaded.state))
+    required = idle_requirements(judged.limits.require, loaded.state)
+    wrong = (*(each.finding for each in ending if each.ended), *idle_waivers(judged.policy, loaded.state), *required)
     if problems := [_problem(finding, finding.source) for finding in wrong if finding.source]:
         raise FilesError(tuple(problems))
     rules = f", {number(len(judged.policy.rules), 'rule')}" if judged.policy.rules else ""

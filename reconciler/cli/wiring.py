@@ -22,6 +22,7 @@ from reconciler.core.guardrails import Consent
 from reconciler.core.keys import UUID_PATTERN, AccountRef, DesiredAccount, DesiredState
 from reconciler.errors import FilesError, Problem
 from reconciler.files.desired import Loaded, load_desired
+from reconciler.files.folders import find_files
 from reconciler.files.loaded import LoadedPolicy
 from reconciler.files.saved import Listing, load_listings
 from reconciler.logs import LogFormat, LogLevel, log_observer
@@ -83,6 +84,7 @@ class Wiring:
             policy=policy.policy,
             patience=Patience(self.options.pass_timeout.total_seconds(), self.options.account_timeout.total_seconds()),
             check_domains=self.options.check_domains,
+            began=datetime.now(UTC),
         )
 
     def _load(self, listing: Listing | None) -> tuple[LoadedPolicy, Loaded]:
@@ -127,8 +129,15 @@ def _age(listing: Listing) -> tuple[Finding, ...]:
 
 
 def _holds_none() -> bool:
-    """Tell whether there are no files where they are by default."""
-    return not any(Path(DEFAULT_DESIRED).rglob("*.y*ml"))
+    """Tell whether there are no files where they are by default; what cannot be looked at may hold some."""
+    if not os.path.lexists(DEFAULT_DESIRED):
+        return True
+    found = find_files([Path(DEFAULT_DESIRED)])
+    return not (found.files or found.links_out) and _empty(found.problems)
+
+
+def _empty(problems: Sequence[Problem]) -> bool:
+    return [problem.message.partition(" (")[0] for problem in problems] == ["holds no desired-state file"]
 
 
 def _without_files(listing: Listing | None) -> Loaded:

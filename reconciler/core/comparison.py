@@ -3,13 +3,12 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from reconciler.core.findings import Severity
+from reconciler.core.findings import OF_THE_RUN, Severity
 from reconciler.core.keys import EVERY_SUB_ACCOUNT
 from reconciler.core.report import AccountStatus, Report, ReportedFinding, Since, Standing
+from reconciler.core.requirements import COVERAGE
 
 _Identity = tuple[str | None, ...]
-_OF_THE_RUN = frozenset({"no-desired-state", "saved-listing", "starter-policy"})
-"""Findings that tell how an audit was made, and not what it found."""
 
 
 def compared(report: Report, earlier: Report) -> Report:
@@ -27,6 +26,7 @@ def compared(report: Report, earlier: Report) -> Report:
         for identity, finding in before.items()
         if identity not in now
         and (finding.account_id, finding.sub_account_id) not in unread
+        and not (unread and finding.rule == COVERAGE)  # the account that could not be read may be the one
         and not (finding.sub_account_id is not None and finding.account_id in whole_families)
     )
     return replace(
@@ -41,7 +41,7 @@ def _seriousness(finding: ReportedFinding) -> int:
 
 
 def _counts(finding: ReportedFinding) -> bool:
-    return finding.waived is None and finding.rule not in _OF_THE_RUN
+    return finding.waived is None and finding.rule not in OF_THE_RUN
 
 
 def _standing(finding: ReportedFinding, before: Collection[_Identity]) -> ReportedFinding:

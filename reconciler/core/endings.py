@@ -1,13 +1,24 @@
 """What of a policy is over, or soon will be: waivers, pauses of keys, rules and waivers that are about nothing."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler.core.findings import Finding, Severity
-from reconciler.core.keys import UUID_PATTERN, AccountRef, DesiredAccount, DesiredState, KeySpec, Pause, is_like
+from reconciler.core.keys import (
+    EVERY_SUB_ACCOUNT,
+    UUID_PATTERN,
+    AccountRef,
+    DesiredAccount,
+    DesiredState,
+    KeySpec,
+    Pause,
+    is_like,
+)
 from reconciler.core.networks import OPEN
+from reconciler.core.requirements import Requirement
 from reconciler.core.rules import Match, Policy, WaiverRule, end_of
 from reconciler.core.scopes import ScopeSet
 from reconciler.core.subjects import Subject
@@ -78,6 +89,26 @@ def idle_waivers(policy: Policy, desired: DesiredState) -> tuple[Finding, ...]:
         for waiver in policy.waivers
         if waiver.key is not None and waiver.key not in names and not re.fullmatch(UUID_PATTERN, waiver.key)
     )
+
+
+def idle_requirements(required: Iterable[Requirement], desired: DesiredState) -> tuple[Finding, ...]:
+    """Give a finding for each requirement that is about none of the accounts of the files: it protects nothing."""
+    return tuple(
+        Finding(
+            "requirement-matches-nothing",
+            Severity.WARN,
+            f"the requirement of {wanted} is about none of the accounts in the files",
+            "correct its account or sub_account, or remove it",
+            source=wanted.source,
+        )
+        for wanted in required
+        if not any(_may_concern(wanted, account) for account in desired.accounts)
+    )
+
+
+def _may_concern(wanted: Requirement, account: DesiredAccount) -> bool:
+    below = replace(account.account, sub_account_id=EVERY_SUB_ACCOUNT)
+    return wanted.concerns(account.account) or (bool(account.sub_accounts) and wanted.concerns(below))
 
 
 def idle_rules(policy: Policy, desired: DesiredState, now: datetime) -> tuple[Finding, ...]:

@@ -70,7 +70,6 @@ VARIABLES: Final[Mapping[str, Type]] = {
 }
 """Every variable, none of which is ever null: absent text is empty, and an absent time is the beginning of 1970."""
 ABOUT_CHANGES: Final = "change."
-_LISTS: Final = tuple(name for name, kind in VARIABLES.items() if kind is Type.TEXTS)
 _FUNCTIONS: Final = {
     "covers": 'covers(key.scopes, "messages:send:{shop.example.com}")',
     "networks_within": 'networks_within(key.ip_allow_list, ["203.0.113.0/24"])',
@@ -224,14 +223,18 @@ def compile_expression(text: str) -> Expression:
     if program.return_type() != _cel().Type.BOOL:
         message = 'is not true or false: write a comparison, such as key.owner == ""'
         raise ExpressionError([Fault(1, 1, message)])
-    wrong = (*wrong_parts(tree, _fails), *unwritten(tree, _LISTS))
+    wrong = (*wrong_parts(tree, _fails), *unwritten(tree))
     if wrong:
         faults = {Fault(*_place(text, tree.offset(node)), message) for node, message in wrong}
         raise ExpressionError(sorted(faults, key=lambda fault: (fault.line, fault.column)))
     found = calls(tree, text)
     evaluable, facts = replaced(text, found), tuple(dict.fromkeys(call.fact for call in found))
     copies = any(node.text == "matches" or "add_string" in tree.overloads(node) for node in tree.nodes())
-    program = _evaluating(tuple(fact.name for fact in facts)).compile(evaluable)
+    try:
+        program = _evaluating(tuple(fact.name for fact in facts)).compile(evaluable)
+    except RuntimeError:
+        message = "cannot be read: write each call of covers and networks_within without a comment in it"
+        raise ExpressionError([Fault(1, 1, message)]) from None
     return Expression(text, tree.names & VARIABLES.keys(), copies, facts, evaluable, program)
 
 
@@ -262,7 +265,9 @@ def _checking() -> "cel.Env":
 def _evaluating(facts: tuple[str, ...] = ()) -> "cel.Env":
     """Give an environment in which expressions are evaluated: with a variable for each of their facts."""
     cel = _cel()
-    return cel.NewEnv(variables=_types(cel) | dict.fromkeys(facts, cel.Type.BOOL))
+    environment = cel.NewEnv(variables=_types(cel) | dict.fromkeys(facts, cel.Type.BOOL))
+    environment.compile("true")  # one that compiled nothing cannot take times and lengths of time
+    return environment
 
 
 def _types(cel: Any) -> dict[str, Any]:

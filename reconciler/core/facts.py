@@ -15,7 +15,11 @@ from reconciler.core.networks import FENCE, AllowList
 from reconciler.core.scopes import parse_scope
 from reconciler.core.tree import Kind, Node, Tree
 
-FUNCTIONS: Final = ("covers", "networks_within")
+FUNCTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "covers": ("key.scopes", "change.granted", "change.revoked"),
+    "networks_within": ("key.ip_allow_list",),
+}
+"""Our functions, and the lists that each may be asked of."""
 _TOKEN: Final = re.compile(
     r"""//[^\n]*
     |[bB]?[rR][bB]?(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n]*"|'[^'\n]*')
@@ -59,12 +63,13 @@ class Call:
     end: int
 
 
-def unwritten(tree: Tree, variables: Sequence[str]) -> Iterator[tuple[Node, str]]:
+def unwritten(tree: Tree) -> Iterator[tuple[Node, str]]:
     """Give each argument of our functions that would have to be looked up while an expression runs."""
     for node in _calls(tree):
         held, asked = node.children
-        if held.text not in variables or held.kind is not Kind.NAME:
-            yield held, f"{node.text} is asked of a key's own list: write one of {', '.join(variables)}"
+        lists = FUNCTIONS[node.text]
+        if held.text not in lists or held.kind is not Kind.NAME:
+            yield held, f"{node.text} is asked of a list of the key: write {' or '.join(lists)}"
         if _written_out(asked) is None:
             yield asked, f"what {node.text} asks must be written out: it cannot vary"
 

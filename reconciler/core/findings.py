@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from reconciler.core.keys import AccountRef, Source
 
+OF_THE_RUN = frozenset({"no-desired-state", "saved-listing", "starter-policy"})
+"""Findings that tell how a run was made, and not what it found."""
+
 
 class Severity(StrEnum):
     """How serious a finding is; a ``deny`` holds back what grants."""

@@ -13,9 +13,10 @@ The guardrails that :class:`Limits` and ``--allow`` know:
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from reconciler.core.changes import Action, Change, Direction, Outcome, skip_dependents
@@ -66,6 +67,7 @@ class InUse:
 
 
 SHORTEST_USE: Final = timedelta(minutes=15)
+TOLD_LATE: Final = "AhaSend tells of a use 5 to 10 minutes late"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,9 @@ def _judge_account(account: AccountPlan, consent: Consent, now: datetime) -> tup
         changes = skip_dependents(
             tuple(_refuse(change, [refusal]) if change is refused_change else change for change in changes)
         )
+    more = {id(change): _further(account, changes, change, watch) for change in changes}
+    refusals += (refusal for refused in more.values() for refusal in refused)
+    changes = tuple(_refuse(change, more[id(change)]) for change in changes)
     account = replace(account, changes=changes)
     whole = [refusal for refusal in _plan_refusals(account, consent.limits) if _stands(refusal, consent)]
     return _refuse_all(account, whole), refusals + whole
@@ -293,7 +298,7 @@ def _unreachable_objection(change: Change) -> str | None:
 
 
 def _widening_objection(change: Change, allowed: tuple[str, ...] | None) -> str | None:
-    if allowed is None or change.name in allowed or not change.widens:
+    if allowed is None or change.name in allowed or change.switches_off or not change.widens:
         return None
     granted = change.access.scopes.granted + change.access.networks.granted
     return f"it would be given more ({', '.join(granted)}), and guardrails.allow_widening does not name it"
@@ -315,6 +320,7 @@ def _in_use_objection(change: Change, in_use: InUse | None, now: datetime) -> st
 
 
 _SETTINGS: Final = {
+    COVERAGE: "correct what it requires",
     "restore": "list its name under guardrails.allow_restore",
     "widening": "list its name under guardrails.allow_widening",
     "in-use": "list its name or id under guardrails.in_use.allow",
@@ -329,19 +335,34 @@ def way_out(guardrail: str) -> str:
 
 def _loses_too_much(account: AccountPlan, changes: tuple[Change, ...], watch: Watch) -> tuple[Refusal, Change] | None:
     """Find a planned change without which the account would keep what it must not lose, and with it not."""
+    result = _result(account, changes)
+    for change in changes:
+        if change.applicable and change.access.direction is not Direction.WIDEN:
+            others = partial(_but, result, change.key_id)
+            if objection := watch.objection(change, others):
+                return _refusal(change, objection), change
+    return None
+
+
+def _further(account: AccountPlan, changes: tuple[Change, ...], change: Change, watch: Watch) -> list[Refusal]:
+    """Give what else would speak against a change that is refused already: every reason is shown at once."""
+    if change.outcome is not Outcome.REFUSED or change.access.direction is Direction.WIDEN:
+        return []
+    objections = watch.objections(change, partial(_but, _result(account, changes), change.key_id))
+    return [_refusal(change, each) for each in objections if f"{each.guardrail}: " not in (change.reason or "")]
+
+
+def _result(account: AccountPlan, changes: Iterable[Change]) -> dict[str, RemoteKey]:
+    """Give the account's keys as they will be, by id, without what is held back or paused."""
     result = {key.id: key for key in account.actual}
     for change in changes:
         if change.applicable and change.key_id and change.after:
             result[change.key_id] = change.after
-    for change in changes:
-        if change.applicable and change.access.direction is not Direction.WIDEN:
+    return result
 
-            def others(key_id: str | None = change.key_id) -> Iterable[RemoteKey]:
-                return (key for key in result.values() if key.id != key_id)
 
-            if objection := watch.objection(change, others):
-                return _refusal(change, objection), change
-    return None
+def _but(keys: Mapping[str, RemoteKey], key_id: str | None) -> Iterator[RemoteKey]:
+    return (key for key in keys.values() if key.id != key_id)
 
 
 def _plan_refusals(account: AccountPlan, limits: Limits) -> list[Refusal]:
@@ -372,7 +393,7 @@ class _Counted:
 
 def _too_many(counted: _Counted, limits: Limits) -> list[Refusal]:
     off = sum(change.switches_off for change in counted.changes)
-    widened = sum(change.widens for change in counted.changes)
+    widened = sum(change.widens and not change.switches_off for change in counted.changes)
     checks = (
         ("max-changes", limits.max_changes, len(counted.changes), "change{s}"),
         ("max-switched-off", limits.max_switched_off, off, "key{s} switched off"),

@@ -32,7 +32,7 @@ def _finding(policy: Policy, judged: Judgement) -> Finding:
         subject.id,
         subject.label,
         subject.source,
-        policy.waived(rule.id, subject),
+        policy.waived(rule, subject),
     )
 
 
@@ -57,24 +57,32 @@ def judge_plan(policy: Policy, desired: DesiredAccount, plan: AccountPlan, now: 
         return Judged(plan, ())
     plan, fenced = _fenced(policy, rules, desired, plan, now)
     bench = Bench(rules, planned_subjects(plan, now), other_subjects(plan, now))
-    switching_off = (switched_off(change, now) for change in plan.changes if change.name is None)
-    of_changes = Bench((rule for rule in rules if rule.about_changes), switching_off)
+    specs = {spec.name: spec for spec in desired.keys}
+    ending = (switched_off(change, now, specs.get(change.name or "")) for change in plan.changes if _ends(change))
+    of_changes = Bench((rule for rule in rules if rule.about_changes), ending)
     findings = tuple(_finding(policy, judged) for each in (bench, of_changes) for judged in each.broken())
     return Judged(plan, (*findings, *fenced))
 
 
-def switched_off(change: Change, now: datetime) -> Subject:
-    """Give an unmanaged key that is to be switched off, as it will be."""
-    before, after = change.before, change.after
-    if before is None or after is None:
+def _ends(change: Change) -> bool:
+    """Tell whether a change ends the use of a key that no desired one is: of no file, or one that is to go."""
+    return change.name is None or change.action is Action.DELETE
+
+
+def switched_off(change: Change, now: datetime, spec: KeySpec | None = None) -> Subject:
+    """Give a key that is to be switched off, or to go, as rules about changes see it."""
+    before = change.before
+    if before is None:
         raise RuntimeError(f"the change of {change.title} has no key")
+    after = change.after or before
     return Subject(
         now,
         change.account,
         before.label,
         before.scopes,
         after.ip_allow_list,
-        managed=False,
+        managed=spec is not None,
+        spec=spec,
         remote=before,
         change=change,
         actual=False,
@@ -184,5 +192,5 @@ def judgements_of(
     """Give what every rule of the policy says of a key, those included that are about other keys."""
     rules = policy.rules_for(desired.account, desired.name)
     for judged in Bench(rules, (subject,), others).judgements():
-        yield judged, policy.waived(judged.rule.id, subject) if judged.message else None
+        yield judged, policy.waived(judged.rule, subject) if judged.message else None
     yield from ((Judgement(rule, subject, Verdict.OTHER_KEYS), None) for rule in policy.rules if rule not in rules)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from reconciler.core.changes import AccessChange, Action, Change, Fields, Outcome
-from reconciler.core.findings import Finding, Severity, Waiver
+from reconciler.core.findings import OF_THE_RUN, Finding, Severity, Waiver
 from reconciler.core.guardrails import Refusal
 from reconciler.core.keys import DesiredAccount, RemoteKey, Source
 from reconciler.core.plan import AccountPlan, KeyCounts
@@ -342,7 +342,7 @@ def audit_exit_code(report: Report, fail_on: Severity | None, *, interrupted: bo
         return unread
     severities = list(Severity)
     worst = severities.index(fail_on) if fail_on else -1
-    found = (finding for finding in report.findings if finding.waived is None)
+    found = (one for one in report.findings if one.waived is None and one.rule not in OF_THE_RUN)
     return 3 if any(severities.index(finding.severity) <= worst for finding in found) else 0
 
 

@@ -76,7 +76,7 @@ def _unmet(wanted: Requirement, accounts: Sequence[KeysOf]) -> Finding | None:
         return _finding(wanted, Severity.WARN, told, hint)
     if any(each.keys is None for each in concerned):
         told = f"whether any key can do {wanted} is not known: not every account could be read"
-        return _finding(wanted, Severity.WARN, told, "see why below")
+        return _finding(wanted, Severity.WARN, told, "see which account failed, and why")
     hint = "give some key that is in use the scope, or its networks back"
     return _finding(wanted, Severity.DENY, f"no key that is in use can do {wanted}, which must keep working", hint)
 

@@ -44,7 +44,7 @@ class Match:
         """Tell whether a key is meant, in an account that is."""
         return (
             self.managed in (None, subject.managed)
-            and (self.owner is None or is_like(subject.owner, self.owner))
+            and (self.owner is None or (subject.owner != "" and is_like(subject.owner, self.owner)))
             and (self.label is None or is_like(subject.label, self.label))
             and all(
                 name in subject.annotations and is_like(subject.annotations[name], pattern)
@@ -69,6 +69,7 @@ class Rule:
         match: Which keys it is about.
         fences: Whether an unmanaged key that breaks it is switched off.
         source: Where it stands.
+        policies: Which of several policies have it: only those may waive it.
     """
 
     id: str
@@ -79,6 +80,7 @@ class Rule:
     match: Match = Match()
     fences: bool = False
     source: Source | None = None
+    policies: frozenset[int] = frozenset({0})
 
     @property
     def about_changes(self) -> bool:
@@ -92,7 +94,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class WaiverRule:
-    """Which findings are accepted: those of a rule about keys of this name or id, or with a label like this."""
+    """Which findings a policy accepts: those of a rule about keys of this name or id, or with a label like this."""
 
     rule: str
     until: date
@@ -102,6 +104,7 @@ class WaiverRule:
     label: str | None = None
     account: str | None = None
     source: Source | None = None
+    policy: int = 0
 
     @property
     def end(self) -> datetime:
@@ -136,15 +139,21 @@ class Policy:
             found[waiver.rule, waiver.key].append(waiver)
         return dict(found)
 
-    def waived(self, rule: str, subject: Subject) -> Waiver | None:
-        """Give the waiver that is in force for a finding; of several the one that ends last."""
-        places = {(rule, key) for key in (subject.name, subject.id, None)}
+    def waived(self, rule: Rule, subject: Subject) -> Waiver | None:
+        """Give the waiver that is in force for a finding, None unless every policy that has the rule waives it.
+
+        Of several in one policy the one counts that ends last, of those of several policies the one that ends first.
+        """
+        places = {(rule.id, key) for key in (subject.name, subject.id, None)}
         listed = (waiver for place in places for waiver in self._waivers_of.get(place, ()))
-        in_force = [waiver for waiver in listed if subject.now < waiver.end and waiver.takes(subject)]
-        if not in_force:
+        last: dict[int, WaiverRule] = {}
+        for waiver in sorted(listed, key=lambda each: (each.until, each.owner, each.reason)):
+            if subject.now < waiver.end and waiver.takes(subject):
+                last[waiver.policy] = waiver
+        if not last or not rule.policies <= last.keys():
             return None
-        last = max(in_force, key=lambda waiver: (waiver.until, waiver.owner, waiver.reason))
-        return Waiver(last.until.isoformat(), last.owner, last.reason)
+        first = min(last.values(), key=lambda waiver: (waiver.until, waiver.owner, waiver.reason))
+        return Waiver(first.until.isoformat(), first.owner, first.reason)
 
     def rules_for(self, account: AccountRef, name: str | None) -> tuple[Rule, ...]:
         """Give the rules that are about keys of an account."""

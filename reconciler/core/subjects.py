@@ -14,6 +14,7 @@ from reconciler.core.matching import Matched
 from reconciler.core.networks import FENCED, OPEN, AllowList
 from reconciler.core.plan import AccountPlan
 from reconciler.core.scopes import ScopeSet
+from reconciler.errors import visible
 
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """What stands for the last use of a key that was never used."""
@@ -212,7 +213,7 @@ def values(subject: Subject, names: Iterable[str]) -> dict[str, object]:
 
 
 def in_words(value: object) -> str:
-    """Write a variable's value for a message."""
+    """Write a variable's value for a message, on one line: a label must not pass for a line of a report."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -221,11 +222,11 @@ def in_words(value: object) -> str:
         case timedelta():
             return span(value)
         case list():
-            return ", ".join(value) or "none"
+            return visible(", ".join(value)) or "none"
         case dict():
-            return ", ".join(f"{name}: {text}" for name, text in sorted(value.items())) or "none"
+            return visible(", ".join(f"{name}: {text}" for name, text in sorted(value.items()))) or "none"
         case _:
-            return str(value)
+            return visible(str(value))
 
 
 def span(length: timedelta) -> str:

@@ -3,7 +3,7 @@
 The guardian watches over the ability to manage keys, the coverage over what the policy says must keep working.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from reconciler.core.changes import Change
@@ -133,7 +133,10 @@ class Watch:
 
     def objection(self, change: Change, others: Callable[[], Iterable[RemoteKey]]) -> Objection | None:
         """Give the first objection to a change, or None; ``others`` gives what the guardian is to be told."""
+        return next(self.objections(change, others), None)
+
+    def objections(self, change: Change, others: Callable[[], Iterable[RemoteKey]]) -> Iterator[Objection]:
+        """Give every objection to a change."""
         for guardrail, watcher in ((GUARDIAN, self.guardian), (COVERAGE, self.coverage)):
             if watcher and (message := watcher.objection(change, others())):
-                return Objection(guardrail, message)
-        return None
+                yield Objection(guardrail, message)

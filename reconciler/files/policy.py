@@ -13,12 +13,12 @@ from datetime import date
 from pathlib import Path as FilePath
 from typing import Any, Final, Literal, get_args
 
-from reconciler.core.guardrails import SHORTEST_USE, InUse
+from reconciler.core.guardrails import SHORTEST_USE, TOLD_LATE, InUse
 from reconciler.core.keys import UUID_PATTERN
 from reconciler.core.requirements import Requirement
 from reconciler.core.rules import Policy, WaiverRule
 from reconciler.core.scopes import STATIC, TARGETED, canonical_domain, parse_scope
-from reconciler.errors import FilesError
+from reconciler.errors import FilesError, Problem
 from reconciler.files.document import Value, parse_all, read_text
 from reconciler.files.folders import find_files
 from reconciler.files.keyspecs import no_domain
@@ -33,30 +33,39 @@ from reconciler.files.policy_entries import (
 )
 from reconciler.files.policy_rules import Rules, at
 from reconciler.files.rule_entries import length
-from reconciler.files.shape import Faults, Spot, did_you_mean, link_not_followed, shown
+from reconciler.files.shape import Faults, Spot, did_you_mean, shown
 from reconciler.files.strictest import Said, each_once, strictest, strictest_waivers
 
 __all__ = ["load_policy", "load_starter", "policy_schema"]
 
 STARTER: Final = "starter policy"
 _STARTER_FILE: Final = FilePath(__file__).with_name("starter.yaml")
+_LINK_OUT: Final = "is a link that leads out of its folder, and so is not read: name what it leads to, or copy it"
 _KIND: Final = ("policy", "write one, or name another path with --policy")
 
 
 def load_policy(paths: Sequence[FilePath]) -> LoadedPolicy:
-    """Read policy files, and directories of them.
+    """Read policies: each path is one, a file or a directory of them.
 
     Raises:
         FilesError: one is not there or cannot be read, or with everything that is wrong in any of them.
     """
-    found = find_files(paths, _KIND)
-    links = tuple(map(link_not_followed, sorted(found.links_out)))
-    return replace(_Loading(Faults(problems=found.problems)).load(found.files), findings=links)
+    faults = Faults()
+    policies: list[dict[str, FilePath]] = []
+    known: set[str] = set()
+    for path in sorted(set(paths)):
+        found = find_files([path], _KIND)
+        faults.problems += found.problems
+        # What it leads to is not read: a rule that is not there would never be missed.
+        faults.problems += (Problem(link, 0, 0, _LINK_OUT) for link in sorted(found.links_out))
+        policies.append({name: file for name, file in found.files.items() if name not in known})
+        known |= found.files.keys()
+    return _Loading(faults).load(policies)
 
 
 def load_starter() -> LoadedPolicy:
     """Read the policy that comes with the reconciler, for audits without one."""
-    return _Loading(Faults()).load({STARTER: _STARTER_FILE})
+    return _Loading(Faults()).load([{STARTER: _STARTER_FILE}])
 
 
 _Section = Literal["rules", "waivers", "require"]
@@ -65,8 +74,9 @@ _SECTIONS: Final = get_args(_Section)
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file as far as it fits; ``kept`` are the places in the file of what is left of each list."""
+    """A file of the n-th policy as far as it fits; ``kept`` are the places in the file of what is left of each list."""
 
+    policy: int
     name: str
     entry: PolicyEntry
     document: Any
@@ -84,30 +94,38 @@ class _Loading:
         self._faults = faults
         self._complete = not faults.problems
 
-    def load(self, files: dict[str, FilePath]) -> LoadedPolicy:
-        read = [file for name, path in files.items() if (file := self._read(name, path))]
+    def load(self, policies: Sequence[dict[str, FilePath]]) -> LoadedPolicy:
+        read = [
+            file
+            for number, files in enumerate(policies)
+            for name, path in files.items()
+            if (file := self._read(number, name, path))
+        ]
         rules = Rules(self._faults)
         waivers: list[tuple[WaiverRule, Spot]] = []
         required: list[tuple[Requirement, Spot]] = []
         limits = [self._limits(file) for file in read]
         for file in read:
-            rules.add(zip(file.entry.rules, file.spots("rules"), strict=True))
+            rules.add(file.policy, zip(file.entry.rules, file.spots("rules"), strict=True))
             waivers += self._waivers(file)
             required += self._requirements(file)
         if self._complete:
-            self._check_waivers(waivers, rules.ids)
+            self._check_waivers(waivers, rules.policies)
         self._faults.raise_any()
         spots = [*(spot for _, spot in rules.named.values()), *(spot for _, spot in (*waivers, *required))]
         sources = self._faults.sources(spots)
         policy = Policy(
-            tuple(replace(rule, source=sources[spot]) for _, (rule, spot) in sorted(rules.named.items())),
+            tuple(
+                replace(rule, source=sources[spot], policies=frozenset(rules.policies[name]))
+                for name, (rule, spot) in sorted(rules.named.items())
+            ),
             strictest_waivers(replace(waiver, source=sources[spot]) for waiver, spot in waivers),
-            _digest([file.document for file in read]),
+            _digest([[file.document for file in read if file.policy == number] for number in range(len(policies))]),
         )
         wanted = (replace(each, source=sources[spot]) for each, spot in required)
         return LoadedPolicy(policy, replace(strictest(limits), require=each_once(wanted)))
 
-    def _read(self, name: str, path: FilePath) -> _File | None:
+    def _read(self, number: int, name: str, path: FilePath) -> _File | None:
         try:
             document, problems = parse_all(read_text(path, name), name)
         except FilesError as error:
@@ -115,14 +133,14 @@ class _Loading:
         self._faults.problems += problems
         self._faults.opened[name] = path
         self._complete &= document is not None and not problems
-        return self._fitted(name, document) if document is not None else None
+        return self._fitted(number, name, document) if document is not None else None
 
-    def _fitted(self, name: str, document: Value) -> _File | None:
+    def _fitted(self, number: int, name: str, document: Value) -> _File | None:
         """Fit a document into its shape, without the parts that do not: the rest is looked at all the same."""
         kept = {each: list(range(_count(document, each))) for each in _SECTIONS}
         entry = POLICY.read(document)
         if isinstance(entry, PolicyEntry):
-            return _File(name, entry, document, kept)
+            return _File(number, name, entry, document, kept)
         for misfit in entry:
             of_rules = misfit.path[:1] in ((), ("rules",)) or (misfit.at_key and len(misfit.path) == 1)
             self._complete &= not of_rules
@@ -137,7 +155,7 @@ class _Loading:
             kept[section] = [index for index in kept[section] if gone.isdisjoint({(section,), (section, index)})]
             rest[section] = [_item(document, section, index) for index in kept[section]]
         fitted = POLICY.read(rest)
-        return _File(name, fitted, document, kept) if isinstance(fitted, PolicyEntry) else None
+        return _File(number, name, fitted, document, kept) if isinstance(fitted, PolicyEntry) else None
 
     # Waivers and requirements
 
@@ -149,10 +167,10 @@ class _Loading:
                 self._faults.wrong(spot, "a waiver is for one key or for labels: write either 'key' or 'label'")
             whose = (entry.rule, _lowered(entry.key), entry.label, _lowered(entry.account))
             if (first := taken.setdefault(whose, spot)) is not spot:
-                self._faults.wrong(spot, "there is another waiver for the same at ", first, ": keep the one that holds")
+                self._faults.wrong(spot, "there is another waiver for the same at ", first, ": keep one")
             if until:
                 rule, key, label, account = whose
-                yield WaiverRule(rule, until, entry.owner, entry.reason, key, label, account), spot
+                yield WaiverRule(rule, until, entry.owner, entry.reason, key, label, account, policy=file.policy), spot
 
     def _day(self, entry: WaiverEntry, spot: Spot) -> date | None:
         try:
@@ -162,11 +180,19 @@ class _Loading:
             self._faults.wrong(at(spot, "until"), message)
             return None
 
-    def _check_waivers(self, waivers: Iterable[tuple[WaiverRule, Spot]], rules: AbstractSet[str]) -> None:
+    def _check_waivers(
+        self, waivers: Iterable[tuple[WaiverRule, Spot]], policies: Mapping[str, AbstractSet[int]]
+    ) -> None:
+        """Refuse waivers of rules that there are not, or that another policy has: that one alone may waive them."""
         for waiver, spot in waivers:
-            if waiver.rule not in rules:
-                advice = did_you_mean(waiver.rule, rules, "the rules are") if rules else "there are no rules"
-                self._faults.wrong(at(spot, "rule"), f"rule: there is no rule {shown(waiver.rule)}: {advice}")
+            own = [name for name, numbers in policies.items() if waiver.policy in numbers]
+            if waiver.rule in own:
+                continue
+            told = f"rule: there is no rule {shown(waiver.rule)}"
+            advice = did_you_mean(waiver.rule, own, "the rules are") if own else "there are no rules"
+            if waiver.rule in policies:
+                told, advice = f"{told} in this policy", "another one has it, and it is waived there"
+            self._faults.wrong(at(spot, "rule"), f"{told}: {advice}")
 
     def _requirements(self, file: _File) -> Iterator[tuple[Requirement, Spot]]:
         for entry, spot in zip(file.entry.require, file.spots("require"), strict=True):
@@ -211,8 +237,7 @@ class _Loading:
         within = length(entry.within)
         if within < SHORTEST_USE:
             spot = Spot(file.name, ("guardrails", "in_use", "within"))
-            why = "AhaSend tells of a use 5 to 10 minutes late"
-            self._faults.wrong(spot, f"within: {entry.within} is too short, since {why}: write 15m or more")
+            self._faults.wrong(spot, f"within: {entry.within} is too short, since {TOLD_LATE}: write 15m or more")
         return InUse(within, entry.narrowing, entry.allow)
 
 
@@ -231,6 +256,11 @@ def _item(document: dict[str, Value], section: str, index: int) -> Value:
     return listed[index] if isinstance(listed, list) else ""
 
 
-def _digest(documents: Sequence[Any]) -> str:
-    texts = sorted(json.dumps(each, ensure_ascii=False, sort_keys=True, separators=(",", ":")) for each in documents)
-    return f"sha256:{hashlib.sha256(chr(10).join(texts).encode()).hexdigest()}"
+def _digest(policies: Sequence[Sequence[Any]]) -> str:
+    """Give the digest of policies, each of files: neither order matters."""
+    texts = sorted("\n".join(sorted(map(_canonical, documents))) for documents in policies)
+    return f"sha256:{hashlib.sha256(chr(0).join(texts).encode()).hexdigest()}"
+
+
+def _canonical(document: Any) -> str:
+    return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

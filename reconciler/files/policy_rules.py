@@ -1,17 +1,19 @@
 """The rules of policy files, compiled and checked; the same rule in several files is as serious as in the strictest."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from reconciler.core.builtins import AccountCheck
+from reconciler.core.builtins import AccountCheck, RequireOwner
 from reconciler.core.expressions import ABOUT_CHANGES, ExpressionError, compile_expression
 from reconciler.core.findings import Severity
+from reconciler.core.guardrails import SHORTEST_USE, TOLD_LATE
 from reconciler.core.rules import Check, Match, Rule
 from reconciler.core.scopes import canonical_pattern, pattern_suggestion
 from reconciler.core.templates import Template, TemplateError, read_template
 from reconciler.files.document import Path
-from reconciler.files.rule_entries import BUILTINS, RuleEntry
+from reconciler.files.rule_entries import BUILTINS, RuleEntry, length
 from reconciler.files.shape import Faults, Inside, Spot, shown
 
 RESERVED: Final = frozenset(
@@ -27,6 +29,7 @@ RESERVED: Final = frozenset(
         "pause-ended",
         "pause-ends-soon",
         "quarantined-missing",
+        "requirement-matches-nothing",
         "rule-matches-nothing",
         "repeated-scope",
         "saved-listing",
@@ -43,6 +46,8 @@ RESERVED: Final = frozenset(
     }
 )
 """What the reconciler itself calls its findings: a rule of that name would be taken for one of them."""
+_USE: Final = {"unused-for": ("for", "length"), "never-used": ("after", "after")}
+"""The parameters that say how long nobody used a key: what the file calls each, and what the entry does."""
 _HINT: Final = "see why the rule is there, and change the key or ask for a waiver"
 
 
@@ -52,19 +57,19 @@ def at(spot: Spot, *path: str | int) -> Spot:
 
 
 class Rules:
-    """The rules of all files, compiled, by id; ``ids`` has those too that something is wrong with."""
+    """The rules of all files, compiled, by id; ``policies`` says which have one, also one that is wrong."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self.named: dict[str, tuple[Rule, Spot]] = {}
-        self.ids: set[str] = set()
+        self.policies: defaultdict[str, set[int]] = defaultdict(set)
         self._spots: dict[tuple[str, str], Spot] = {}
 
-    def add(self, entries: Iterable[tuple[RuleEntry, Spot]]) -> None:
+    def add(self, policy: int, entries: Iterable[tuple[RuleEntry, Spot]]) -> None:
         """Take the rules of one file; one that another file has must be the same, but for how serious it is."""
         for entry, spot in entries:
             rule = self._rule(entry, spot)
-            self.ids.add(entry.id)
+            self.policies[entry.id].add(policy)
             if rule is None:
                 continue
             known = self.named.get(rule.id)
@@ -80,6 +85,8 @@ class Rules:
 
     def _rule(self, entry: RuleEntry, spot: Spot) -> Rule | None:
         check = self._check(entry, spot)
+        if entry.hint is not None and "{key." in entry.hint:
+            self._faults.wrong(at(spot, "hint"), "hint: nothing is filled in here: name the key in 'message'")
         message = self._message(entry, spot)
         if check is None:
             return None
@@ -134,6 +141,9 @@ class Rules:
             return None
         if name == "widest-network" and entry.ipv4 is None and entry.ipv6 is None:
             self._faults.wrong(at(spot, "with"), "nothing is limited: write 'ipv4: 24', 'ipv6: 48' or both")
+        if name in _USE and length(getattr(entry, _USE[name][1])) < SHORTEST_USE:
+            told = f"{_USE[name][0]}: is too short, since {TOLD_LATE}: write 15m or more"
+            self._faults.wrong(at(spot, "with", _USE[name][0]), told)
         for path, text in _scope_patterns(parameters or {}):
             if better := pattern_suggestion(canonical_pattern(text)):
                 message = f"{path[0]}: {shown(text)} is not a known scope: write {better}"
@@ -160,7 +170,7 @@ class Rules:
             self._faults.wrong(at(spot, "message"), told)
         if not rule.fences:
             return
-        if rule.about_changes or isinstance(rule.check, AccountCheck):
+        if rule.about_changes or isinstance(rule.check, AccountCheck | RequireOwner):
             self._faults.wrong(at(spot, "then"), "then: this rule cannot say which key to switch off: remove it")
         if rule.match.managed or rule.match.owner is not None or rule.match.annotations:
             told = "then: only keys of no file are switched off, and the rule is about all others: remove it"

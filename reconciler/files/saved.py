@@ -6,7 +6,7 @@ A listing holds no secret: AhaSend gives one only in the answer to the creation 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "reconciler/listing/v1"
 _MOST_TOLD: Final = 20
+_MOST_APART: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +100,12 @@ def load_listings(paths: Sequence[Path]) -> Listing:
                 message = f"account {account.account_id} is there twice, or in another listing, too: keep one of them"
                 problems.append(Problem(str(path), 0, 0, message))
             accounts[account.account_id] = account
+    times = [listing.taken_at for listing in listings.values()]
+    if times and max(times) - min(times) > _MOST_APART:
+        problems.append(Problem(str(paths[0]), 0, 0, "the listings were saved more than an hour apart: save them anew"))
     if problems:
         raise FilesError(tuple(problems))
-    taken_at = max(listing.taken_at for listing in listings.values())
-    return Listing(taken_at, tuple(accounts[each] for each in sorted(accounts)))
+    return Listing(max(times), tuple(accounts[each] for each in sorted(accounts)))
 
 
 def _load(path: Path, problems: list[Problem]) -> Listing | None:

@@ -68,10 +68,10 @@ def _longest(said: Sequence[InUse]) -> InUse | None:
 
 
 def strictest_waivers(waivers: Iterable[WaiverRule]) -> tuple[WaiverRule, ...]:
-    """Give each waiver once; of those for the same the one that ends first."""
-    kept: dict[tuple[str | None, ...], WaiverRule] = {}
+    """Give each waiver of each policy once; of those for the same the one that ends first."""
+    kept: dict[tuple[str | int | None, ...], WaiverRule] = {}
     for waiver in sorted(waivers, key=lambda each: (each.until, each.owner, each.reason)):
-        kept.setdefault((waiver.rule, waiver.key, waiver.label, waiver.account), waiver)
+        kept.setdefault((waiver.policy, waiver.rule, waiver.key, waiver.label, waiver.account), waiver)
     return tuple(
         sorted(kept.values(), key=lambda each: (each.rule, each.key or "", each.label or "", each.account or ""))
     )

@@ -175,7 +175,7 @@ def _of_file(page: Page, told: Explanation) -> None:
         ("paused", f"until {spec.paused.until}: {spec.paused.reason}" if spec.paused else ""),
     ):
         if text:
-            _line(page, title, text)
+            _line(page, title, visible(text))
 
 
 def _use(subject: Subject) -> str:

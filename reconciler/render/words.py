@@ -89,7 +89,10 @@ def summary(report: Report) -> str:
     if report.mode is Mode.AUDIT:
         told = _audit(report)
     elif in_sync(report):
-        told = f"Everything is in sync: {_read(report)}, nothing to do"
+        saved = any(finding.rule == "saved-listing" for finding in report.findings)
+        told = (
+            f"Everything {'was in sync when it was listed' if saved else 'is in sync'}: {_read(report)}, nothing to do"
+        )
     elif _nothing_differs(report):
         told = f"Nothing to change: {_read(report)}; {number(_to_look_at(report), 'finding')} to look at"
     elif report.mode is Mode.PLAN:

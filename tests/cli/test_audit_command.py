@@ -128,8 +128,8 @@ def test_without_files(shell: Shell) -> None:
     assert shell.run("audit", "-o", "json") == 0
     assert rules(shell) == ["no-desired-state", "stray", "stray"]
     note = shell.report()["findings"][0]
-    assert note["message"] == "there are no files in config/keys, so that every key of the account counts as unmanaged"
-    assert (note["hint"], note["account_id"]) == ("`reconciler export` writes them", ACCOUNT)
+    assert note["message"] == "there are no files in config/keys, so that every key counts as unmanaged"
+    assert (note["hint"], note["account_id"]) == ("`reconciler export` writes them", None)
     Path("config/keys").rmdir()
     assert shell.run("audit", "--fail-on", "warn") == 3
 
@@ -203,12 +203,49 @@ def test_since(shell: Shell) -> None:
     ]
     assert compared.since is not None
     assert [(each.rule, each.key or each.label) for each in compared.since.gone] == [
-        ("owned", "shop"),
         ("no-wildcard", "stray"),
+        ("owned", "shop"),
     ]
     assert "  deny  no-wildcard  (1 new)\n" in shell.out
     assert "Gone, or waived, since then\n" in shell.out
     assert ": 1 new, 1 still open, 2 gone; 1 unmanaged.\n" in shell.out
+
+
+def test_since_says_nothing_of_how_an_audit_was_made(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That the starter policy judged, without files or by a listing, is neither new nor gone."""
+    write_policy("version: 1\nrules: [{id: wide, uses: no-wildcard, severity: note}]\n")
+    shell.drift("*")
+    assert shell.run("audit", "-o", "json=with.json") == 0
+    assert shell.run("export", "--actual", "listing.json") == 0
+    Path("config/policy.yaml").unlink()
+    Path("config/keys/keys.yaml").unlink()
+    monkeypatch.delenv("AHASEND_ACCOUNT_ID")
+    assert shell.run("audit", "--actual", "listing.json", "--since", "with.json", "-o", "json=without.json") == 3
+    made = load_report(Path("without.json").read_text(encoding="utf-8"))
+    standings = {each.rule: each.since for each in made.findings}
+    assert [standings[rule] for rule in ("saved-listing", "starter-policy", "no-desired-state")] == [None] * 3
+    assert standings["no-wildcard"] == "new"
+    assert made.since is not None
+    assert [each.rule for each in made.since.gone] == ["wide"]
+    write_policy("version: 1\n")
+    shell.write(FILES.replace("${AHASEND_ACCOUNT_ID}", ACCOUNT))
+    assert shell.run("audit", "--since", "without.json", "-o", "json") == 0
+    gone = shell.report()["since"]["gone"]
+    assert {"saved-listing", "starter-policy", "no-desired-state"}.isdisjoint(each["rule"] for each in gone)
+    seriousness = [["deny", "warn", "note"].index(each["severity"]) for each in gone]
+    assert seriousness == sorted(seriousness)
+    assert set(seriousness) == {0, 1, 2}
+
+
+def test_an_audit_plans_nothing(shell: Shell) -> None:
+    """What is as the files want it is no affair of an audit: nothing is counted as unchanged."""
+    write_policy("version: 1\n")
+    assert shell.run("audit", "-o", "json=audit.json", "-o", "text") == 0
+    assert json.loads(Path("audit.json").read_text(encoding="utf-8"))["summary"]["unchanged"] == 0
+    assert shell.out == "Audit: nothing found in 2 keys.\n"
+    Path("config/keys/other.yaml").write_text(f"version: 1\naccount: {{id: {OTHER}, credential: other}}\n")
+    assert shell.run("audit") == 4
+    assert shell.out.endswith("\n\nAudit: nothing found in 2 keys; 1 account FAILED.\n")
 
 
 def test_since_in_the_environment(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

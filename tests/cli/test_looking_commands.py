@@ -1,6 +1,9 @@
 """``reconciler who-can`` and ``reconciler explain`` as their users meet them."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -62,7 +65,8 @@ def test_who_can_do_what_is_for_no_domain(shell: Shell, monkeypatch: pytest.Monk
     ("arguments", "told"),
     [
         (["messages:send"], "messages:send is for a domain: name one, or ask for messages:send:all, which is every"),
-        (["domains:read", "shop.example.com"], "'domains:read' for 'shop.example.com' is nothing that a key can do"),
+        (["domains:read", "shop.example.com"], "domains:read is for no domain: leave 'shop.example.com' out"),
+        (["*", "shop.example.com"], "'*' for 'shop.example.com' is nothing that a key can do; for a domain there are"),
         (["messages:send", ""], "'messages:send' for '' is nothing that a key can do; for a domain there are domains:"),
         (["messages:send:all", "shop.example.com"], "is nothing that a key can do"),
         (["mesages:send:all"], "'mesages:send:all' is not a known scope: did you mean messages:send:all?"),
@@ -112,10 +116,53 @@ def test_who_can_in_sub_accounts(shell: Shell) -> None:
 
 
 def test_who_can_without_files(shell: Shell) -> None:
-    """Without files the keys of the account are looked at all the same."""
+    """Without files the keys of the account are looked at all the same, and that there are none is said."""
     Path("config/keys/keys.yaml").unlink()
     assert shell.run(*WHO) == 0
     assert "    files    no file names it\n" in shell.out
+    assert shell.out.endswith("\n\nnote  there are no files in config/keys, so that every key counts as unmanaged\n")
+
+
+def test_who_may_be_able(shell: Shell) -> None:
+    """A key that may be one of the files', or that nobody can reach, is marked, in JSON too."""
+    state = shell.emulator.dump()
+    twins = [key(2, "twin", SHOP), key(3, "twin", "*", ip_allow_list=["10.0.0.0/8"])]
+    state["accounts"][0]["keys"] += [*twins, key(4, "stray", SHOP)]
+    shell.emulator.load(state)
+    shell.write(FILES + '  - {name: twin, scopes: ["domains:read"]}\n')
+    assert shell.run(*WHO) == 0
+    assert shell.out.endswith(
+        f'  unmanaged key  "stray"  key {key_id(4)}\n'
+        "    files    no file names it\n"
+        f"    account  by {SHOP}, from 203.0.113.0/24\n"
+        f'  key that may be a desired one  "twin"  key {key_id(2)}\n'
+        "    files    cannot be told\n"
+        f"    account  by {SHOP}, from 203.0.113.0/24\n"
+        f'  key that may be a desired one  "twin"  key {key_id(3)}\n'
+        "    files    cannot be told\n"
+        "    account  nobody on the public IPv4 internet is on its list, so not now; by *, from 10.0.0.0/8\n"
+    )
+    assert shell.run(*WHO, "-o", "json") == 0
+    told = [(each["key_id"], each["unclear"], each["actual"]["reachable"]) for each in json.loads(shell.out)["keys"]]
+    assert told == [
+        (key_id(1), False, True),
+        (key_id(4), False, True),
+        (key_id(2), True, True),
+        (key_id(3), True, False),
+    ]
+
+
+def test_who_can_do_what_is_not_known(shell: Shell) -> None:
+    """A scope that this version does not know is asked for as it is, which is said; a known one needs no word."""
+    shell.drift("brand:new", "domains:read")
+    told = "brand:new is a scope that this version does not know: it is compared by its text"
+    assert shell.run("who-can", "brand:new") == 0
+    assert "    account  by brand:new, from 203.0.113.0/24\n" in shell.out
+    assert shell.out.endswith(f"\n\nnote  {told}\n")
+    assert shell.run("who-can", "brand:new", "-o", "json") == 0
+    assert json.loads(shell.out)["notes"] == [told]
+    assert shell.run("who-can", "domains:read", "-o", "json") == 0
+    assert json.loads(shell.out)["notes"] == []
 
 
 def test_who_can_shows_no_secret(shell: Shell) -> None:
@@ -178,13 +225,69 @@ def test_a_key_that_there_is_not(shell: Shell, which: str, hint: str) -> None:
 def test_explain_where_not_all_could_be_read(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """An account that could not be read is told below; a key that is not found may be one of its."""
     write("config/keys/other.yaml", UNREAD_OTHER)
+    nobody = "\n\nnote  no key has the name, the id or the label 'elsewhere' in what could be read\n"
     for which in ("shop", "elsewhere"):
         assert shell.run("explain", which) == 4
         assert f"Account {OTHER}  FAILED\n" in shell.out
+        assert shell.out.endswith(nobody) is (which == "elsewhere")
+        assert ("note  " in shell.out) is (which == "elsewhere")
         assert shell.err == ""
     monkeypatch.setenv("AHASEND_API_KEY", "aha-sk-wrong")
     assert shell.run("explain", "shop") == 1
     assert "aha-sk-wrong" not in shell.out
+
+
+def test_explain_a_key_that_cannot_be_told(shell: Shell) -> None:
+    """Where two keys could be meant that stands instead of the id, and both of them are explained below."""
+    shell.drift(label="reconciler")
+    assert shell.run("explain", "reconciler") == 0
+    told = f" key cannot be told: 2 keys could be meant, {key_id(0)}, {key_id(1)}: pin the id file "
+    assert " ".join(shell.out.split()).count(told) == 1
+    assert [line for line in shell.out.splitlines() if line.startswith("  key       aaaa")] == [
+        f"  key       {key_id(0)}",
+        f"  key       {key_id(1)}",
+    ]
+    assert shell.out.count('key that may be a desired one  "reconciler"\n') == 2
+
+
+def test_explain_a_key_that_is_to_be_fenced(shell: Shell) -> None:
+    """What a rule about changes says of switching off a key of no file is told with the change."""
+    state = shell.emulator.dump()
+    state["accounts"][0]["keys"].append(key(5, "stray", "domains:read"))
+    shell.emulator.load(state)
+    shell.write(f"{FILES}unmanaged: {{then: quarantine}}\n")
+    rule = (
+        "{id: asked, when: 'change.action == \"quarantine\"', message: '{key.label} goes', severity: deny, hint: ask}"
+    )
+    write("config/policy.yaml", f"version: 1\nrules: [{rule}]\n")
+    assert shell.run("explain", "stray") == 0
+    assert "  BROKEN  asked (deny)\n          stray goes\n          hint: ask\n" in shell.out
+    assert '  # quarantine  unmanaged key  "stray"  narrows\n' in shell.out
+    assert shell.run("explain", "shop") == 0
+    assert "  -       asked (deny): about changes, and there is none\n" in shell.out
+
+
+FAMILY = """sub_accounts:
+  - select: {name: "Acme *"}
+    keys: [{name: sender, scopes: ["domains:read", "suppressions:read"]}]
+"""
+
+
+def test_explain_what_holds_back_a_family(shell: Shell) -> None:
+    """A limit over all sub accounts holds back their keys alone; a key of their parent is told nothing of it."""
+    state = shell.emulator.dump()
+    state["accounts"][0]["keys"][0]["scopes"] = [*FAMILY_MANAGER]
+    shops = [sub_account(number, f"Acme {number}", key(10 + number, "sender", "domains:read")) for number in (1, 2)]
+    state["accounts"][0]["sub_accounts"] = shops
+    shell.emulator.load(state)
+    shell.drift("domains:read")
+    shell.write(FILES.replace('"api-keys:write"', '"api-keys:write", "sub-accounts:read"') + FAMILY)
+    write("config/policy.yaml", "version: 1\nguardrails: {max_changes: {percent: 0, at_least: 1}}\n")
+    family = "max-changes: 2 changes in 2 sub accounts, but the limit is 1"
+    assert shell.run("explain", "sender", "--allow", "guardian") == 0
+    assert " ".join(shell.out.split()).count(family) == 2
+    assert shell.run("explain", "shop", "--allow", "guardian") == 0
+    assert "in 2 sub accounts" not in " ".join(shell.out.split())
 
 
 @pytest.mark.parametrize(
@@ -203,3 +306,22 @@ def test_a_command_that_looks_holds_nothing_that_writes() -> None:
     inputs = PassInputs("r", DesiredState(()), access, lambda event: None, Stop())
     with pytest.raises(RuntimeError, match="must not hold anything that could write"):
         looking_at(inputs)
+
+
+# Interrupted
+
+
+@pytest.mark.parametrize("arguments", [WHO, ("explain", "shop")])
+def test_interrupted_while_it_reads(shell: Shell, arguments: tuple[str, ...]) -> None:
+    """Ended by a signal before anything could be read it exits 4, since a retry may help, and says so."""
+    shell.emulator.set_faults({"rules": [{"method": "GET", "path": "*", "rate": 1, "do": {"status": 503}}]})
+    command = [sys.executable, "-m", "reconciler", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 20
+        while not shell.emulator.requests["GET"]:
+            assert time.monotonic() < deadline, "no request came"
+            time.sleep(0.01)
+        process.terminate()
+        out, _ = process.communicate()
+    assert process.returncode == 4
+    assert f"Account {ACCOUNT}  FAILED\n  interrupted\n" in out

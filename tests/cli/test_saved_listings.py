@@ -90,6 +90,44 @@ def test_questions_without_a_credential(shell: Shell, listing: Listing) -> None:
     assert "\n  used      2026-01-31 12:00 UTC, " in shell.out
 
 
+def test_answers_say_as_of_when_they_are(shell: Shell, listing: Listing) -> None:
+    """An answer from a listing says when that was saved, in JSON too, and ages are those of then."""
+    listing["taken_at"] = "2026-01-31T13:10:00+01:00"
+    write("then.json", json.dumps(listing))
+    as_of = "all is as of 2026-01-31 12:10 UTC, when the keys were listed: ages, pauses and waivers, too"
+    who = ("who-can", "messages:send", "shop.example.com", "--actual", "then.json")
+    assert shell.run(*who) == 0
+    assert shell.out.endswith(f"\n\nnote  {as_of}\n")
+    assert shell.run(*who, "-o", "json") == 0
+    assert json.loads(shell.out)["notes"] == [as_of]
+    assert shell.run("explain", "shop", "--actual", "then.json") == 0
+    assert "\n  used      2026-01-31 12:00 UTC, 10 minutes ago; made 2026-01-01, 30 days ago\n" in shell.out
+    assert shell.out.endswith(f"\n\nnote  {as_of}\n")
+
+
+def test_without_files_and_without_an_account(shell: Shell, listing: Listing) -> None:
+    """Without files the accounts are those of the listing, and nothing in the environment need name one."""
+    second = listing["accounts"][0] | {"account_id": OTHER}
+    write("both.json", json.dumps(listing | {"accounts": [*listing["accounts"], second]}))
+    Path("config/keys/keys.yaml").unlink()
+    write("config/policy.yaml", "version: 1\nrules: [{id: stray, uses: unmanaged-key, severity: deny}]\n")
+    assert shell.run("audit", "--actual", "both.json", "-o", "json") == 3
+    report = shell.report()
+    assert [each["account_id"] for each in report["accounts"]] == [ACCOUNT, OTHER]
+    assert [(each["rule"], each["account_id"]) for each in report["findings"]] == [
+        ("saved-listing", None),
+        ("no-desired-state", None),
+        *[("stray", ACCOUNT)] * 2,
+        *[("stray", OTHER)] * 2,
+    ]
+    assert shell.run("explain", "shop", "--actual", "both.json") == 0
+    assert shell.out.count("  file      no file names it\n") == 2
+    assert shell.run("who-can", "messages:send:all", "--actual", "both.json") == 0
+    assert shell.out.count("    account  by messages:send:all, from 203.0.113.0/24\n") == 2
+    assert shell.run("plan", "--actual", "both.json") == 1
+    assert shell.err.startswith("config/keys: holds no desired-state file")
+
+
 def test_what_judges_a_listing_as_of_then(shell: Shell, listing: Listing) -> None:
     """Pauses hold and keys are as old as when the listing was saved, however long ago that was."""
     listing["taken_at"] = "2026-01-31T12:10:00Z"
@@ -148,7 +186,7 @@ def test_exports_of_listings(shell: Shell) -> None:
         ("Gone", "suspended", 0),
     ]
     assert shell.run("export", "--actual", "l.json") == 1
-    assert "l.json exists already" in shell.err
+    assert shell.err == "error: l.json exists already\n  hint: pass --overwrite to replace it, or name another file\n"
     assert shell.run("export", "--actual", "l.json", "--overwrite") == 0
     assert json.loads(Path("l.json").read_text(encoding="utf-8"))["accounts"][0]["sub_accounts"] is None
     assert shell.run("export", "--actual", "/dev/null") == 0

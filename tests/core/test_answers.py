@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from builders import ACCOUNT, FENCE, NEWS, NOW, OFFICE, SHOP, SUB_ACCOUNT, desired, remote, spec
+from builders import ACCOUNT, FENCE, NEWS, OFFICE, SHOP, SUB_ACCOUNT, desired, remote, spec
 from reconciler.core.answers import Hold, Holder, KeysIn, who_can
 from reconciler.core.keys import KeySpec, KeyState, RemoteKey
 from reconciler.core.scopes import parse_scope

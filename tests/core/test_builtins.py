@@ -380,7 +380,7 @@ def test_unmanaged_key(exceptions: tuple[str, ...], subject: Subject, said: str 
     ],
 )
 def test_can_manage_keys(exceptions: tuple[str, ...], subject: Subject, said: str | None) -> None:
-    """A key that can write keys breaks the rule, unless it is switched off or excepted by name, id or label."""
+    """A key that can write keys breaks the rule, unless it is switched off or excepted by name or id, not by label."""
     assert builtins.CanManageKeys(exceptions).verdict(subject) == said
 
 
@@ -432,3 +432,20 @@ def test_the_others_are_named(others: tuple[str, ...], listed: str) -> None:
     """Three of the others are named, the rest are counted."""
     assert builtins.DuplicateLabel().told(others) == f"has the same label as {listed}"
     assert builtins.IdenticalAccess().told(others) == f"may do the same from the same networks as {listed}"
+
+
+def test_what_is_switched_off_is_not_too_old() -> None:
+    """The rule about age lets go of a key once it is switched off, as its hint says."""
+    check = builtins.OlderThan(timedelta(days=30))
+    assert check.verdict(key(SHOP)) is not None
+    assert check.verdict(key(SHOP, at=(FENCE,))) is None
+
+
+def test_a_key_that_may_be_one_of_the_files_has_no_owner_to_ask_for() -> None:
+    """A key whose label belongs to a desired one, but which is not matched with it, is not asked for an owner."""
+    assert builtins.RequireOwner().verdict(replace(key(SHOP), managed=True, spec=None)) is None
+
+
+def test_keys_without_scopes_are_not_alike() -> None:
+    """Two keys that may do nothing are not two that may do the same."""
+    assert builtins.IdenticalAccess().alike(key()) is None

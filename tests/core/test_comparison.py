@@ -84,6 +84,25 @@ def test_what_is_new_open_and_gone() -> None:
     )
 
 
+def test_what_is_gone_is_told_by_how_serious_it_was() -> None:
+    """Denials that are gone come first and notes last, those of one kind in the order in which they were found."""
+    severities = (Severity.NOTE, Severity.DENY, Severity.WARN, Severity.DENY, Severity.NOTE)
+    before = earlier(*(found(severity, str(n), severity=severity) for n, severity in enumerate(severities)))
+    assert gone(report(), before) == [("deny", "1"), ("deny", "3"), ("warn", "2"), ("note", "0"), ("note", "4")]
+
+
+@pytest.mark.parametrize(
+    ("rule", "counts"),
+    [("no-desired-state", False), ("saved-listing", False), ("starter-policy", False), ("unset-variable", True)],
+)
+def test_how_an_audit_was_made_is_no_finding_of_it(rule: str, counts: bool) -> None:
+    """What tells from what an audit was made is neither new nor open, and is never gone."""
+    note = found(rule, None, None, severity=Severity.NOTE)
+    assert standings(compared(report(note), earlier())) == [Standing.NEW if counts else None]
+    assert standings(compared(report(note), earlier(note))) == [Standing.OPEN if counts else None]
+    assert gone(report(), earlier(note)) == ([(rule, None)] if counts else [])
+
+
 def test_an_audit_compared_with_itself() -> None:
     """Nothing is new and nothing is gone where nothing changed."""
     now = report(found("a", "1"), found("b", None, None))

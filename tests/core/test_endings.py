@@ -1,7 +1,7 @@
 """What is said of waivers and pauses that end, and of rules and waivers that are about nothing."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -54,6 +54,15 @@ def test_when_an_end_is_told(now: datetime, said: str | None) -> None:
         if said
         else []
     )
+
+
+@pytest.mark.parametrize(("until", "said"), [(date.max, []), (date.min, ["ended", "ended"])])
+def test_the_ends_of_the_calendar(until: date, said: list[str]) -> None:
+    """The first and the last day that there is are days like any other; what is for ever is not said to end."""
+    ending = endings(
+        policy(waivers=(waiver("r", key="k", until=until),)), state(spec("k", SHOP, paused=Pause("x", until))), NOW
+    )
+    assert [each.finding.rule.partition("-")[2] for each in ending] == said
 
 
 def test_what_is_said_of_a_waiver() -> None:

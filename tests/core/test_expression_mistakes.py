@@ -12,6 +12,8 @@ CHANGE_FIELDS = "the fields of change are action, granted, revoked, direction"
 NO_TRUTH = 'is not true or false: write a comparison, such as key.owner == ""'
 TOO_EARLY = "ends too early: something is missing here"
 TOO_DEEP = "lies too deep in parentheses: write it in simpler parts"
+NO_HAS = "has() is for annotations, such as has(key.annotations.ticket): {} is always there"
+INJECTED = "ERROR: <input>:9:9: undeclared reference to 'x' (in container '')"
 
 
 def faults(text: str) -> list[tuple[int, int, str]]:
@@ -46,6 +48,10 @@ def faults(text: str) -> list[tuple[int, int, str]]:
         ("[" * 4096, 1, 1, TOO_DEEP),
         ("{" * 4096, 1, 1, TOO_DEEP),
         ("true ? true : " * 290 + "true", 1, 1, TOO_DEEP),
+        ("1" + " + 1" * 1000 + " == 1", 1, 1, TOO_DEEP),
+        ("key.scopes" + ".filter(a, true)" * 200 + ".size() == 0", 1, 1, TOO_DEEP),
+        ("key.annotations" + ".a" * 1000 + ' == ""', 1, 1, TOO_DEEP),
+        ("[1]" + "[0]" * 1000 + " == 1", 1, 1, TOO_DEEP),
     ],
 )
 def test_syntax(text: str, line: int, column: int, message: str) -> None:
@@ -143,6 +149,42 @@ def test_unknown_names(text: str, line: int, column: int, message: str) -> None:
 def test_known_functions_used_wrongly(text: str, column: int, name: str, right: str) -> None:
     """A function that is not called as it should be is shown as it should; what follows from that is left out."""
     assert faults(text) == [(1, column, f"{name} does not take this: write it as {right}")]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "name"),
+    [
+        ("has(key.scopes)", 1, 4, "key.scopes"),
+        ("has(key.annotations)", 1, 4, "key.annotations"),
+        ("has (key.managed)", 1, 5, "key.managed"),
+        ("(has(change.action))", 1, 5, "change.action"),
+        ('"é😀" != "" &&\n  !has(key.never_used)', 2, 7, "key.never_used"),
+        ("key.scopes.all(s, has(key.list_managed))", 1, 22, "key.list_managed"),
+    ],
+)
+def test_nothing_but_an_annotation_is_ever_absent(text: str, line: int, column: int, name: str) -> None:
+    """Whether a variable is there need not be asked, and would be true for every key."""
+    assert faults(text) == [(line, column, NO_HAS.format(name))]
+
+
+def test_variables_in_parentheses() -> None:
+    """A variable in parentheses is no has(), also one of a loop with the name of a variable."""
+    compile_expression("(key.managed) && (now) > (key.created_at) && has(key.annotations.now)")
+    compile_expression('(key.scopes.all(now, (now) != "")) && (key.scopes).size() > 0')
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f'"{INJECTED}" == 1', [(1, len(INJECTED) + 4, "'==' does not go with (string, int)")]),
+        (f'"""\n{INJECTED}\n""" == 1', [(3, 5, "'==' does not go with (string, int)")]),
+        (f'"""\n{INJECTED}\n""" == foo', [(3, 8, "there is no 'foo': a rule sees key, change and now")]),
+        (f"foo == 1 // {INJECTED}", [(1, 1, "there is no 'foo': a rule sees key, change and now")]),
+    ],
+)
+def test_texts_that_read_like_errors(text: str, expected: list[tuple[int, int, str]]) -> None:
+    """What CEL says is told, and never what stands in the expression itself."""
+    assert faults(text) == expected
 
 
 def test_every_mistake_is_told() -> None:

@@ -143,6 +143,8 @@ def test_a_key_is_switched_off_once() -> None:
     judged = judge(policy(UNUSED, other), (), (STRAY,))
     assert fenced(judged) == ["8"]
     assert [finding.rule for finding in judged.findings] == ["unused", "odd"]
+    judged = judge(policy(replace(UNUSED, source=None), replace(other, source=None)), (), (STRAY,))
+    assert (fenced(judged), len(judged.findings)) == (["8"], 2)
 
 
 def test_fences_of_rules_stand_in_the_order_of_the_plan() -> None:

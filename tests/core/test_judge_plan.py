@@ -109,6 +109,14 @@ def test_networks_are_judged_as_they_will_be(
     assert bool(judged.findings) is found
 
 
+@pytest.mark.parametrize(("state", "found"), [(KeyState.QUARANTINED, False), (KeyState.PRESENT, True)])
+@pytest.mark.parametrize("keys", [(), (remote("1", "shop", SHOP, at=()),)])
+def test_a_quarantined_key_will_be_switched_off(state: KeyState, found: bool, keys: tuple[RemoteKey, ...]) -> None:
+    """A key that is to be quarantined is judged as nobody can use it, whatever list the file gives it."""
+    judged = judge(policy(built_in("listed", RequireIpAllowList())), (spec("shop", SHOP, at=(), state=state),), keys)
+    assert bool(judged.findings) is found
+
+
 def test_a_deny_holds_back_what_it_is_about() -> None:
     """A rule's deny holds back the change of the key that breaks it; its warning, or a waived deny, does not."""
     specs = (spec("a", "*"), spec("b", NEWS), spec("c", "*"))
@@ -190,6 +198,13 @@ def test_desired_keys_are_compared_with_unmanaged_ones() -> None:
     assert told(judge(same, specs, keys).findings) == [
         ("identical", "c", "c may do the same from the same networks as key 8")
     ]
+
+
+def test_desired_keys_are_compared_with_keys_that_may_be_theirs() -> None:
+    """A key that bears the label of a desired one but is another stands beside it, too, and is not judged itself."""
+    labels = policy(built_in("label", DuplicateLabel()), built_in("no-wildcard"))
+    judged = judge(labels, (spec("shop", SHOP, id="1"),), (SHOP_KEY, remote("2", "shop", "*")))
+    assert told(judged.findings) == [("label", "shop", "shop has the same label as key 2")]
 
 
 # Audits and single keys

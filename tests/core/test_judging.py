@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from builders import ACCOUNT, FENCE, NEWS, SHOP, SUB_ACCOUNT, only, plan, remote, spec
-from core.rulebook import TEMPORARY, TICKETED, built_in, subject, when
+from core.rulebook import MEND, TEMPORARY, TICKETED, built_in, subject, when
 from reconciler.core.builtins import DuplicateLabel, IdenticalAccess, MaxScopes
 from reconciler.core.findings import Severity
 from reconciler.core.judging import Bench, Judgement, Verdict
@@ -149,6 +149,12 @@ def test_a_rule_about_changes_may_fail() -> None:
         Verdict.FAILED,
         "unmanaged key 'shop' could not be judged, which counts as broken: Index error: index=1 size=1",
     )
+
+
+def test_what_to_do() -> None:
+    """A rule that is broken has its own hint; one that cannot be evaluated tells to mend it."""
+    rules = (built_in("a", hint="list them"), when("b", TICKETED, hint="add a ticket"))
+    assert [judged.hint for judged in Bench(rules, (subject("shop", "*"),)).broken()] == ["list them", MEND]
 
 
 # Rules over all keys of an account

@@ -5,7 +5,7 @@ import pytest
 from builders import ACCOUNT, FENCE, NEWS, NOW, SHOP, SUB_ACCOUNT, below, remote
 from core.rulebook import PLACE
 from reconciler.core.findings import Finding, Severity
-from reconciler.core.keys import AccountRef, RemoteKey
+from reconciler.core.keys import EVERY_SUB_ACCOUNT, AccountRef, RemoteKey
 from reconciler.core.requirements import KeysOf, Requirement, named, unmet
 from reconciler.core.scopes import parse_scope
 
@@ -13,6 +13,9 @@ SENDING = Requirement(parse_scope(SHOP), source=PLACE)
 READING = Requirement(parse_scope("domains:read"), source=PLACE)
 SENDER, GLOBAL, STAR = remote("1", "a", SHOP), remote("2", "b", "messages:send:all"), remote("3", "c", "*")
 OTHER = remote("4", "d", NEWS)
+EVERY = AccountRef(ACCOUNT.account_id, EVERY_SUB_ACCOUNT)
+LETTERS = AccountRef("abcdef00-0000-4000-8000-000000000000")
+LETTERS_BELOW = AccountRef(LETTERS.account_id, "fedcba00-0000-4000-8000-000000000000")
 UNREAD = KeysOf(below(9), None)
 
 
@@ -21,7 +24,12 @@ UNREAD = KeysOf(below(9), None)
     [
         (None, None, ACCOUNT, True),
         (None, None, SUB_ACCOUNT, True),
+        (None, None, EVERY, True),
         (ACCOUNT.account_id, None, ACCOUNT, True),
+        (ACCOUNT.account_id, None, SUB_ACCOUNT, False),
+        (ACCOUNT.account_id, None, EVERY, False),
+        ("ABCDEF*", None, LETTERS, True),
+        ("abcdef*", None, LETTERS, True),
         ("1111*", None, ACCOUNT, True),
         ("2222*", None, ACCOUNT, False),
         ("2222*", None, SUB_ACCOUNT, False),
@@ -29,6 +37,12 @@ UNREAD = KeysOf(below(9), None)
         (None, SUB_ACCOUNT.sub_account_id, SUB_ACCOUNT, True),
         (None, "2222*", SUB_ACCOUNT, True),
         (None, "3333*", SUB_ACCOUNT, False),
+        (None, "*", ACCOUNT, False),
+        (None, "*", SUB_ACCOUNT, True),
+        (None, "2222*", EVERY, True),
+        (None, "FEDCBA*", LETTERS_BELOW, True),
+        (None, "fedcbb*", LETTERS_BELOW, False),
+        ("9999*", "2222*", EVERY, False),
         ("1111*", "2222*", SUB_ACCOUNT, True),
         ("1111*", "2222*", ACCOUNT, False),
         ("2222*", "2222*", SUB_ACCOUNT, False),
@@ -37,7 +51,10 @@ UNREAD = KeysOf(below(9), None)
 def test_whose_keys_may_be_the_one(
     account: str | None, sub_account: str | None, candidate: AccountRef, concerned: bool
 ) -> None:
-    """Any account may have the key, or one with an id like a pattern; a pattern of sub accounts means those alone."""
+    """Any account may have the key, or that of an id, itself and not what is below it; or sub accounts, those alone.
+
+    Where sub accounts could not be listed any of them may be meant; ids are alike in whatever case they are written.
+    """
     assert Requirement(parse_scope(SHOP), account, sub_account).concerns(candidate) is concerned
 
 
@@ -108,7 +125,7 @@ UNSURE = Finding(
     "coverage",
     Severity.WARN,
     "only keys that reach every domain can do messages:send for shop.example.com, and 2 accounts may have that domain",
-    "say with 'account' in the requirement which of them has the domain",
+    "say with 'account' or 'sub_account' in the requirement which of them has the domain",
     source=PLACE,
 )
 

@@ -17,6 +17,7 @@ from reconciler.core.subjects import Subject
 MOMENT = timedelta(microseconds=1)
 EAST = timezone(timedelta(hours=2))
 OWNED = spec("shop", id="7", owner="team-growth", annotations=(("tier", "gold"), ("region", "eu")))
+LETTERS = AccountRef("abcdef00-0000-4000-8000-000000000000", "fedcba00-0000-4000-8000-000000000000")
 SHOP_KEY = subject("Shop", spec=OWNED, remote=remote("7", "Shop"))
 STRAY = subject("tmp-1", remote=remote("8", "tmp-1"))
 
@@ -27,10 +28,13 @@ STRAY = subject("tmp-1", remote=remote("8", "tmp-1"))
         (date(2026, 11, 23), datetime(2026, 11, 24, tzinfo=UTC)),
         (date(2026, 12, 31), datetime(2027, 1, 1, tzinfo=UTC)),
         (date(2028, 2, 28), datetime(2028, 2, 29, tzinfo=UTC)),
+        (date.min, datetime(1, 1, 2, tzinfo=UTC)),
+        (date.max - timedelta(days=1), datetime(9999, 12, 31, tzinfo=UTC)),
+        (date.max, datetime.max.replace(tzinfo=UTC)),
     ],
 )
 def test_the_end_of_a_day(until: date, end: datetime) -> None:
-    """What holds until a day ends at 24:00 UTC of it."""
+    """What holds until a day ends at 24:00 UTC of it, or with the last moment that there is."""
     assert end_of(until) == end
     assert waiver("r", until=until).end == end
 
@@ -43,12 +47,15 @@ def test_the_end_of_a_day(until: date, end: datetime) -> None:
         (Match(account=ACCOUNT.account_id), ACCOUNT, None, True),
         (Match(account=ACCOUNT.account_id), SUB_ACCOUNT, "Acme", True),
         (Match(account="1111*"), ACCOUNT, None, True),
+        (Match(account="ABCDEF*"), LETTERS, None, True),
         (Match(account="2222*"), ACCOUNT, None, False),
         (Match(account="2222*"), SUB_ACCOUNT, "Acme", False),
         (Match(sub_account="*"), ACCOUNT, None, False),
         (Match(sub_account="*"), SUB_ACCOUNT, None, True),
         (Match(sub_account="2222*"), SUB_ACCOUNT, None, True),
+        (Match(sub_account="FEDCBA*"), LETTERS, None, True),
         (Match(sub_account="Acme ?"), SUB_ACCOUNT, "Acme 1", True),
+        (Match(sub_account="ACME ?"), SUB_ACCOUNT, "Acme 1", False),
         (Match(sub_account="Acme ?"), SUB_ACCOUNT, "Acme 12", False),
         (Match(sub_account="Acme ?"), SUB_ACCOUNT, None, False),
         (Match(account="2222*", sub_account="*"), SUB_ACCOUNT, "Acme", False),
@@ -56,7 +63,10 @@ def test_the_end_of_a_day(until: date, end: datetime) -> None:
     ],
 )
 def test_which_accounts_a_rule_is_about(match: Match, account: AccountRef, name: str | None, taken: bool) -> None:
-    """An account is known by its id, a sub account by its id or its name, and no account is a sub account."""
+    """An account is known by its id, a sub account by its id or its name, and no account is a sub account.
+
+    Ids are alike in whatever case they are written, names are not.
+    """
     assert match.takes_account(account, name) is taken
 
 
@@ -128,6 +138,12 @@ def test_which_keys_a_waiver_is_for(fields: dict[str, Any], of_a_file: bool, of_
     assert waiver("r", **fields).takes(STRAY) is of_none
 
 
+def test_a_waiver_for_an_account_in_capitals() -> None:
+    """The id of an account is the same in whatever case a waiver has it."""
+    assert waiver("r", label="*", account="ABCDEF*").takes(subject("a", account=LETTERS))
+    assert not waiver("r", label="*", account="ABCDEE*").takes(subject("a", account=LETTERS))
+
+
 def test_a_waiver_for_keys_that_do_not_exist_yet() -> None:
     """Without an actual key the id that the file pins counts; a key with neither is known by its name and label."""
     pinned, unpinned = subject("shop", spec=OWNED), subject("shop", spec=spec("shop"))
@@ -187,6 +203,16 @@ def test_of_several_waivers_the_one_that_ends_last_counts(order: tuple[int, ...]
     assert owner_of(rules.waived("r", SHOP_KEY)) == "early"
     assert owner_of(rules.waived("r", judged_at(MIDNIGHT))) == "late"
     assert rules.waived("r", judged_at(MIDNIGHT + timedelta(days=1))) is None
+
+
+@pytest.mark.parametrize("owners", [*permutations(("team-a", "team-b", "team-c"))])
+def test_of_waivers_that_end_together_always_the_same_counts(owners: tuple[str, ...]) -> None:
+    """Which of several that end on one day is shown does not depend on the order of files."""
+    given = (
+        waiver("r", key="8", owner=owner) if owner == "team-a" else waiver("r", label="*", owner=owner)
+        for owner in owners
+    )
+    assert owner_of(policy(waivers=tuple(given)).waived("r", STRAY)) == "team-c"
 
 
 def owner_of(found: Waiver | None) -> str | None:

@@ -38,8 +38,15 @@ def found(text: str, kind: Kind) -> list[Node]:
         ('"" == key.owner', [(CALL, "_==_", None), (CONSTANT, "", ""), (NAME, "key.owner", None)]),
         ('key.owner.contains("x")', [(CALL, "contains", None), (NAME, "key.owner", None), (CONSTANT, "", "x")]),
         (
-            'covers(["a"], "b")',
-            [(CALL, "covers", None), (Kind.LIST, "", None), (CONSTANT, "", "a"), (CONSTANT, "", "b")],
+            'matches(["a"][0], "b")',
+            [
+                (CALL, "matches", None),
+                (CALL, "_[_]", None),
+                (Kind.LIST, "", None),
+                (CONSTANT, "", "a"),
+                (CONSTANT, "", None),
+                (CONSTANT, "", "b"),
+            ],
         ),
         (
             "has(key.annotations.ticket)",

@@ -212,13 +212,28 @@ def collecting(draw: st.DrawFn) -> Told:
     return draw(st.sampled_from(said))
 
 
+# Our functions are computed outside of CEL: each call is found again in the text, however it is written.
+LAYOUTS = (
+    "covers(@, {})",
+    "covers (@,{})",
+    ". covers( @ ,\n {}\n)",
+    "covers // (why) \" is\n((@), // ) '\n({}))",
+    "(covers(@, {})) == true",
+    '"covers(" != ")" && covers(@, {})',
+)
+
+
 @st.composite
 def about_access(draw: st.DrawFn) -> Told:
     """What scopes cover, and within which networks a list is."""
-    wanted, blocks = draw(st.sampled_from(SCOPES)), draw(st.lists(st.sampled_from(BLOCKS), max_size=4))
-    within = f"networks_within(@, [{', '.join(map(quoted, blocks))}])"
+    layout, wanted = draw(st.sampled_from(LAYOUTS)), draw(st.sampled_from(SCOPES))
+    blocks = draw(st.lists(st.sampled_from(BLOCKS), max_size=4))
+    asked = draw(
+        st.sampled_from((quoted(wanted), f"'{wanted}'", f'r"{wanted}"', f'"""{wanted}"""', f"R'''{wanted}'''"))
+    )
+    within = layout.replace("covers", "networks_within").format(f"[{', '.join(map(quoted, blocks))}]")
     said = (
-        of("key.scopes", f"covers(@, {quoted(wanted)})", lambda held: wanted in allowed(tuple(held))),
+        of("key.scopes", layout.format(asked), lambda held: wanted in allowed(tuple(held))),
         of("key.ip_allow_list", within, lambda held: let_in(tuple(held)) <= let_in(tuple(blocks))),
     )
     return draw(st.sampled_from(said))
