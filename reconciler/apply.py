@@ -184,7 +184,7 @@ class _AccountRun:
         for provider in self._dependencies.of(change):
             current = self._changes[self._places[id(provider)]]
             if current.outcome not in (Outcome.APPLIED, Outcome.PLANNED):
-                return change.ended(Outcome.SKIPPED, skip_reason(current))
+                return change.ended(Outcome.SKIPPED, skip_reason(current, change))
         if objection := self._watch.objection(change, partial(self._others, change)):
             return change.ended(Outcome.REFUSED, f"{objection.guardrail}: {objection.message}")
         return None

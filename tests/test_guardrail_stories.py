@@ -14,6 +14,7 @@ NEWS = "messages:send:{news.example.com}"
 MUST_SEND = 'require: [{domain: shop.example.com, can: "messages:send"}]\n'
 FENCED = ["192.0.2.1/32"]
 LOST = "no key in use could do what must keep working: messages:send for shop.example.com"
+WAY_OUT = "let it through with --allow coverage or correct what it requires in the policy"
 
 
 def reason(report: Report, name: str) -> str:
@@ -38,7 +39,7 @@ def test_the_last_sender_keeps_its_right(tmp_path: Path) -> None:
     report = world.apply()
     assert outcomes(report) == {"shop": "refused"}
     assert [refusal.message for refusal in report.refusals] == [
-        f"shop: {LOST} (now 'shop' ({key_id(1)}) can); let it through with --allow coverage"
+        f"shop: {LOST} (now 'shop' ({key_id(1)}) can); {WAY_OUT}"
     ]
     assert reason(report, "shop") == f"coverage: {report.refusals[0].message}"
     assert world.puts == 0
@@ -110,9 +111,7 @@ def test_what_is_approved_is_asked_again_before_the_write(tmp_path: Path) -> Non
     report = world.apply()
     assert outcomes(report) == {"new": "failed", "old": "refused"}
     assert reason(report, "old") == f"coverage: {LOST} (now 'old' ({key_id(2)}) can)"
-    assert [refusal.message for refusal in report.refusals] == [
-        f"old: {LOST} (now 'old' ({key_id(2)}) can); let it through with --allow coverage"
-    ]
+    assert [refusal.message for refusal in report.refusals] == [f"old: {LOST} (now 'old' ({key_id(2)}) can); {WAY_OUT}"]
     assert SHOP in world.remote(2)["scopes"]
     assert exit_code(report) == 4
     world.faults()

@@ -82,7 +82,11 @@ def _earlier(path: Path) -> Report:
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not text"
         raise FilesError((Problem(str(path), 0, 0, f"cannot be read: {reason.lower()}"),)) from None
-    report = load_report(text, str(path))
+    try:
+        report = load_report(text, str(path))
+    except FilesError:
+        told = "is no report of an audit: `reconciler audit -o json=FILE` writes one"
+        raise FilesError((Problem(str(path), 0, 0, told),)) from None
     if report.mode is not Mode.AUDIT:
         raise FilesError((Problem(str(path), 0, 0, f"is the report of another command ({report.mode}), not of audit"),))
     return report

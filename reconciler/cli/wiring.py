@@ -163,6 +163,10 @@ def load_policies(paths: Sequence[Path], *, starter: bool = False) -> LoadedPoli
     ``starter``: then the policy that comes with the reconciler is used, and that is noted; otherwise there is none.
     """
     if not paths and not os.path.lexists(DEFAULT_POLICY):
+        if misnamed := sorted(Path(DEFAULT_POLICY).parent.glob("polic*")):
+            hint = f"name it {DEFAULT_POLICY}, or name it with --policy"
+            told = f"there is {misnamed[0]}, but no {DEFAULT_POLICY}: is that the policy? {hint}"
+            raise FilesError((Problem(DEFAULT_POLICY, 0, 0, told),))
         if not starter:
             return LoadedPolicy()
         from reconciler.files.policy import load_starter

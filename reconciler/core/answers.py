@@ -12,7 +12,7 @@ from reconciler.core.judging import Judgement, Verdict
 from reconciler.core.keys import AccountRef, DesiredAccount, KeySpec, KeyState, RemoteKey, Role, Source
 from reconciler.core.matching import Matched, Unclear, match_keys
 from reconciler.core.networks import OPEN, AllowList
-from reconciler.core.plan import AccountPlan
+from reconciler.core.plan import AccountPlan, exemption
 from reconciler.core.policy import judgements_of, switched_off
 from reconciler.core.rules import Policy
 from reconciler.core.scopes import Reach, Scope, ScopeSet, parse_scope
@@ -149,7 +149,7 @@ class ExplainedRule:
 class Explanation:
     """All there is to say of one key: what asks for it, what it may do and why, what rules say, what would be done.
 
-    ``known`` is its id, or why it has none.
+    ``known`` is its id, or why it has none; ``left_alone`` is why a rule that switches keys off does not switch it off.
     """
 
     account: AccountRef
@@ -161,6 +161,7 @@ class Explanation:
     rules: tuple[ExplainedRule, ...]
     change: Change | None
     refusals: tuple[Refusal, ...]
+    left_alone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +217,20 @@ def _explained(
         rules,
         change,
         tuple(refusal for refusal in explaining.refusals if _concerns(refusal, subject)),
+        None if change else _left_alone(desired, plan, subject, rules, explaining.policy),
     )
+
+
+def _left_alone(
+    desired: DesiredAccount, plan: AccountPlan, subject: Subject, rules: Sequence[ExplainedRule], policy: Policy
+) -> str | None:
+    """Say why nothing is done about a key of no file that breaks a rule with ``then: quarantine``, or None."""
+    fencing = {rule.id for rule in policy.rules if rule.fences}
+    broken = [rule for rule in rules if rule.rule in fencing and rule.verdict is Verdict.BROKEN and not rule.waived]
+    if subject.managed or not broken or subject.remote is None:
+        return None
+    why = exemption(subject.remote, desired.unmanaged, subject.now) or (plan.waits.message if plan.waits else None)
+    return f"{broken[0].rule} would switch it off, but {why}" if why else None
 
 
 def _same(one: Subject, other: Subject) -> bool:

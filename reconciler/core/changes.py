@@ -270,12 +270,12 @@ def _taken(change: Change) -> ScopeSet:
     return ScopeSet.parse(change.access.scopes.revoked)
 
 
-def skip_reason(provider: Change) -> str:
-    """Say why a change that revokes something waits for ``provider``, which was to grant it."""
-    return (
-        f"it revokes what the change of {provider.title} was to grant, and that one is {provider.outcome}: "
-        "nobody would be left with it; settle that one first, or take this revocation out of the files"
-    )
+def skip_reason(provider: Change, change: Change) -> str:
+    """Say why ``change``, which revokes something, waits for ``provider``, which was to grant it."""
+    told = f"it revokes what the change of {provider.title} was to grant, and that one is {provider.outcome}: "
+    if change.name is None:
+        return f"{told}this key may be in use for it; settle that one first"
+    return f"{told}nobody would be left with it; settle that one first, or take this revocation out of the files"
 
 
 def skip_dependents(changes: tuple[Change, ...]) -> tuple[Change, ...]:
@@ -291,7 +291,7 @@ def skip_dependents(changes: tuple[Change, ...]) -> tuple[Change, ...]:
         dependencies = Dependencies(lost)
         skipped = {place: found for place in sorted(revoking) if (found := dependencies.any_of(result[place]))}
         for place, provider in skipped.items():
-            result[place] = result[place].ended(Outcome.SKIPPED, skip_reason(provider))
+            result[place] = result[place].ended(Outcome.SKIPPED, skip_reason(provider, result[place]))
         revoking -= skipped.keys()
         lost = [result[place] for place in skipped]
     return tuple(result)

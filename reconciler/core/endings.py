@@ -1,9 +1,10 @@
 """What of a policy is over, or soon will be: waivers, pauses of keys, rules and waivers that are about nothing."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from typing import Final
 
 from reconciler.core.findings import Finding, Severity
@@ -83,12 +84,20 @@ def idle_waivers(policy: Policy, desired: DesiredState) -> tuple[Finding, ...]:
             "waiver-matches-nothing",
             Severity.WARN,
             f"{waiver}: the files have no key of that name",
-            "correct the name, or remove the waiver",
+            _meant(waiver.key, specs),
             source=waiver.source,
         )
         for waiver in policy.waivers
         if waiver.key is not None and waiver.key not in names and not re.fullmatch(UUID_PATTERN, waiver.key)
     )
+
+
+def _meant(name: str, specs: Sequence[KeySpec]) -> str:
+    """Say what a waiver was probably meant for."""
+    if any(name == spec.label for spec in specs):
+        return f"that is a label: write 'label: {name}', or the key's name"
+    near = get_close_matches(name, [spec.name for spec in specs], n=1)
+    return f"did you mean {near[0]!r}?" if near else "correct the name, or remove the waiver"
 
 
 def idle_requirements(required: Iterable[Requirement], desired: DesiredState) -> tuple[Finding, ...]:

@@ -158,7 +158,9 @@ class Expression:
         value = result.value()
         if value is True or value is False:
             return bool(value)
-        raise EvaluationError(_plain(str(value)))
+        told = _plain(str(value))
+        hint = '; ask first whether it is there, as in "tier" in key.annotations && ...' if _ABSENT in told else ""
+        raise EvaluationError(f"{told}{hint}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +305,8 @@ def _fails(expression: str, text: str) -> bool:
 _ERROR: Final = re.compile(r"^(?:[A-Z_]+: )?ERROR: <input>:(\d+):(\d+): (.*)", re.MULTILINE)
 _UNDECLARED: Final = re.compile(r"undeclared reference to '(.+?)' \(in container ''\)")
 _OVERLOAD: Final = re.compile(r"found no matching overload for '(.+?)' applied to '(.+)'")
+_ABSENT: Final = "Key not found in map"
+_THERE_IS: Final = f"there are key, change and now, and the functions {', '.join(_FUNCTIONS)}"
 _OPERATORS: Final = {"@in": "in", "_[_]": "[ ]", "_?_:_": "? :"}
 _TRAILER: Final = re.compile(r"^[A-Z_]+: |\s*\[[A-Z_]+\]$")
 
@@ -346,18 +350,51 @@ def _unknown(name: str) -> str:
     near = near or get_close_matches(name, (*VARIABLES, *_FUNCTIONS), n=1, cutoff=_NEAR)
     if near:
         return f"there is no {name!r}: did you mean {near[0]!r}?"
-    return f"there is no {name!r}: {listed if fields else 'a rule sees key, change and now'}"
+    return f"there is no {name!r}: {listed if fields else _THERE_IS}"
+
+
+_TYPES: Final = {
+    "google.protobuf.Duration": "length of time",
+    "google.protobuf.Timestamp": "time",
+    "list(string)": "list of text",
+    "map(string, string)": "text by name",
+    "null_type": "null",
+    "string": "text",
+    "int": "number",
+    "bool": "truth",
+}
+_ADVICE: Final = {
+    "length of time": 'write a length of time as duration("720h")',
+    "time": 'write a time as timestamp("2026-01-31T00:00:00Z")',
+    "null": 'nothing is ever null: compare with ""',
+    "list of text": 'write lists as ["a", "b"], and ask for one of a list with in',
+}
+_SPELLED: Final = {"and": "&&", "or": "||", "not": "!"}
 
 
 def _in_words(said: str) -> str:
     match = _OVERLOAD.match(said)
     if match:
-        return f"{_OPERATORS.get(match[1], match[1].strip('_'))!r} does not go with {match[2]}"
+        return _does_not_fit(match[1], match[2])
     if "recursion limit" in said or "recursion depth" in said:
         return "lies too deep in parentheses: write it in simpler parts"
     if said.startswith("Syntax error: mismatched input '<EOF>'"):
         return "ends too early: something is missing here"
-    return said.partition(" expecting {")[0]
+    if "token recognition error at: '=" in said:
+        return "write == to compare"
+    told = said.partition(" expecting ")[0]
+    if (word := re.search(r"input '(and|or|not)'", told)) is not None:
+        return f"write {_SPELLED[word[1]]} for {word[1]!r}"
+    return told
+
+
+def _does_not_fit(function: str, types: str) -> str:
+    """Say which kinds of values do not go together, and how those that people get wrong are written."""
+    for name, words in _TYPES.items():
+        types = re.sub(rf"(?<![\w.]){re.escape(name)}(?!\w)", words, types)
+    advice = next((each for kind, each in _ADVICE.items() if kind in types), "")
+    told = f"{_OPERATORS.get(function, function.strip('_'))!r} does not go with {types}"
+    return f"{told}: {advice}" if advice else told
 
 
 def _place(text: str, offset: int) -> tuple[int, int]:

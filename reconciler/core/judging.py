@@ -14,7 +14,7 @@ from typing import Final
 from reconciler.core.builtins import AccountCheck, DuplicateLabel, IdenticalAccess
 from reconciler.core.expressions import Bound, EvaluationError, Expression, batch, bind
 from reconciler.core.rules import Match, Rule
-from reconciler.core.subjects import Subject, in_words, values
+from reconciler.core.subjects import Subject, shown, values
 
 
 class Verdict(Enum):
@@ -99,12 +99,12 @@ class Bench:
         alone = self._alone if subject.change else ()
         if not (self._together or alone):
             return
-        shown = values(subject, self._names)
-        bound = bind(shown, self._facts)
-        held = self._batch.holds(bound, shown) if self._batch else None
+        read = values(subject, self._names)
+        bound = bind(read, self._facts)
+        held = self._batch.holds(bound, read) if self._batch else None
         likely = self._together if held is None else compress(self._together, held)
         for rule, expression in chain(likely, alone):
-            if rule.match.takes(subject) and (judged := _evaluated(rule, expression, subject, (bound, shown))):
+            if rule.match.takes(subject) and (judged := _evaluated(rule, expression, subject, (bound, read))):
                 yield judged
 
 
@@ -123,8 +123,7 @@ def _evaluated(
 def _message(rule: Rule, subject: Subject, said: str) -> str:
     if rule.message is None:
         return f"{subject.title} {said}"
-    shown = values(subject, rule.message.names)
-    return rule.message.filled({name: in_words(value) for name, value in shown.items()})
+    return rule.message.filled(shown(subject, rule.message.names))
 
 
 def _otherwise(rule: Rule, subject: Subject) -> Verdict:

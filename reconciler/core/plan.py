@@ -289,14 +289,21 @@ def _paused(change: Change, spec: KeySpec, now: datetime) -> Change:
     return change.ended(Outcome.PAUSED, f"paused until {spec.paused.until}: {spec.paused.reason}")
 
 
+def exemption(key: RemoteKey, rule: UnmanagedRule, now: datetime) -> str | None:
+    """Say what exempts an unmanaged key from being switched off, as the rest of a sentence, or None."""
+    if key.ip_allow_list.fenced:
+        return "it is switched off already"
+    if now - key.created_at < rule.min_age:
+        return "it is younger than min_age of 'unmanaged'"
+    if key.send_only and not rule.include_senders:
+        return "it may only send, and 'unmanaged' does not say include_senders"
+    named = [pattern for pattern in rule.exceptions if is_like(key.label, pattern)]
+    return f"its label is like {named[0]!r}, under 'except' of 'unmanaged'" if named else None
+
+
 def may_be_fenced(key: RemoteKey, rule: UnmanagedRule, now: datetime) -> bool:
     """Tell whether nothing exempts an unmanaged key from being switched off."""
-    return (
-        not key.ip_allow_list.fenced
-        and now - key.created_at >= rule.min_age
-        and (rule.include_senders or not key.send_only)
-        and not any(is_like(key.label, pattern) for pattern in rule.exceptions)
-    )
+    return exemption(key, rule, now) is None
 
 
 def _fence(account: AccountRef, key: RemoteKey, source: Source | None) -> Change:

@@ -96,8 +96,10 @@ _TIMES: Final = {
 
 def _wrong_time(function: str, argument: Node, fails: Fails) -> Iterator[tuple[Node, str]]:
     trial, what = _TIMES[function]
-    if argument.string is not None and fails(trial, argument.string):
-        yield argument, f"{argument.string!r} is not {what}"
+    text = argument.string
+    if text is not None and fails(trial, text):
+        days = re.fullmatch(r"(\d{1,6})d", text) if function == "duration" else None
+        yield argument, f"{text!r} is not {what}" if days is None else f"write {text!r} as '{int(days[1]) * 24}h'"
 
 
 def _wrong_scope(argument: Node) -> Iterator[tuple[Node, str]]:

@@ -11,7 +11,7 @@ from typing import Final
 from reconciler.core.changes import Change
 from reconciler.core.keys import AccountRef, KeySpec, KeyState, RemoteKey, Source
 from reconciler.core.matching import Matched
-from reconciler.core.networks import FENCED, OPEN, AllowList
+from reconciler.core.networks import ANYWHERE, FENCED, OPEN, AllowList
 from reconciler.core.plan import AccountPlan
 from reconciler.core.scopes import ScopeSet
 from reconciler.errors import visible
@@ -210,6 +210,14 @@ _GETTERS: Final[Mapping[str, _Getter]] = {
 def values(subject: Subject, names: Iterable[str]) -> dict[str, object]:
     """Give the values of variables for one key, as CEL takes them; none is ever null."""
     return {name: _GETTERS[name](subject) for name in names}
+
+
+def shown(subject: Subject, names: Iterable[str]) -> dict[str, str]:
+    """Give the values of variables in words, for a message; an empty allow list lets in whoever comes."""
+    words = {name: in_words(value) for name, value in values(subject, names).items()}
+    if "key.ip_allow_list" in words and subject.ip_allow_list.anywhere:
+        words["key.ip_allow_list"] = ANYWHERE
+    return words
 
 
 def in_words(value: object) -> str:

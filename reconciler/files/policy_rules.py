@@ -136,8 +136,10 @@ class Rules:
         entry = builtin.shape.read(parameters or {})
         if isinstance(entry, list):
             for misfit in entry:
-                path: Path = ("with", *misfit.path) if parameters is not None else ("uses",)
-                self._faults.wrong(replace(at(spot, *path), at_key=misfit.at_key), misfit.message)
+                if parameters is None:
+                    self._faults.wrong(at(spot, "uses"), f"'with' is missing, and in it: {misfit.message}")
+                else:
+                    self._faults.wrong(replace(at(spot, "with", *misfit.path), at_key=misfit.at_key), misfit.message)
             return None
         if name == "widest-network" and entry.ipv4 is None and entry.ipv6 is None:
             self._faults.wrong(at(spot, "with"), "nothing is limited: write 'ipv4: 24', 'ipv6: 48' or both")

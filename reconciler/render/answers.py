@@ -233,6 +233,8 @@ def _what_would_be_done(page: Page, told: Explanation) -> None:
     change = told.change
     if change is None:
         page.add("  nothing: it is as the files want it" if told.subject.spec else "  nothing: no file names it")
+        if told.left_alone:
+            page.hang("  ", told.left_alone)
         return
     add_change(page, _once(change), Columns.of([_once(change).item], page.width))
     for refusal in told.refusals:

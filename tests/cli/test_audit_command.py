@@ -134,6 +134,53 @@ def test_without_files(shell: Shell) -> None:
     assert shell.run("audit", "--fail-on", "warn") == 3
 
 
+def test_how_it_was_made_fails_no_audit(shell: Shell) -> None:
+    """That there are no files and that the starter policy judged are notes that are worth no 3, whatever is asked."""
+    Path("config/keys/keys.yaml").unlink()
+    write_policy("version: 1\n")
+    assert shell.run("audit", "--fail-on", "note", "-o", "json") == 0
+    assert rules(shell) == ["no-desired-state"]
+    write_policy("version: 1\nrules: [{id: stray, uses: unmanaged-key, severity: note}]\n")
+    assert shell.run("audit", "--fail-on", "note") == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "without"),
+    [
+        ("notes.txt", True),
+        (".keys.yaml", True),
+        ("..data/keys.yaml", True),
+        ("shop/keys.yml", False),
+        ("keys.yaml", False),
+    ],
+)
+def test_what_counts_as_no_files(shell: Shell, name: str, without: bool) -> None:
+    """What a pass would not read, as hidden files of a mount, is no file either."""
+    Path("config/keys/keys.yaml").unlink()
+    path = Path("config/keys") / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(FILES, encoding="utf-8")
+    write_policy("version: 1\n")
+    assert shell.run("audit", "-o", "json") == 0
+    assert rules(shell) == (["no-desired-state"] if without else [])
+
+
+@pytest.mark.parametrize("target", ["../elsewhere.yaml", "nowhere.yaml"])
+def test_files_that_cannot_be_looked_at(shell: Shell, target: str) -> None:
+    """A link out of the folder, or to nothing, may be a file that was meant: that is an error, and nothing is judged."""
+    Path("config/elsewhere.yaml").write_text(FILES, encoding="utf-8")
+    Path("config/keys/keys.yaml").unlink()
+    Path("config/keys/keys.yaml").symlink_to(target)
+    assert shell.run("audit") == 1
+    assert shell.err.startswith("config/keys")
+    Path("config/keys/keys.yaml").unlink()
+    Path("config/keys").rmdir()
+    Path("config/keys").symlink_to("gone")
+    assert shell.run("audit") == 1
+    assert shell.err.startswith("config/keys: cannot be read: no such file or directory\n")
+    assert shell.emulator.requests["GET"] == 0
+
+
 @pytest.mark.parametrize(
     ("account", "told"), [(None, "AHASEND_ACCOUNT_ID is not set"), ("shop", "AHASEND_ACCOUNT_ID is not a UUID")]
 )

@@ -305,9 +305,9 @@ def test_max_widened_at_the_edge(limit: Threshold, listed: int, most: int) -> No
     assert judge(widening(most, listed), max_widened=limit).refusals == ()
     refused = judge(widening(most + 1, listed), max_widened=limit)
     message = (
-        f"{most + 1} key{'s' if most else ''} given more, but the limit is {most}: {limit.percent} % of the {listed} keys "
-        f"listed, or {limit.at_least} if that is more; raise guardrails.max_widened in the policy or let it through with --allow "
-        "max-widened"
+        f"{most + 1} key{'s' if most else ''} given more, but the limit is {most}: {limit.percent} % of the {listed} "
+        f"keys listed, or {limit.at_least} if that is more; raise guardrails.max_widened in the policy or let it "
+        "through with --allow max-widened"
     )
     assert refused.refusals == (
         Refusal("max-widened", message, refused.plan.accounts[0].account, limit=most, actual=most + 1),

@@ -3,24 +3,13 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from itertools import combinations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import ACCOUNT, FENCE, NOW, SUB_ACCOUNT, desired, whole
-from laws.universe import (
-    BLOCKS,
-    SCOPES,
-    allowed,
-    in_use,
-    law,
-    let_in,
-    like,
-    remotes,
-    scope_sets,
-    specs,
-    usable_lists,
-)
+from laws.universe import BLOCKS, Kinds, allowed, in_use, law, let_in, like, remotes, specs
 from reconciler.core.changes import Change, Outcome
 from reconciler.core.guardrails import ALLOWABLE, Consent, InUse, Limits, Threshold, approve
 from reconciler.core.keys import AccountRef, KeySpec, KeyState, RemoteKey, Source, UnmanagedAction, UnmanagedRule
@@ -29,12 +18,27 @@ from reconciler.core.plan import AccountPlan, plan_account
 from reconciler.core.requirements import Requirement
 from reconciler.core.scopes import ScopeSet, parse_scope
 
+WIDE = ("messages:send:all", "api-keys:write", "x:y")
 OTHERS = frozenset(ALLOWABLE) - {"max-changes", "max-switched-off", "max-widened"}
+# Few kinds of keys, so that several hold what must be kept and few limits are far from what is asked.
+FEW = Kinds(
+    st.sampled_from(
+        [
+            ScopeSet.parse(some)
+            for most in (1, 1, 2)
+            for some in combinations(("messages:send:{a.example}", *WIDE), most)
+        ]
+    ),
+    st.sampled_from(
+        [AllowList.parse(some) for some in ((), (), BLOCKS[15:16], BLOCKS[15:16], BLOCKS[16:18], BLOCKS[:1], (FENCE,))]
+    ),
+)
 names = st.lists(st.sampled_from(("k0", "k1", "k2")), max_size=2, unique=True).map(tuple)
-thresholds = st.builds(Threshold, st.integers(0, 100), st.integers(0, 4))
+thresholds = st.builds(Threshold, st.sampled_from((0, 25, 50, 100)), st.integers(0, 2))
 patterns = st.none() | st.sampled_from(("*", ACCOUNT.account_id, "1111*", "2222*"))
 requirements = st.lists(
-    st.builds(Requirement, st.sampled_from(SCOPES).map(parse_scope), patterns, patterns), max_size=3
+    st.builds(Requirement, st.sampled_from(("messages:send:{a.example}", "x:y")).map(parse_scope), patterns, patterns),
+    max_size=3,
 ).map(tuple)
 uses = st.builds(
     InUse, st.sampled_from((timedelta(minutes=15), timedelta(days=1), timedelta(days=30))), st.booleans(), names
@@ -54,7 +58,8 @@ refs = st.sampled_from((ACCOUNT, SUB_ACCOUNT))
 
 @st.composite
 def plans(draw: st.DrawFn) -> AccountPlan:
-    return plan_account(desired(*draw(specs()), account=draw(refs), unmanaged=draw(unmanaged)), draw(remotes()), NOW)
+    wanted = desired(*draw(specs(0, 4, FEW)), account=draw(refs), unmanaged=draw(unmanaged))
+    return plan_account(wanted, draw(remotes(2, 4, FEW)), NOW)
 
 
 def after(account: AccountPlan, changes: Iterable[Change]) -> list[RemoteKey]:
@@ -179,7 +184,7 @@ def stories(draw: st.DrawFn, *, own_change: bool, pure: bool) -> Story:
 
     That is a change of its own, or more of what some change takes; where they are ``pure`` each gives or takes only.
     """
-    keys = draw(remotes().filter(bool))
+    keys = draw(remotes(2, 4, FEW))
     order = draw(st.permutations(range(len(keys))))
     taken = draw(st.sampled_from(order))
     wanted = {n: draw(_wanted(keys[n], f"k{order[n]}", pure=pure)) for n in order if n != taken and draw(st.booleans())}
@@ -201,11 +206,14 @@ def _wanted(draw: st.DrawFn, key: RemoteKey, name: str, *, pure: bool) -> KeySpe
     one = _named(key, name)
     if not pure:
         return replace(
-            one, scopes=draw(scope_sets), ip_allow_list=draw(st.none() | usable_lists), state=KeyState.PRESENT
+            one,
+            scopes=draw(FEW.held),
+            ip_allow_list=draw(st.none() | FEW.listed.filter(lambda one: not one.fenced)),
+            state=KeyState.PRESENT,
         )
     if draw(st.booleans()):
         return draw(_narrower(key, one))
-    return replace(one, scopes=ScopeSet.parse([*key.scopes.texts, *draw(scope_sets).texts]))
+    return replace(one, scopes=ScopeSet.parse([*key.scopes.texts, *draw(FEW.held).texts]))
 
 
 @st.composite

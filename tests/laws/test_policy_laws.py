@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import ACCOUNT, NOW, SUB_ACCOUNT, desired
-from laws.universe import DAY, TICK, labels, law, like, remotes, specs
+from laws.universe import DAY, TICK, law, like, remotes, specs
 from reconciler.core.builtins import (
     CanManageKeys,
     DuplicateLabel,
@@ -75,22 +75,23 @@ ABOUT_ALL = (DuplicateLabel, IdenticalAccess)
 severities = st.sampled_from((Severity.DENY, Severity.DENY, Severity.WARN, Severity.NOTE))
 matches = st.sampled_from(
     (
-        *(Match(), Match(), Match(owner="team-?"), Match(label="legacy *"), Match(managed=False), Match(managed=True)),
+        *(Match(),) * 8,
+        *(Match(owner="team-?"), Match(label="legacy *"), Match(managed=False), Match(managed=True)),
         *(Match(account="1111*"), Match(sub_account="*"), Match(annotations=(("tier", "*"),))),
     )
 )
-untils = st.integers(-2, 1).map(lambda days: date(2026, 11, 23) + timedelta(days=days))
 waivers = st.lists(
     st.builds(
         WaiverRule,
-        st.integers(0, 4).map("r{}".format),
-        untils,
-        st.sampled_from(("team", "other")),
+        st.sampled_from(("r0", "r1", "r2")),
+        st.sampled_from((date(2026, 11, 22), date(2026, 11, 23), date(2026, 11, 24))),
+        st.just("team"),
         st.just("why"),
-        key=st.none() | st.sampled_from(("k0", "k1", "0", "1")),
-        label=st.none() | labels | st.just("*"),
-        account=st.none() | st.sampled_from(("1111*", "2*")),
+        key=st.sampled_from((None, None, "k0", "k1", "0", "1")),
+        label=st.sampled_from((None, "*", "?", "legacy *")),
+        account=st.sampled_from((None, None, "1111*", "2*")),
     ),
+    min_size=1,
     max_size=4,
 ).map(tuple)
 
@@ -110,16 +111,16 @@ def policy(named: Iterable[Rule], waived: Iterable[WaiverRule] = ()) -> Policy:
     return Policy(tuple(replace(rule, id=f"r{place}") for place, rule in enumerate(named)), tuple(waived))
 
 
-policies = st.builds(policy, st.lists(rules(), min_size=1, max_size=5), waivers)
+policies = st.builds(policy, st.lists(rules(), min_size=3, max_size=4), waivers)
 unmanaged = st.sampled_from((UnmanagedRule(), UnmanagedRule(UnmanagedAction.QUARANTINE, include_senders=True)))
 Scene = tuple[DesiredAccount, tuple[RemoteKey, ...]]
 
 
 @st.composite
 def scenes(draw: st.DrawFn) -> Scene:
+    wanted = draw(specs(2, 3)) if draw(st.integers(0, 3)) else ()
     here = draw(st.sampled_from((ACCOUNT, ACCOUNT, SUB_ACCOUNT)))
-    wanted = draw(specs(3)) if draw(st.integers(0, 3)) else ()
-    return desired(*wanted, account=here, unmanaged=draw(unmanaged)), draw(remotes(4))
+    return desired(*wanted, account=here, unmanaged=draw(unmanaged)), draw(remotes(2, 4))
 
 
 def judged(policy: Policy, scene: Scene, now: datetime = NOW) -> Judged:

@@ -1,6 +1,7 @@
 """A small universe in which what scopes allow and whom lists let in can be counted out, and keys that live in it."""
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network
@@ -53,9 +54,8 @@ _NETWORKS = (*BLOCKS, AROUND, "2001:db8::/64", FENCE)
 lists = st.sampled_from(
     [AllowList.parse(some) for most in (*(0,) * 40, *(1,) * 4, 2) for some in combinations(_NETWORKS, most)]
     + [AllowList.parse(BLOCKS[place::step]) for step in range(1, 9) for place in range(step)]
+    + [AllowList.parse([FENCE])] * 40
 )
-usable_lists = lists.filter(lambda one: not one.fenced)
-fenced = st.just(AllowList.parse([FENCE]))
 labels = st.sampled_from(("a", "b", "ab", "legacy 1", "Legacy 2"))
 moments = st.sampled_from([NOW - days * DAY - tick * TICK for days in (0, 1, 30, 60) for tick in (-1, 0, 1)])
 
@@ -101,39 +101,49 @@ def like(text: str, pattern: str) -> bool:
     return re.fullmatch("".join(parts), text, re.DOTALL) is not None
 
 
+@dataclass(frozen=True)
+class Kinds:
+    """What keys are drawn from: the scopes that they hold and the lists that they have."""
+
+    held: st.SearchStrategy[ScopeSet] = scope_sets
+    listed: st.SearchStrategy[AllowList] = lists
+
+
+ANY = Kinds()
+
+
 @st.composite
-def remotes(draw: st.DrawFn, most: int = 5) -> tuple[RemoteKey, ...]:
-    """The actual keys of an account."""
+def remotes(draw: st.DrawFn, least: int, most: int, kinds: Kinds = ANY) -> tuple[RemoteKey, ...]:
+    """The actual keys of an account, whose ids are ``0``, ``1`` and so on."""
     return tuple(
         RemoteKey(
             str(n),
             draw(labels),
-            draw(scope_sets),
-            draw(lists | fenced),
+            draw(kinds.held),
+            draw(kinds.listed),
             draw(moments | st.just(LONG_AGO)),
             draw(st.none() | moments),
         )
-        for n in range(draw(st.integers(0, most)))
+        for n in range(draw(st.integers(least, most)))
     )
 
 
 @st.composite
-def specs(draw: st.DrawFn, most: int = 4) -> tuple[KeySpec, ...]:
-    """The desired keys of an account, some of which mean an actual one."""
-    return tuple(draw(_spec(f"k{n}")) for n in range(draw(st.integers(0, most))))
+def specs(draw: st.DrawFn, least: int, most: int, kinds: Kinds = ANY) -> tuple[KeySpec, ...]:
+    """The desired keys of an account, ``k0``, ``k1`` and so on; most mean an actual one by its id or label."""
+    return tuple([draw(_spec(n, kinds)) for n in range(draw(st.integers(least, most)))])
 
 
 @st.composite
-def _spec(draw: st.DrawFn, name: str) -> KeySpec:
-    state = draw(st.sampled_from((KeyState.PRESENT, *KeyState)))
-    held = draw(scope_sets if state is KeyState.PRESENT else st.none() | scope_sets)
+def _spec(draw: st.DrawFn, place: int, kinds: Kinds) -> KeySpec:
+    state = draw(st.sampled_from((KeyState.PRESENT, KeyState.PRESENT, *KeyState)))
     return KeySpec(
-        name,
+        f"k{place}",
         draw(labels),
-        Source("keys.yaml", int(name[1:]) + 1, 1),
-        held,
-        draw(st.none() | usable_lists),
-        id=draw(st.none() | st.sampled_from("01234")),
+        Source("keys.yaml", place + 1, 1),
+        draw(kinds.held if state is KeyState.PRESENT else st.none() | kinds.held),
+        draw(st.none() | kinds.listed.filter(lambda one: not one.fenced)),
+        id=draw(st.sampled_from((str(place), str(place), str(place + 1), None))),
         state=state,
         owner=draw(st.sampled_from(("", "team-a", "team-b"))),
         annotations=draw(st.sampled_from(((), (("tier", "1"),), (("tier", "2"), ("x", "y"))))),
