@@ -167,7 +167,7 @@ def test_what_counts_as_no_files(shell: Shell, name: str, without: bool) -> None
 
 @pytest.mark.parametrize("target", ["../elsewhere.yaml", "nowhere.yaml"])
 def test_files_that_cannot_be_looked_at(shell: Shell, target: str) -> None:
-    """A link out of the folder, or to nothing, may be a file that was meant: that is an error, and nothing is judged."""
+    """A link out of the folder, or to nothing, may be a file that was meant: an error, and nothing is judged."""
     Path("config/elsewhere.yaml").write_text(FILES, encoding="utf-8")
     Path("config/keys/keys.yaml").unlink()
     Path("config/keys/keys.yaml").symlink_to(target)
@@ -310,8 +310,8 @@ def test_since_in_the_environment(shell: Shell, monkeypatch: pytest.MonkeyPatch)
     [
         (None, "earlier.json: cannot be read: no such file or directory"),
         (b"\xff\xfe", "earlier.json: cannot be read: it is not text"),
-        (b"{", "earlier.json: Invalid JSON"),
-        (b"{}", "earlier.json: mode: Field required"),
+        (b"{", "earlier.json: is no report of an audit: `reconciler audit -o json=FILE` writes one"),
+        (b"{}", "earlier.json: is no report of an audit: `reconciler audit -o json=FILE` writes one"),
     ],
 )
 def test_an_earlier_report_that_is_none(shell: Shell, content: bytes | None, told: str) -> None:

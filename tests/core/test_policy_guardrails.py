@@ -29,6 +29,7 @@ DAY = timedelta(days=1)
 SENDING = Requirement(parse_scope(SHOP))
 LOST = "no key in use could do what must keep working: messages:send for shop.example.com (now {} can)"
 WIDENING_WAY_OUT = "let it through with --allow widening or list its name under guardrails.allow_widening in the policy"
+COVERAGE_WAY_OUT = "let it through with --allow coverage or correct what it requires in the policy"
 IN_USE_WAY_OUT = "let it through with --allow in-use or list its name or id under guardrails.in_use.allow in the policy"
 
 
@@ -63,7 +64,7 @@ def test_every_way_out() -> None:
         "max-widened": "let it through with --allow max-widened",
         "empty-desired": "let it through with --allow empty-desired",
         "guardian": "let it through with --allow guardian",
-        "coverage": "let it through with --allow coverage",
+        "coverage": COVERAGE_WAY_OUT,
         "restore": "let it through with --allow restore or list its name under guardrails.allow_restore in the policy",
         "unreachable": "let it through with --allow unreachable",
         "widening": WIDENING_WAY_OUT,
@@ -83,7 +84,7 @@ def test_coverage_refuses_what_would_be_lost() -> None:
     )
     refused = judge(fence, require=(SENDING,))
     assert outcomes(refused) == {"a": "refused", "b": "planned"}
-    message = f"a: {LOST.format(named('a', 'b'))}; let it through with --allow coverage"
+    message = f"a: {LOST.format(named('a', 'b'))}; {COVERAGE_WAY_OUT}"
     assert refused.refusals == (Refusal("coverage", message, fence.account, "1"),)
     assert refused.plan.changes[0].reason == f"coverage: {message}"
 

@@ -118,7 +118,7 @@ NOT_KNOWN = Finding(
     "coverage",
     Severity.WARN,
     "whether any key can do messages:send for shop.example.com is not known: not every account could be read",
-    "see why below",
+    "see which account failed, and why",
     source=PLACE,
 )
 UNSURE = Finding(

@@ -11,7 +11,7 @@ from core.rulebook import MIDNIGHT, UNTIL, built_in, policy, subject, waiver, wh
 from reconciler.core.builtins import DuplicateLabel
 from reconciler.core.findings import Waiver
 from reconciler.core.keys import AccountRef
-from reconciler.core.rules import Match, Rule, end_of
+from reconciler.core.rules import Match, Rule, WaiverRule, end_of
 from reconciler.core.subjects import Subject
 
 MOMENT = timedelta(microseconds=1)
@@ -20,6 +20,7 @@ OWNED = spec("shop", id="7", owner="team-growth", annotations=(("tier", "gold"),
 LETTERS = AccountRef("abcdef00-0000-4000-8000-000000000000", "fedcba00-0000-4000-8000-000000000000")
 SHOP_KEY = subject("Shop", spec=OWNED, remote=remote("7", "Shop"))
 STRAY = subject("tmp-1", remote=remote("8", "tmp-1"))
+R = built_in("r")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,9 @@ def test_which_accounts_a_rule_is_about(match: Match, account: AccountRef, name:
         (Match(managed=False), False, True),
         (Match(owner="team-*"), True, False),
         (Match(owner="team-grow"), False, False),
-        (Match(owner="*"), True, True),
+        (Match(owner="*"), True, False),
+        (Match(owner=""), False, False),
+        (Match(owner="?*"), True, False),
         (Match(label="Shop"), True, False),
         (Match(label="shop"), False, False),
         (Match(label="tmp-?"), False, True),
@@ -93,7 +96,7 @@ def test_which_accounts_a_rule_is_about(match: Match, account: AccountRef, name:
     ],
 )
 def test_which_keys_a_rule_is_about(match: Match, of_a_file: bool, of_none: bool) -> None:
-    """A rule is about the keys for which all holds that its match says; brackets are text."""
+    """A rule is about the keys for which all holds that its match says; brackets are text, and no owner is like none."""
     assert match.takes(SHOP_KEY) is of_a_file
     assert match.takes(STRAY) is of_none
 
@@ -177,16 +180,17 @@ def judged_at(now: datetime) -> Subject:
 )
 def test_a_waiver_holds_to_the_end_of_its_last_day(now: datetime, in_force: bool) -> None:
     """It is in force up to 24:00 UTC of its last day, whatever the zone of the clock, and then counts as absent."""
-    found = policy(waivers=(waiver("r", label="tmp-*"),)).waived("r", judged_at(now))
+    found = policy(waivers=(waiver("r", label="tmp-*"),)).waived(R, judged_at(now))
     assert found == (Waiver("2026-11-30", "team-sec", "INC-204") if in_force else None)
 
 
 def test_a_waiver_is_of_one_rule() -> None:
     """A finding of another rule, or about another key, is not waived."""
     rules = policy(waivers=(waiver("r", label="tmp-*"), waiver("s", key="8")))
-    waived = [(name, one.label) for name in ("r", "s", "t") for one in (SHOP_KEY, STRAY) if rules.waived(name, one)]
+    book = tuple(built_in(name) for name in ("r", "s", "t"))
+    waived = [(rule.id, one.label) for rule in book for one in (SHOP_KEY, STRAY) if rules.waived(rule, one)]
     assert waived == [("r", "tmp-1"), ("s", "tmp-1")]
-    assert policy().waived("r", STRAY) is None
+    assert policy().waived(R, STRAY) is None
 
 
 @pytest.mark.parametrize("order", [*permutations(range(4))])
@@ -199,10 +203,10 @@ def test_of_several_waivers_the_one_that_ends_last_counts(order: tuple[int, ...]
         waiver("s", label="*", until=UNTIL + timedelta(days=3), owner="of another rule"),
     )
     rules = policy(waivers=tuple(given[place] for place in order))
-    assert owner_of(rules.waived("r", STRAY)) == "late"
-    assert owner_of(rules.waived("r", SHOP_KEY)) == "early"
-    assert owner_of(rules.waived("r", judged_at(MIDNIGHT))) == "late"
-    assert rules.waived("r", judged_at(MIDNIGHT + timedelta(days=1))) is None
+    assert owner_of(rules.waived(R, STRAY)) == "late"
+    assert owner_of(rules.waived(R, SHOP_KEY)) == "early"
+    assert owner_of(rules.waived(R, judged_at(MIDNIGHT))) == "late"
+    assert rules.waived(R, judged_at(MIDNIGHT + timedelta(days=1))) is None
 
 
 @pytest.mark.parametrize("owners", [*permutations(("team-a", "team-b", "team-c"))])
@@ -212,11 +216,57 @@ def test_of_waivers_that_end_together_always_the_same_counts(owners: tuple[str, 
         waiver("r", key="8", owner=owner) if owner == "team-a" else waiver("r", label="*", owner=owner)
         for owner in owners
     )
-    assert owner_of(policy(waivers=tuple(given)).waived("r", STRAY)) == "team-c"
+    assert owner_of(policy(waivers=tuple(given)).waived(R, STRAY)) == "team-c"
 
 
 def owner_of(found: Waiver | None) -> str | None:
     return found.owner if found else None
+
+
+# Several policies
+
+
+def until(days: int, policy: int, **whose: str) -> WaiverRule:
+    """A waiver of one of several policies, so many days longer than the others."""
+    last = UNTIL + timedelta(days=days)
+    return waiver("r", **{"label": "*", **whose}, until=last, owner=f"p{policy}+{days}", policy=policy)
+
+
+@pytest.mark.parametrize(
+    ("having", "given", "counts"),
+    [
+        ({0}, [until(0, 0)], "p0+0"),
+        ({1}, [until(0, 1)], "p1+0"),
+        ({0}, [until(0, 1)], None),
+        ({0, 1}, [until(0, 0)], None),
+        ({0, 1}, [until(0, 1)], None),
+        ({0, 1}, [until(0, 0), until(0, 2)], None),
+        ({0, 1}, [until(0, 0), until(0, 1, label="shop")], None),
+        ({0, 1}, [until(0, 0), until(-30, 1)], None),
+        ({0, 1}, [until(1, 0), until(0, 1)], "p1+0"),
+        ({0, 1}, [until(0, 0), until(1, 1)], "p0+0"),
+        ({0, 1}, [until(0, 0), until(9, 0, key="8"), until(5, 1)], "p1+5"),
+        ({0, 1}, [until(0, 0), until(3, 0, key="8"), until(5, 1)], "p0+3"),
+        ({0, 1}, [until(9, 0, key="other"), until(0, 0), until(5, 1)], "p0+0"),
+        ({0, 1, 2}, [until(2, 0), until(1, 1)], None),
+        ({0, 1, 2}, [until(2, 0), until(1, 1), until(3, 2)], "p1+1"),
+    ],
+)
+def test_every_policy_that_has_a_rule_must_waive_it(
+    having: set[int], given: list[WaiverRule], counts: str | None
+) -> None:
+    """A finding is waived where each of them waives it, until the first of those ends; in one policy the last counts."""
+    shared = built_in("r", policies=frozenset(having))
+    for order in permutations(given):
+        assert owner_of(policy(waivers=order).waived(shared, STRAY)) == counts
+
+
+def test_the_first_of_several_policies_ends_it() -> None:
+    """From the end of the first waiver on the finding stands, however long the other policy waives it."""
+    shared = built_in("r", policies=frozenset({0, 1}))
+    rules = policy(waivers=(until(0, 0), until(9, 1)))
+    assert rules.waived(shared, judged_at(MIDNIGHT - MOMENT)) == Waiver("2026-11-30", "p0+0", "INC-204")
+    assert rules.waived(shared, judged_at(MIDNIGHT)) is None
 
 
 def test_the_rules_for_an_account() -> None:

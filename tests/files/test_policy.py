@@ -136,6 +136,8 @@ PARAMETERS: list[tuple[str, str, KeyCheck | AccountCheck]] = [
         builtins.SeparateDuties({"a": patterns("messages:send:*"), "b": patterns("api-keys:write")}),
     ),
     ("unused-for", "{for: 180d}", builtins.UnusedFor(180 * DAYS)),
+    ("unused-for", "{for: 15m}", builtins.UnusedFor(timedelta(minutes=15))),
+    ("never-used", "{after: 900s}", builtins.NeverUsed(timedelta(minutes=15))),
     ("never-used", "{after: 36h}", builtins.NeverUsed(1.5 * DAYS)),
     ("older-than", "{age: 90m}", builtins.OlderThan(timedelta(minutes=90))),
     ("older-than", "{age: 999999d}", builtins.OlderThan(999_999 * DAYS)),
@@ -266,9 +268,10 @@ def test_ids_in_capitals_are_the_same_ids() -> None:
     ]
     assert {(each.account, each.sub_account) for each in loaded.limits.require} == {(UUID, BELOW), ("ACME", None)}
     meant = subject("x", account=AccountRef(BELOW), remote=remote(UUID, "x"))
-    assert loaded.policy.waived("r", meant) == Waiver("2027-01-31", "o", "why")
-    assert loaded.policy.waived("r", replace(meant, account=AccountRef(UUID))) is None
-    assert loaded.policy.waived("r", replace(meant, remote=remote(BELOW, "x"))) is None
+    (wildcard,) = loaded.policy.rules
+    assert loaded.policy.waived(wildcard, meant) == Waiver("2027-01-31", "o", "why")
+    assert loaded.policy.waived(wildcard, replace(meant, account=AccountRef(UUID))) is None
+    assert loaded.policy.waived(wildcard, replace(meant, remote=remote(BELOW, "x"))) is None
 
 
 @pytest.mark.parametrize("until", ["0001-01-01", "2024-02-29", "9999-12-31"])
