@@ -207,6 +207,35 @@ def test_what_never_worked_here_is_not_kept(tmp_path: Path, required: str) -> No
     assert outcomes(World(tmp_path, [sender(1, "shop")], files, policy=required).apply()) == {"shop": "applied"}
 
 
+def test_a_requirement_of_no_account_is_told(tmp_path: Path) -> None:
+    """What is required of an account that no file has protects nothing: each pass warns of it, at its place."""
+    required = (
+        f'require: [{{domain: shop.example.com, can: "messages:send", account: {OTHER}}}, {{can: domains:read}}]\n'
+    )
+    world = World(tmp_path, [sender(1, "shop")], f"keys: [{{name: shop, scopes: ['domains:read', '{SHOP}']}}]\n")
+    world.policy = required
+    for report in (world.plan(), world.apply()):
+        (finding,) = report.findings
+        assert (finding.rule, finding.severity.value) == ("requirement-matches-nothing", "warn")
+        assert finding.message == (
+            "the requirement of messages:send for shop.example.com is about none of the accounts in the files"
+        )
+        assert finding.source is not None
+        assert str(finding.source).endswith("-policy.yaml:2:11")
+
+
+def test_all_that_speaks_against_a_change_is_told_at_once(tmp_path: Path) -> None:
+    """A last sender in use that is to be switched off is told both, and needs both to be allowed, in one run."""
+    used = {"last_used_at": "2026-11-23T11:00:00Z"}
+    policy = MUST_SEND + "guardrails: {in_use: {within: 1d}}\n"
+    world = World(tmp_path, [sender(1, "shop", **used)], "keys: [{name: shop, state: quarantined}]\n", policy=policy)
+    report = world.apply()
+    assert (outcomes(report), guardrails(report)) == ({"shop": "refused"}, ["in-use", "coverage"])
+    assert reason(report, "shop") == "; ".join(f"{each.guardrail}: {each.message}" for each in report.refusals)
+    assert guardrails(world.apply(allowed=frozenset({"in-use"}))) == ["coverage"]
+    assert outcomes(world.apply(allowed=frozenset({"in-use", "coverage"}))) == {"shop": "applied"}
+
+
 def test_each_sub_account_keeps_what_it_can(tmp_path: Path) -> None:
     """A sub account is watched over by itself: another one that can send does not stand in for it."""
     files = """
@@ -322,6 +351,20 @@ def test_nobody_may_be_given_more(tmp_path: Path) -> None:
         "with --allow widening or list its name under guardrails.allow_widening in the policy"
     )
     assert set(outcomes(world.apply(allowed=frozenset({"widening"}))).values()) == {"applied"}
+
+
+@pytest.mark.parametrize("setting", ["allow_widening: false", "max_widened: {percent: 0}"])
+def test_a_leak_is_closed_whatever_its_file_gives_it(tmp_path: Path, setting: str) -> None:
+    """A key that is switched off and listed with one scope more is switched off: nobody can use what it is given."""
+    files = 'keys: [{name: leak, state: quarantined, scopes: ["domains:read", "suppressions:read"]}]\n'
+    policy = f"guardrails: {{{setting}}}\n"
+    world = World(tmp_path, [key(1, "leak", "domains:read")], files, policy=policy)
+    report = world.apply()
+    assert outcomes(report) == {"leak": "applied"}
+    assert (world.remote(1)["ip_allow_list"], len(world.remote(1)["scopes"])) == (FENCED, 2)
+    world.write('keys: [{name: leak, scopes: ["domains:read"], ip_allow_list: [203.0.113.0/24]}]\n')
+    report = world.apply(allowed=frozenset({"restore"}))
+    assert (outcomes(report), len(guardrails(report))) == ({"leak": "refused"}, 1)
 
 
 def test_how_many_may_be_given_more(tmp_path: Path) -> None:

@@ -207,7 +207,8 @@ def _judge_account(account: AccountPlan, consent: Consent, now: datetime) -> tup
         changes = skip_dependents(
             tuple(_refuse(change, [refusal]) if change is refused_change else change for change in changes)
         )
-    more = {id(change): _further(account, changes, change, watch) for change in changes}
+    result = _result(account, changes, watch)
+    more = {id(change): _further(result, change, watch) for change in changes}
     refusals += (refusal for refused in more.values() for refusal in refused)
     changes = tuple(_refuse(change, more[id(change)]) for change in changes)
     account = replace(account, changes=changes)
@@ -305,13 +306,11 @@ def _widening_objection(change: Change, allowed: tuple[str, ...] | None) -> str 
 
 
 def _in_use_objection(change: Change, in_use: InUse | None, now: datetime) -> str | None:
-    used = change.before.last_used_at if change.before else None
-    if (
-        in_use is None
-        or used is None
-        or {change.name, change.key_id} & {name.lower() for name in in_use.allow}
-        or now - used > in_use.within
-    ):
+    before = change.before
+    if in_use is None or before is None or before.last_used_at is None or before.ip_allow_list.fenced:
+        return None
+    used = before.last_used_at
+    if {change.name, change.key_id} & {name.lower() for name in in_use.allow} or now - used > in_use.within:
         return None
     if not (change.switches_off or (in_use.narrowing and change.revokes)):
         return None
@@ -335,7 +334,7 @@ def way_out(guardrail: str) -> str:
 
 def _loses_too_much(account: AccountPlan, changes: tuple[Change, ...], watch: Watch) -> tuple[Refusal, Change] | None:
     """Find a planned change without which the account would keep what it must not lose, and with it not."""
-    result = _result(account, changes)
+    result = _result(account, changes, watch)
     for change in changes:
         if change.applicable and change.access.direction is not Direction.WIDEN:
             others = partial(_but, result, change.key_id)
@@ -344,21 +343,21 @@ def _loses_too_much(account: AccountPlan, changes: tuple[Change, ...], watch: Wa
     return None
 
 
-def _further(account: AccountPlan, changes: tuple[Change, ...], change: Change, watch: Watch) -> list[Refusal]:
+def _further(result: Mapping[str, RemoteKey], change: Change, watch: Watch) -> list[Refusal]:
     """Give what else would speak against a change that is refused already: every reason is shown at once."""
     if change.outcome is not Outcome.REFUSED or change.access.direction is Direction.WIDEN:
         return []
-    objections = watch.objections(change, partial(_but, _result(account, changes), change.key_id))
+    objections = watch.objections(change, partial(_but, result, change.key_id))
     return [_refusal(change, each) for each in objections if f"{each.guardrail}: " not in (change.reason or "")]
 
 
-def _result(account: AccountPlan, changes: Iterable[Change]) -> dict[str, RemoteKey]:
+def _result(account: AccountPlan, changes: Iterable[Change], watch: Watch) -> dict[str, RemoteKey]:
     """Give the account's keys as they will be, by id, without what is held back or paused."""
     result = {key.id: key for key in account.actual}
     for change in changes:
         if change.applicable and change.key_id and change.after:
             result[change.key_id] = change.after
-    return result
+    return {key_id: key for key_id, key in result.items() if watch.needs(key)}
 
 
 def _but(keys: Mapping[str, RemoteKey], key_id: str | None) -> Iterator[RemoteKey]:

@@ -103,13 +103,13 @@ def _fenced(
     if not found:
         return plan, ()
     findings = tuple(_finding(policy, judged) for judged in found)
-    if waits := plan.waits:
-        remarks = () if waits in plan.remarks else (waits,)
-        return replace(plan, remarks=(*plan.remarks, *remarks)), findings
     broken: dict[Source | None, list[RemoteKey]] = defaultdict(list)
     for judged, finding in zip(found, findings, strict=True):
         if judged.verdict is Verdict.BROKEN and finding.waived is None and judged.subject.remote:
             broken[judged.rule.source].append(judged.subject.remote)
+    if broken and (waits := plan.waits):
+        remarks = () if waits in plan.remarks else (waits,)
+        return replace(plan, remarks=(*plan.remarks, *remarks)), findings
     for source, keys in broken.items():
         plan = plan.fencing(keys, source)
     return plan, findings
@@ -192,5 +192,6 @@ def judgements_of(
     """Give what every rule of the policy says of a key, those included that are about other keys."""
     rules = policy.rules_for(desired.account, desired.name)
     for judged in Bench(rules, (subject,), others).judgements():
-        yield judged, policy.waived(judged.rule, subject) if judged.message else None
+        broken = judged.verdict in (Verdict.BROKEN, Verdict.FAILED)
+        yield judged, policy.waived(judged.rule, subject) if broken else None
     yield from ((Judgement(rule, subject, Verdict.OTHER_KEYS), None) for rule in policy.rules if rule not in rules)

@@ -108,12 +108,16 @@ class Coverage:
         """Say why ``change`` must not be made, or None; ``others`` as for the guardian."""
         before, after = change.before, change.after
         lost = [each for each in self._held if before and each.met_by(before) and not (after and each.met_by(after))]
-        if not lost:
-            return None
-        others = tuple(others)
-        gone = [each for each in lost if not any(map(each.met_by, others))]
-        told = "; ".join(f"{each} (now {named(filter(each.met_by, self._actual))} can)" for each in gone)
-        return f"no key in use could do what must keep working: {told}" if gone else None
+        for key in others if lost else ():
+            lost = [each for each in lost if not each.met_by(key)]
+            if not lost:
+                return None
+        told = "; ".join(f"{each} (now {named(filter(each.met_by, self._actual))} can)" for each in lost)
+        return f"no key in use could do what must keep working: {told}" if lost else None
+
+    def needs(self, key: RemoteKey) -> bool:
+        """Tell whether a key can do something that must keep working."""
+        return any(each.met_by(key) for each in self._held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,10 @@ class Watch:
     def objection(self, change: Change, others: Callable[[], Iterable[RemoteKey]]) -> Objection | None:
         """Give the first objection to a change, or None; ``others`` gives what the guardian is to be told."""
         return next(self.objections(change, others), None)
+
+    def needs(self, key: RemoteKey) -> bool:
+        """Tell whether any objection could depend on a key: a hundred thousand others need not be looked at."""
+        return _manages_keys(key) or bool(self.coverage and self.coverage.needs(key))
 
     def objections(self, change: Change, others: Callable[[], Iterable[RemoteKey]]) -> Iterator[Objection]:
         """Give every objection to a change."""

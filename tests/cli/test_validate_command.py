@@ -120,8 +120,8 @@ def test_all_that_is_over_is_told_at_once(shell: Shell) -> None:
     )
     assert shell.err == (
         f"{PAUSE_ENDED}{WAIVER_ENDED}"
-        "config/policy.yaml:6:96: the waiver of strays for shpo: the files have no key of that name: correct the name, "
-        "or remove the waiver\nerror: 3 problems in the files, nothing was done\n"
+        "config/policy.yaml:6:96: the waiver of strays for shpo: the files have no key of that name: did you mean "
+        "'shop'?\nerror: 3 problems in the files, nothing was done\n"
     )
 
 

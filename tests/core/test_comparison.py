@@ -188,6 +188,14 @@ def test_findings_of_no_account_are_gone_all_the_same() -> None:
     ]
 
 
+@pytest.mark.parametrize("unread", [read(ACCOUNT, FAILED), read(below(1), FAILED), read(EVERY, FAILED)])
+def test_what_must_keep_working_is_not_known_to_work_again(unread: ReportedAccount) -> None:
+    """While any account could not be read a requirement that did not hold is not gone: that account may be the one."""
+    before = earlier(found("coverage", None, None))
+    assert gone(report(accounts=(read(OTHER), unread)), before) == []
+    assert gone(report(accounts=(read(OTHER), read(SUB_ACCOUNT, SUSPENDED))), before) == [("coverage", None)]
+
+
 # Exit codes
 
 
@@ -212,6 +220,14 @@ def test_an_audit_fails_on_findings(
     assert tuple(audit_exit_code(made, level, interrupted=interrupted) for level in levels) == codes
     waived = replace(made, findings=tuple(replace(finding, waived=WAIVED) for finding in made.findings))
     assert {audit_exit_code(waived, level, interrupted=interrupted) for level in levels} == {0}
+
+
+@pytest.mark.parametrize("rule", ["no-desired-state", "saved-listing", "starter-policy"])
+def test_how_an_audit_was_made_fails_none(rule: str) -> None:
+    """What tells from what an audit was made is worth no 3, however little is let pass; any other note is."""
+    made = report(found(rule, None, None, severity=Severity.NOTE))
+    assert audit_exit_code(made, Severity.NOTE) == 0
+    assert audit_exit_code(replace(made, findings=(*made.findings, found("a", "1"))), Severity.NOTE) == 3
 
 
 @pytest.mark.parametrize(

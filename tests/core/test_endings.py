@@ -8,12 +8,14 @@ import pytest
 
 from builders import ACCOUNT, NOW, SHOP, SUB_ACCOUNT, desired, spec
 from core.rulebook import MIDNIGHT, PLACE, UNTIL, built_in, policy, waiver
-from reconciler.core.endings import Ending, endings, idle_rules, idle_waivers
+from reconciler.core.endings import Ending, endings, idle_requirements, idle_rules, idle_waivers
 from reconciler.core.findings import Finding, Severity
-from reconciler.core.keys import DesiredState, KeySpec, Pause, Selector, Source, SubAccountRule
+from reconciler.core.keys import AccountRef, DesiredState, KeySpec, Pause, Selector, Source, SubAccountRule
 from reconciler.core.plan import plan_account
 from reconciler.core.policy import judge_plan
+from reconciler.core.requirements import Requirement
 from reconciler.core.rules import Match, WaiverRule
+from reconciler.core.scopes import parse_scope
 
 MOMENT = timedelta(microseconds=1)
 NOTED = MIDNIGHT - timedelta(days=14)
@@ -143,31 +145,37 @@ def test_every_end_is_told() -> None:
 # What is about nothing
 
 
+CORRECT = "correct the name, or remove the waiver"
+
+
 @pytest.mark.parametrize(
-    ("given", "idle"),
+    ("given", "hint"),
     [
-        (waiver("r", key="shop"), False),
-        (waiver("r", key="sender"), False),
-        (waiver("r", key="pinned-id"), False),
-        (waiver("r", key="Shop"), True),
-        (waiver("r", key="gone"), True),
-        (waiver("r", key=UUID), False),
-        (waiver("r", key=UUID[:-1]), True),
-        (waiver("r", key=f"{UUID}0"), True),
-        (waiver("r", label="gone-*"), False),
+        (waiver("r", key="shop"), None),
+        (waiver("r", key="sender"), None),
+        (waiver("r", key="pinned-id"), None),
+        (waiver("r", key="Shop"), "that is a label: write 'label: Shop', or the key's name"),
+        (waiver("r", key="shops"), "did you mean 'shop'?"),
+        (waiver("r", key="sendre"), "did you mean 'sender'?"),
+        (waiver("r", key="gone"), CORRECT),
+        (waiver("r", key="pinned-if"), CORRECT),
+        (waiver("r", key=UUID), None),
+        (waiver("r", key=UUID[:-1]), CORRECT),
+        (waiver("r", key=f"{UUID}0"), CORRECT),
+        (waiver("r", label="gone-*"), None),
     ],
 )
-def test_waivers_for_no_key(given: WaiverRule, idle: bool) -> None:
-    """A waiver by a name that no file has is told; one by an id or a label may be for a key of no file."""
+def test_waivers_for_no_key(given: WaiverRule, hint: str | None) -> None:
+    """A waiver by a name that no file has is told, with the nearest; one by an id or a label may be for any key."""
     keys = state(spec("shop", SHOP, label="Shop"), spec("other", SHOP, id="pinned-id"), below=(spec("sender", SHOP),))
     finding = Finding(
         "waiver-matches-nothing",
         Severity.WARN,
         f"the waiver of r for {given.key}: the files have no key of that name",
-        "correct the name, or remove the waiver",
+        hint or "",
         source=PLACE,
     )
-    assert idle_waivers(policy(waivers=(given,)), keys) == ((finding,) if idle else ())
+    assert idle_waivers(policy(waivers=(given,)), keys) == ((finding,) if hint else ())
 
 
 def test_waivers_without_any_key() -> None:
@@ -177,6 +185,55 @@ def test_waivers_without_any_key() -> None:
         "the waiver of r for b: the files have no key of that name",
         "the waiver of s for a: the files have no key of that name",
     ]
+
+
+@pytest.mark.parametrize(
+    ("account", "sub_account", "idle"),
+    [
+        (None, None, False),
+        (ACCOUNT.account_id, None, False),
+        ("1111*", None, False),
+        ("2222*", None, True),
+        (None, "*", False),
+        (None, "3333*", False),
+        ("1111*", "3333*", False),
+        ("2222*", "3333*", True),
+    ],
+)
+def test_requirements_about_no_account(account: str | None, sub_account: str | None, idle: bool) -> None:
+    """A requirement about none of the accounts of the files is told; which sub accounts there are no file knows."""
+    wanted = Requirement(parse_scope(SHOP), account, sub_account, PLACE)
+    finding = Finding(
+        "requirement-matches-nothing",
+        Severity.WARN,
+        "the requirement of messages:send for shop.example.com is about none of the accounts in the files",
+        "correct its account or sub_account, or remove it",
+        source=PLACE,
+    )
+    assert idle_requirements((wanted,), state(below=(spec("sender", SHOP),))) == ((finding,) if idle else ())
+    without_rules = idle or sub_account is not None
+    assert idle_requirements((wanted,), state(spec("shop", SHOP))) == ((finding,) if without_rules else ())
+
+
+def test_requirements_of_sub_accounts_that_a_file_names() -> None:
+    """A sub account with a file of its own is one of the accounts of the files, and no other one is below it."""
+    files = DesiredState((desired(account=SUB_ACCOUNT),))
+    required = [
+        Requirement(parse_scope(text), sub_account=whose)
+        for text, whose in (("domains:read", "2222*"), ("routes:read:all", "3333*"))
+    ]
+    assert [each.message for each in idle_requirements(required, files)] == [
+        "the requirement of routes:read is about none of the accounts in the files"
+    ]
+
+
+def test_one_account_is_enough_for_a_requirement() -> None:
+    """A requirement is about something as soon as it is about one account; without any account all are about none."""
+    required = (Requirement(parse_scope("domains:read"), "1111*"), Requirement(parse_scope("domains:write")))
+    other = desired(account=AccountRef("99999999-9999-4999-8999-999999999999"))
+    assert idle_requirements(required, DesiredState((other, desired()))) == ()
+    assert [each.message.split()[3] for each in idle_requirements(required, DesiredState((other,)))] == ["domains:read"]
+    assert len(idle_requirements(required, DesiredState(()))) == len(required)
 
 
 @pytest.mark.parametrize(

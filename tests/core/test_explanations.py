@@ -1,62 +1,25 @@
-"""Why a key is as it is: what asks for it, what it may do, what rules say, what would be done and why not."""
+"""Why a key is as it is: what asks for it, what it may do, what would be done and why not."""
 
-from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date
-from typing import Any
+from datetime import date, timedelta
 
 import pytest
 
-from builders import ACCOUNT, FENCE, NEWS, NOW, OFFICE, SHOP, SUB_ACCOUNT, desired, remote, spec
-from core.rulebook import MEND, built_in, policy, waiver, when
-from reconciler.core.answers import ExplainedRule, ExplainedScope, Explaining, Explanation, explain
-from reconciler.core.builtins import DuplicateLabel, IdenticalAccess, UnmanagedKey
-from reconciler.core.findings import Severity, Waiver
+from builders import ACCOUNT, FENCE, NEWS, NOW, SHOP, SUB_ACCOUNT, desired, remote, spec
+from core.explaining import FENCING, explained, only
+from core.rulebook import built_in, policy, waiver
+from reconciler.core.answers import ExplainedScope
+from reconciler.core.builtins import UnmanagedKey
+from reconciler.core.findings import Severity
 from reconciler.core.guardrails import Refusal
-from reconciler.core.judging import Verdict
-from reconciler.core.keys import (
-    DesiredAccount,
-    KeySpec,
-    KeyState,
-    Pause,
-    RemoteKey,
-    Role,
-    UnmanagedAction,
-    UnmanagedRule,
-)
-from reconciler.core.plan import plan_account
-from reconciler.core.policy import judge_actual, judge_plan
-from reconciler.core.rules import Match, Policy
+from reconciler.core.keys import KeySpec, KeyState, Pause, RemoteKey, Role, UnmanagedRule
+from reconciler.core.rules import Match
 
 OFF = KeyState.QUARANTINED
 GONE = KeyState.ABSENT
-FENCING = UnmanagedRule(then=UnmanagedAction.QUARANTINE)
+CORRECT = "correct the id, or remove it to match by label"
 SHOP_ALONE = "messages:send for shop.example.com alone"
-NO_RULES = Policy()
-RULES = policy(
-    built_in("no-wildcard"),
-    when("about-changes", 'change.direction == "widen"', "{key.name} widens", severity=Severity.WARN),
-    when("elsewhere", 'key.label == "x"', "never", match=Match(account="9*")),
-    when("tickets", 'key.annotations["ticket"] != ""', "{key.label} has a ticket", hint="close it"),
-    waivers=(waiver("no-wildcard", key="ops"),),
-)
 ROLE = Role("sender", ("messages:send:{domain}", "suppressions:read"), "roles.yaml")
-
-
-def explained(
-    account: DesiredAccount,
-    keys: tuple[RemoteKey, ...],
-    which: str,
-    rules: Policy = NO_RULES,
-    **fields: Any,
-) -> tuple[Explanation, ...]:
-    plan = plan_account(account, keys, NOW)
-    return explain(account, plan, which, replace(Explaining(rules, (), (), NOW), **fields))
-
-
-def only(found: tuple[Explanation, ...]) -> Explanation:
-    (explanation,) = found
-    return explanation
 
 
 @pytest.mark.parametrize("which", ["shop", "1", "Shop"])
@@ -83,9 +46,21 @@ def test_every_key_of_that_name_is_explained() -> None:
     ]
 
 
+def test_a_key_that_two_claim_is_explained_as_it_is() -> None:
+    """Where two desired keys pin one id, both are explained by it, and so is the key that has it."""
+    account = desired(spec("a", SHOP, id="1"), spec("b", SHOP, id="1"))
+    found = explained(account, (remote("1", "x", SHOP),), "1")
+    assert [(each.subject.name, each.known) for each in found] == [
+        ("a", "cannot be told: key 1 is also claimed by b (keys.yaml:1:5): pin the id"),
+        ("b", "cannot be told: key 1 is also claimed by a (keys.yaml:1:5): pin the id"),
+        (None, "1"),
+    ]
+
+
 def test_an_unmanaged_key_is_explained_as_it_is() -> None:
     """A key of no file has scopes that nobody asks for, and no change."""
-    told = only(explained(desired(), (remote("1", "stray", SHOP),), "stray"))
+    told = only(explained(desired(), (remote("1", "stray", SHOP),), "stray", roles=(ROLE,)))
+    assert told.roles == ()
     assert (told.subject.name, told.subject.managed, told.subject.actual, told.change) == (None, False, True, None)
     assert told.scopes == (ExplainedScope(SHOP, (), listed=False, held=True, covered_by=(), covers=SHOP_ALONE),)
 
@@ -111,8 +86,7 @@ def test_a_key_that_is_to_go_is_explained(keys: tuple[RemoteKey, ...]) -> None:
         (spec("a", label="twin", state=GONE), "cannot be told: 2 keys could be meant, 2, 3: pin the id"),
         (
             spec("a", SHOP, id="9"),
-            "cannot be told: the account has no key with the pinned id 9: correct the id, or remove it to match by "
-            "label",
+            f"cannot be told: the account has no key with the pinned id 9: {CORRECT}",
         ),
     ],
 )
@@ -161,43 +135,6 @@ def test_scopes_that_a_file_leaves_open() -> None:
     ]
 
 
-def test_what_every_rule_says() -> None:
-    """Each rule has its verdict, those about other keys and about changes too; what is waived says by whom."""
-    account = desired(spec("ops", "*"), spec("told", SHOP, annotations=(("ticket", "T-1"),)))
-    keys = (remote("1", "ops", SHOP), remote("2", "told", SHOP), remote("3", "stray", "*"))
-    ops, told, stray = (only(explained(account, keys, which, RULES)).rules for which in ("ops", "told", "stray"))
-    assert [(each.rule, each.verdict) for each in ops] == [
-        ("about-changes", Verdict.BROKEN),
-        ("elsewhere", Verdict.OTHER_KEYS),
-        ("no-wildcard", Verdict.BROKEN),
-        ("tickets", Verdict.FAILED),
-    ]
-    assert [each.message for each in ops[:3]] == ["ops widens", "", "ops holds * and may do everything"]
-    assert ops[2].waived == Waiver("2026-11-30", "team-sec", "INC-204")
-    assert [each.verdict for each in told] == [
-        Verdict.NO_CHANGE,
-        Verdict.OTHER_KEYS,
-        Verdict.KEPT,
-        Verdict.BROKEN,
-    ]
-    assert told[3] == ExplainedRule(
-        "tickets", Severity.DENY, Verdict.BROKEN, "told has a ticket", "close it", RULES.rules[3].source, None
-    )
-    assert (stray[2].verdict, stray[2].waived) == (Verdict.BROKEN, None)
-
-
-def test_a_rule_about_all_keys_sees_the_others() -> None:
-    """A key is judged beside the keys that there will be, and not beside itself."""
-    twins = policy(built_in("twins", DuplicateLabel(), severity=Severity.WARN))
-    account = desired(spec("one", SHOP, id="1", label="twin"), spec("two", SHOP, id="2", label="twin"))
-    keys = (remote("1", "twin", SHOP), remote("2", "a", SHOP), remote("3", "stray", SHOP), remote("4", "stray", NEWS))
-    (judged,) = only(explained(account, keys, "one", twins)).rules
-    assert judged.message == "one has the same label as two"
-    (judged,) = only(explained(account, keys, "3", twins)).rules
-    assert judged.message == "unmanaged key 'stray' has the same label as key 4"
-    assert only(explained(desired(spec("one", SHOP)), keys[:1], "one", twins)).rules[0].verdict is Verdict.KEPT
-
-
 def test_the_change_of_a_key() -> None:
     """A key has its own change: by its name, by its id where no file names it, and no other's."""
     paused = Pause("move", date(2027, 1, 1))
@@ -237,146 +174,64 @@ def test_which_refusals_concern_a_key(refusal: Refusal, below: bool, above: bool
         assert told.refusals == ((refusal,) if concerned else ())
 
 
-# What rules say
+# Why a rule leaves a key alone
 
-TO_GO = policy(
-    when("fencing", 'change.action == "quarantine"', "{key.label} is to be {key.state}", hint="give it a name"),
-    when("granting", 'change.direction == "widen"', "never"),
-    when("private", "size(key.ip_allow_list) == 1", "{key.ip_allow_list}", severity=Severity.NOTE),
-    when("elsewhere", 'change.action == "quarantine"', "never", match=Match(account="9*")),
-    when("named", 'change.action == "quarantine"', "never", match=Match(managed=True)),
+STRAYS = policy(
+    built_in("kept", UnmanagedKey(), severity=Severity.WARN),
+    built_in("strays", UnmanagedKey(), severity=Severity.WARN, fences=True, match=Match(label="stray*")),
+    built_in("tested", UnmanagedKey(), severity=Severity.WARN, fences=True, match=Match(label="*test*")),
+    waivers=(waiver("strays", label="stray test*"), waiver("tested", label="*pardoned")),
 )
-
-
-def rules_of(told: Explanation) -> list[tuple[str, Verdict, str]]:
-    return [(each.rule, each.verdict, each.message) for each in told.rules]
-
-
-def test_a_key_that_is_to_be_fenced() -> None:
-    """A rule about changes is asked about a key of no file as it will be; all others judge it as it is."""
-    account = desired(spec("a", SHOP), unmanaged=FENCING)
-    keys = (remote("1", "a", SHOP), remote("2", "stray", "domains:read"), remote("3", "sender", SHOP))
-    assert rules_of(only(explained(account, keys, "stray", TO_GO))) == [
-        ("elsewhere", Verdict.OTHER_KEYS, ""),
-        ("fencing", Verdict.BROKEN, "stray is to be quarantined"),
-        ("granting", Verdict.KEPT, ""),
-        ("named", Verdict.OTHER_KEYS, ""),
-        ("private", Verdict.BROKEN, OFFICE),
-    ]
-    assert rules_of(only(explained(account, keys, "sender", TO_GO))) == [
-        ("elsewhere", Verdict.OTHER_KEYS, ""),
-        ("fencing", Verdict.NO_CHANGE, ""),
-        ("granting", Verdict.NO_CHANGE, ""),
-        ("named", Verdict.OTHER_KEYS, ""),
-        ("private", Verdict.BROKEN, OFFICE),
-    ]
-
-
-def test_a_waiver_for_a_key_that_is_to_be_fenced() -> None:
-    """A finding about its change is waived as any other."""
-    rules = policy(*TO_GO.rules, waivers=(waiver("fencing", label="str*"),))
-    keys = (remote("1", "a", SHOP), remote("2", "stray", "domains:read"))
-    told = only(explained(desired(spec("a", SHOP), unmanaged=FENCING), keys, "stray", rules))
-    assert {each.rule: each.waived for each in told.rules if each.waived} == {
-        "fencing": Waiver("2026-11-30", "team-sec", "INC-204")
-    }
-    assert told.change is not None
-    assert told.change.action == "quarantine"
-
-
-def test_what_there_is_stands_beside_what_there_is() -> None:
-    """An actual key is judged beside the other actual ones, a desired one beside what there will be."""
-    same = policy(built_in("same", IdenticalAccess(), severity=Severity.NOTE))
-    wanted = spec("a", SHOP)
-    account, stray = desired(wanted), remote("2", "stray", SHOP)
-    alike = "may do the same from the same networks as"
-
-    def told(held: str, which: str, keys: tuple[RemoteKey, ...] = ()) -> list[tuple[str, Verdict, str]]:
-        return rules_of(only(explained(account, (remote("1", "a", held), stray, *keys), which, same)))
-
-    assert told(NEWS, "a") == [("same", Verdict.BROKEN, f"a {alike} key 2")]
-    assert told(NEWS, "stray") == [("same", Verdict.KEPT, "")]
-    assert told(SHOP, "stray") == [("same", Verdict.BROKEN, f"unmanaged key 'stray' {alike} a")]
-    account = desired(spec("a", NEWS))
-    assert told(SHOP, "a") == [("same", Verdict.KEPT, "")]
-    assert told(SHOP, "stray") == [("same", Verdict.BROKEN, f"unmanaged key 'stray' {alike} a")]
-    account = desired(spec("twin", NEWS), wanted)
-    twins = (remote("3", "twin", SHOP), remote("4", "twin", SHOP, at=(FENCE,)))
-    assert told(NEWS, "3", twins) == [("same", Verdict.BROKEN, f"'twin' {alike} key 2")]
-    assert told(NEWS, "a", twins) == [("same", Verdict.BROKEN, f"a {alike} key 2, key 3")]
-
-
-def test_a_rule_that_cannot_be_evaluated() -> None:
-    """Its hint is to mend the rule, whatever the rule says what to do where it is broken."""
-    account = desired(spec("told", SHOP, annotations=(("ticket", "T-1"),)), spec("untold", SHOP))
-    keys = (remote("1", "told", SHOP), remote("2", "untold", SHOP))
-    hints = [only(explained(account, keys, which, RULES)).rules[3].hint for which in ("told", "untold")]
-    assert hints == ["close it", MEND]
+READER = "domains:read"
 
 
 @pytest.mark.parametrize(
-    ("wanted", "count"),
-    [(spec("old", state=GONE), 0), (spec("old", state=OFF), 4), (spec("old", SHOP), 4)],
+    ("key", "rule", "why"),
+    [
+        (remote("2", "stray", READER, at=(FENCE,)), UnmanagedRule(), "it is switched off already"),
+        (
+            remote("2", "stray", READER, created_at=NOW - timedelta(hours=23)),
+            UnmanagedRule(),
+            "it is younger than min_age of 'unmanaged'",
+        ),
+        (remote("2", "stray", SHOP), UnmanagedRule(), "it may only send, and 'unmanaged' does not say include_senders"),
+        (
+            remote("2", "stray cat", READER),
+            UnmanagedRule(exceptions=("cats*", "*cat")),
+            "its label is like '*cat', under 'except' of 'unmanaged'",
+        ),
+    ],
 )
-def test_what_will_not_be_is_not_judged(wanted: KeySpec, count: int) -> None:
-    """A key that is to be gone, and is not there, breaks and keeps no rule; one that is to be made is judged."""
-    assert len(only(explained(desired(wanted), (), "old", RULES)).rules) == count
+def test_why_a_rule_leaves_a_key_alone(key: RemoteKey, rule: UnmanagedRule, why: str) -> None:
+    """A key of no file that a rule would switch off, and does not, says what exempts it."""
+    account = desired(spec("a", SHOP), unmanaged=rule)
+    told = only(explained(account, (remote("1", "a", SHOP), key), "2", STRAYS))
+    assert (told.change, told.left_alone) == (None, f"strays would switch it off, but {why}")
 
 
-def test_a_key_that_is_to_go_is_judged_while_it_is_there() -> None:
-    """As long as the account has it, a key that the files want gone is judged as it is."""
-    told = only(explained(desired(spec("old", state=GONE)), (remote("1", "old", "*"),), "old", RULES))
-    assert [(each.rule, each.verdict) for each in told.rules[:3]] == [
-        ("about-changes", Verdict.NO_CHANGE),
-        ("elsewhere", Verdict.OTHER_KEYS),
-        ("no-wildcard", Verdict.BROKEN),
-    ]
-
-
-EVERYTHING = policy(
-    built_in("alike", IdenticalAccess(), severity=Severity.NOTE),
-    built_in("labels", DuplicateLabel(), severity=Severity.WARN),
-    built_in("strays", UnmanagedKey(), severity=Severity.WARN, fences=True),
-    *RULES.rules,
-    *TO_GO.rules[1:],
-    waivers=RULES.waivers,
-)
-
-
-SAID = ("no-wildcard", "private", "tickets")
-
-
-def broken(told: Iterable[Explanation]) -> set[tuple[str, str | None, str]]:
-    bad = (Verdict.BROKEN, Verdict.FAILED)
-    return {(rule.rule, each.subject.id, rule.message) for each in told for rule in each.rules if rule.verdict in bad}
-
-
-def test_it_says_what_a_pass_and_an_audit_say() -> None:
-    """What is explained of a desired key is what a pass finds, of any other key what an audit finds."""
-    wanted = (spec("fenced", NEWS, state=OFF), spec("new", SHOP), spec("ops", "*"), spec("shop", SHOP, NEWS))
-    account = desired(*wanted, spec("twin", "domains:read"))
-    keys = (
-        remote("1", "fenced", NEWS, "domains:read"),
-        remote("2", "ops", SHOP),
-        remote("3", "shop", SHOP),
-        remote("4", "stray", "*", at=()),
-        remote("5", "stray", SHOP, NEWS),
-        remote("6", "twin", "*"),
-        remote("7", "twin", "domains:read"),
+def test_a_rule_waits_for_a_key_that_is_not_matched() -> None:
+    """While a desired key is not matched, a rule switches nothing off, and a key that would be says so."""
+    told = only(explained(desired(spec("a", SHOP)), (remote("2", "stray", READER),), "stray", STRAYS))
+    assert told.left_alone == (
+        "strays would switch it off, but unmanaged keys are left alone while a is not matched: one of them may be it"
     )
-    plan = plan_account(account, keys, NOW)
-    judged = judge_plan(EVERYTHING, account, plan, NOW)
-    explaining = Explaining(EVERYTHING, (), (), NOW)
-    names = ("fenced", "new", "ops", "shop", "twin")
-    passed = {(each.rule, each.key_id, each.message) for each in judged.findings if each.key is not None}
-    told = [each for name in names for each in explain(account, judged.plan, name, explaining)]
-    assert broken(each for each in told if each.subject.name is not None) == passed
-    assert {"about-changes", "alike", "fencing", "granting", "named", *SAID} <= {rule for rule, _, _ in passed}
-    audited = {
-        (each.rule, each.key_id, each.message)
-        for each in judge_actual(EVERYTHING, account, plan, NOW)
-        if each.key is None
-    }
-    told = [each for key in "4567" for each in explain(account, judged.plan, key, explaining)]
-    assert broken(told) == audited
-    assert {"labels", "strays", *SAID} <= {rule for rule, _, _ in audited}
+
+
+@pytest.mark.parametrize(
+    ("label", "action"),
+    [
+        ("stray", "quarantine"),
+        ("stray test", "quarantine"),
+        ("other", None),
+        ("test pardoned", None),
+        ("a", None),
+        ("twin", None),
+    ],
+)
+def test_nothing_is_said_of_being_left_alone(label: str, action: str | None) -> None:
+    """What is switched off, breaks no such rule, is waived, or may be a desired key has no reason to tell."""
+    account = desired(spec("a", SHOP), spec("twins", SHOP, label="twin", id="8"))
+    keys = (remote("1", "a", SHOP), remote("8", "twin", SHOP), remote("9", label, READER))
+    told = explained(account, keys, "9", STRAYS)[0]
+    assert (told.change.action if told.change else None) == action
+    assert told.left_alone is None

@@ -48,7 +48,7 @@ KEY: Mapping[str, object] = {
     "now": NOON,
 }
 DEEP = "(" * 32 + "key.managed" + ")" * 32
-NO_TICKET = 'Key not found in map : "owner"'
+NO_OWNER = 'Key not found in map : "owner"; ask first whether it is there, as in "tier" in key.annotations && ...'
 OVER_BUDGET = "Iteration budget exceeded"
 
 
@@ -172,8 +172,8 @@ def test_too_many_characters() -> None:
 @pytest.mark.parametrize(
     ("text", "changes", "message"),
     [
-        ('key.annotations.owner == ""', {}, NO_TICKET),
-        ('key.annotations["owner"] == ""', {}, NO_TICKET),
+        ('key.annotations.owner == ""', {}, NO_OWNER),
+        ('key.annotations["owner"] == ""', {}, NO_OWNER),
         ('key.roles[1] == ""', {}, "Index error: index=1 size=1"),
         ("1 / (key.roles.size() - 1) == 1", {}, "divide by zero"),
         ("duration(key.owner) < key.age", {}, "String to Duration conversion failed"),
@@ -280,7 +280,8 @@ def test_a_batch_gives_each_its_value() -> None:
         'key.label.matches("^L")',
         'covers(key.scopes, "messages:send:{shop.example.com}")',
         'networks_within(key.ip_allow_list, ["198.51.100.0/24"])',
-        'covers(key.scopes, "messages:send:{shop.example.com}") && key.never_used // once more',        'covers(key.scopes, "domains:read") && now - key.created_at == key.age && key.idle > duration("59m")',
+        'covers(key.scopes, "messages:send:{shop.example.com}") && key.never_used // once more',
+        'covers(key.scopes, "domains:read") && now - key.created_at == key.age && key.idle > duration("59m")',
     ]
     alone = [holds(text) for text in texts]
     assert held(texts) == alone == [True, False, True, False, True, True, False, False, True]

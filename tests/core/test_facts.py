@@ -310,6 +310,7 @@ def test_a_call_that_is_never_closed() -> None:
         ('covers(key.scopes.map(s, s), "*")', [(1, 22, SCOPE_LISTS)]),
         ('key.scopes.all(s, covers([s], "*"))', [(1, 26, SCOPE_LISTS)]),
         ('[key.scopes].all(scopes, covers(scopes, "*"))', [(1, 33, SCOPE_LISTS)]),
+        ('covers({"key.scopes": ["*"]}.`key.scopes`, "*")', [(1, 29, SCOPE_LISTS)]),
         ("covers(key.scopes, key.owner)", [(1, 23, WRITTEN_OUT.format("covers"))]),
         ("key.scopes.all(s, covers(key.scopes, s))", [(1, 38, WRITTEN_OUT.format("covers"))]),
         ('covers(key.scopes, ["*"][0])', [(1, 25, WRITTEN_OUT.format("covers"))]),

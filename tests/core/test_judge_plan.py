@@ -11,7 +11,7 @@ from core.rulebook import MEND, MIDNIGHT, PLACE, TEMPORARY, TICKETED, built_in, 
 from reconciler.core.builtins import DuplicateLabel, IdenticalAccess, RequireIpAllowList, UnusedFor
 from reconciler.core.findings import Finding, Severity, Waiver
 from reconciler.core.judging import Judgement, Verdict
-from reconciler.core.keys import KeySpec, KeyState, RemoteKey, UnmanagedAction, UnmanagedRule
+from reconciler.core.keys import DesiredAccount, KeySpec, KeyState, RemoteKey, UnmanagedAction, UnmanagedRule
 from reconciler.core.plan import plan_account
 from reconciler.core.policy import deny, judge_actual, judge_plan, judgements_of
 from reconciler.core.rules import Match, Rule
@@ -71,7 +71,10 @@ def test_a_rule_that_fails_is_a_deny() -> None:
     note = when("ticketed", TICKETED, "no ticket", severity=Severity.NOTE, hint="add one")
     (finding,) = judge(policy(note), (spec("shop", NEWS),), (SHOP_KEY,)).findings
     assert (finding.severity, finding.hint, finding.waived) == (Severity.DENY, MEND, None)
-    assert finding.message == 'shop could not be judged, which counts as broken: Key not found in map : "ticket"'
+    assert finding.message == (
+        'shop could not be judged, which counts as broken: Key not found in map : "ticket"; '
+        'ask first whether it is there, as in "tier" in key.annotations && ...'
+    )
     (finding,) = judge(policy(note, waivers=(waiver("ticketed", key="shop"),)), (SHOP_SPEC,), (SHOP_KEY,)).findings
     assert (finding.severity, finding.waived) == (Severity.DENY, WAIVED)
 
@@ -179,15 +182,75 @@ def test_switching_off_an_unmanaged_key_is_judged() -> None:
     assert [finding.rule for finding in by_rule] == ["fences", "unused"]
 
 
-@pytest.mark.parametrize("lacking", [{"before": None}, {"after": None}])
-def test_a_fence_without_a_key_is_a_bug(lacking: dict[str, Any]) -> None:
-    """A change of a key of no file that does not know the key is never judged in silence."""
-    wanted = desired(unmanaged=UnmanagedRule(then=UnmanagedAction.QUARANTINE))
-    made = plan_account(wanted, (STRAY,), NOW)
-    broken = replace(made, changes=tuple(replace(change, **lacking) for change in made.changes))
+GONE = spec("gone", NEWS, label="Gone", was=("old",), state=KeyState.ABSENT, owner="team-a")
+
+
+def test_the_end_of_a_key_is_judged() -> None:
+    """A rule about changes is asked of a key that is to go, with what it may do until then and what a file says."""
+    goes = when(
+        "goes",
+        'change.action == "delete" && key.state == "absent"',
+        "{key.name} of {key.owner}: {key.managed} {key.scopes} {key.state} {change.direction} {change.revoked}",
+    )
+    about_keys = (built_in("no-wildcard"), when("state", 'key.state == "absent"', "never asked"))
+    found = judge(policy(goes, *about_keys), (GONE, SHOP_SPEC), (remote("1", "old", "*"), remote("2", "shop", SHOP)))
+    message = f"gone of team-a: true * absent narrow *, {OFFICE}"
+    assert found.findings == (Finding("goes", Severity.DENY, message, "", ACCOUNT, "gone", "1", "old", GONE.source),)
+    (change,) = deny(found.plan, found.findings).changes
+    assert (change.action.value, change.outcome.value) == ("delete", "skipped")
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({}, True),
+        ({"match": Match(managed=True)}, True),
+        ({"match": Match(managed=False)}, False),
+        ({"match": Match(owner="team-*")}, True),
+        ({"match": Match(owner="dept-*")}, False),
+    ],
+)
+def test_which_keys_that_are_to_go_are_judged(fields: dict[str, Any], found: bool) -> None:
+    """A rule about changes is about keys that are to go as about others; one that is gone is not judged."""
+    rules = policy(when("goes", 'change.action == "delete"', "{key.name}", **fields))
+    assert told(judge(rules, (GONE,), (remote("1", "old", NEWS),)).findings) == (
+        [("goes", "gone", "gone")] if found else []
+    )
+    assert told(judge(rules, (GONE,), (remote("1", "old", NEWS, at=(FENCE,)),)).findings) == (
+        [("goes", "gone", "gone")] if found else []
+    )
+    assert judge(rules, (GONE,), ()).findings == ()
+
+
+def test_the_end_of_a_key_may_be_waived() -> None:
+    """A waiver by the name of a key that is to go is in force, as for any other key."""
+    rules = policy(when("goes", 'change.action == "delete"', "m"), waivers=(waiver("goes", key="gone"),))
+    assert [each.waived for each in judge(rules, (GONE,), (remote("1", "old", NEWS),)).findings] == [WAIVED]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "key", "title"),
+    [
+        (desired(unmanaged=UnmanagedRule(then=UnmanagedAction.QUARANTINE)), STRAY, "unmanaged key 8"),
+        (desired(GONE), remote("1", "old", NEWS), "gone"),
+    ],
+)
+def test_an_end_without_a_key_is_a_bug(wanted: DesiredAccount, key: RemoteKey, title: str) -> None:
+    """A change that ends the use of a key, but does not know the key, is never judged in silence."""
+    made = plan_account(wanted, (key,), NOW)
+    broken = replace(made, changes=tuple(replace(change, before=None) for change in made.changes))
     rules = policy(when("r", 'change.action == "create"'))
-    with pytest.raises(RuntimeError, match=r"^the change of unmanaged key 8 has no key$"):
+    with pytest.raises(RuntimeError, match=rf"^the change of {title} has no key$"):
         judge_plan(rules, wanted, broken, NOW)
+
+
+def test_a_label_cannot_pass_for_a_line() -> None:
+    """Whatever a label, or what a file says of a key, holds stays on the line of its message."""
+    rules = policy(when("r", 'key.label != ""', "{key.label} is wrong, {key.annotations}"))
+    wanted = spec("shop", SHOP, label="a\n  b\x1b[31m\u202e", annotations=(("why", "c\r\nd"),))
+    assert told(judge(rules, (wanted,), ()).findings) == [
+        ("r", "shop", "a\\n  b\\x1b[31m\\u202e is wrong, why: c\\r\\nd"),
+    ]
 
 
 def test_desired_keys_are_compared_with_unmanaged_ones() -> None:

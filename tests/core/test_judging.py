@@ -14,7 +14,10 @@ from reconciler.core.judging import Bench, Judgement, Verdict
 from reconciler.core.rules import Match, Rule
 from reconciler.core.subjects import Subject
 
-NO_TICKET = '{} could not be judged, which counts as broken: Key not found in map : "ticket"'
+NO_TICKET = (
+    '{} could not be judged, which counts as broken: Key not found in map : "ticket"; '
+    'ask first whether it is there, as in "tier" in key.annotations && ...'
+)
 DUPLICATE = built_in("duplicate-label", DuplicateLabel())
 IDENTICAL = built_in("identical-access", IdenticalAccess())
 WIDENING = only(plan((spec("shop", SHOP, NEWS),), (remote("1", "shop", SHOP),)))

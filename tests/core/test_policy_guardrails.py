@@ -180,6 +180,8 @@ def test_coverage_goes_with_the_approved_plan() -> None:
         (spec("shop", SHOP), remote("1", "shop", SHOP, at=()), None),
         (spec("shop", SHOP, label="Shop", was=("shop",)), remote("1", "shop", SHOP), None),
         (spec("shop", SHOP, state=QUARANTINED), remote("1", "shop", SHOP), None),
+        (spec("shop", SHOP, NEWS, state=QUARANTINED), remote("1", "shop", SHOP), None),
+        (spec("shop", SHOP, NEWS, state=QUARANTINED), remote("1", "shop", SHOP, at=(FENCE,)), NEWS),
         (spec("shop", SHOP), None, None),
     ],
 )
@@ -325,7 +327,7 @@ def test_what_max_widened_counts() -> None:
         spec("b", "domains:read"),
         spec("c", SHOP),
         spec("d", SHOP, label="D", was=("d",)),
-        spec("e", SHOP, state=QUARANTINED),
+        spec("e", SHOP, NEWS, state=QUARANTINED),
         spec("f", SHOP),
     )
     keys = (
@@ -383,6 +385,51 @@ def test_every_reason_of_one_change_at_once() -> None:
         "widening",
         "in-use",
     ]
+
+
+def test_what_would_be_lost_is_told_of_what_is_refused_already() -> None:
+    """A change that another guardrail refuses is asked for coverage and guardian, too: no second run tells of more."""
+    off = account((spec("shop", SHOP, NEWS, state=QUARANTINED),), used(DAY))
+    refused = judge(off, require=(SENDING,), in_use=InUse(DAY))
+    assert raised(refused) == ["in-use", "coverage"]
+    lost = f"shop: {LOST.format(named('shop'))}; {COVERAGE_WAY_OUT}"
+    assert refused.refusals[1] == Refusal("coverage", lost, off.account, "1")
+    assert refused.plan.changes[0].reason == f"in-use: {refused.refusals[0].message}; coverage: {lost}"
+    assert raised(judge(off, require=(SENDING,), in_use=InUse(DAY), allowed=frozenset({"coverage"}))) == ["in-use"]
+    manager = remote("1", "m", *MANAGER, SHOP, last_used_at=NOW)
+    last = plan((spec("m", *MANAGER, SHOP, state=QUARANTINED),), (manager, remote("self", "self", "api-keys:read")))
+    refused = judge(last, require=(SENDING,), in_use=InUse(DAY))
+    assert [refusal.message.partition("; ")[0] for refusal in refused.refusals] == [
+        "m: it was used less than a minute before, and guardrails.in_use protects what was used within 24 hours",
+        "m: no unfenced key of the account could write keys any more",
+        f"m: {LOST.format(named('m'))}",
+    ]
+
+
+def test_who_objects_is_told_once() -> None:
+    """Of a change that the guardian refuses it is not asked again, and the coverage still is."""
+    own = plan(
+        (spec("self", *MANAGER, state=QUARANTINED),), (remote("self", "self", *MANAGER, SHOP, last_used_at=NOW),)
+    )
+    assert raised(judge(own, require=(SENDING,), in_use=InUse(DAY))) == ["guardian", "in-use", "coverage"]
+    assert raised(judge(own, require=(SENDING,))) == ["guardian", "coverage"]
+
+
+def test_what_loses_nothing_is_not_asked_for_more() -> None:
+    """A refused change that only grants, or after which another key can still do it, has its one reason alone."""
+    grants = account((spec("shop", SHOP, NEWS),), remote("1", "shop", SHOP))
+    assert raised(judge(grants, require=(SENDING,), allow_widening=())) == ["widening"]
+    spare = account((spec("shop", SHOP, NEWS, state=QUARANTINED),), used(DAY), remote("2", "spare", SHOP))
+    assert raised(judge(spare, require=(SENDING,), in_use=InUse(DAY))) == ["in-use"]
+
+
+def test_what_is_refused_is_asked_with_what_the_others_will_be() -> None:
+    """Where the spare is to lose the right itself, that of the refused change is told; the other change goes on."""
+    specs = (spec("shop", SHOP, NEWS, state=QUARANTINED), spec("spare", "domains:read"))
+    both = account(specs, used(DAY), remote("2", "spare", SHOP, "domains:read"))
+    refused = judge(both, require=(SENDING,), in_use=InUse(DAY))
+    assert [(refusal.guardrail, refusal.key_id) for refusal in refused.refusals] == [("in-use", "1"), ("coverage", "1")]
+    assert outcomes(refused) == {"shop": "refused", "spare": "planned"}
 
 
 def test_every_limit_of_a_plan_at_once() -> None:

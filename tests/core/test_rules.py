@@ -96,7 +96,7 @@ def test_which_accounts_a_rule_is_about(match: Match, account: AccountRef, name:
     ],
 )
 def test_which_keys_a_rule_is_about(match: Match, of_a_file: bool, of_none: bool) -> None:
-    """A rule is about the keys for which all holds that its match says; brackets are text, and no owner is like none."""
+    """A rule is about the keys for which all holds that its match says; brackets are text, no owner is like none."""
     assert match.takes(SHOP_KEY) is of_a_file
     assert match.takes(STRAY) is of_none
 
@@ -255,7 +255,7 @@ def until(days: int, policy: int, **whose: str) -> WaiverRule:
 def test_every_policy_that_has_a_rule_must_waive_it(
     having: set[int], given: list[WaiverRule], counts: str | None
 ) -> None:
-    """A finding is waived where each of them waives it, until the first of those ends; in one policy the last counts."""
+    """It is waived where each of them waives it, until the first of those ends; in one policy the last counts."""
     shared = built_in("r", policies=frozenset(having))
     for order in permutations(given):
         assert owner_of(policy(waivers=order).waived(shared, STRAY)) == counts

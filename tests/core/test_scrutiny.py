@@ -191,11 +191,20 @@ def test_lengths_of_time(text: str) -> None:
     assert faults(f'key.age > duration("{text}")') == []
 
 
-@pytest.mark.parametrize("text", ["", "1d", "24", "h", "30 days"])
+@pytest.mark.parametrize("text", ["", "24", "h", "30 days", "d", "1.5d", "-1d", "1d12h", "1000000d"])
 def test_no_lengths_of_time(text: str) -> None:
     """What is no length of time is refused before any key is asked."""
     message = f"{text!r} is not a length of time: write hours, minutes or seconds, such as '24h'"
     assert faults(f'key.age > duration("{text}")') == [(1, 20, message)]
+
+
+@pytest.mark.parametrize(("days", "hours"), [("0d", "0h"), ("1d", "24h"), ("30d", "720h"), ("999999d", "23999976h")])
+def test_days(days: str, hours: str) -> None:
+    """A number of days is told in hours, which CEL takes; in a time it means nothing."""
+    assert faults(f'key.age > duration("{days}")') == [(1, 20, f"write {days!r} as {hours!r}")]
+    assert faults(f'key.age > duration("{hours}")') == []
+    message = f"{days!r} is not a time: write it as '2026-01-31T00:00:00Z'"
+    assert faults(f'now > timestamp("{days}")') == [(1, 17, message)]
 
 
 @pytest.mark.parametrize(

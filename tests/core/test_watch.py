@@ -178,6 +178,22 @@ def test_the_first_who_objects_is_told(watch: Watch, others: tuple[RemoteKey, ..
     assert watch.objection(FENCED, lambda: iter(others)) == objected
 
 
+@pytest.mark.parametrize(
+    ("watch", "others", "objected"),
+    [
+        (Watch(None, None), (), ()),
+        (Watch(GUARDIAN, None), (), (NO_MANAGER,)),
+        (Watch(None, COVERAGE), (), (NO_SENDER,)),
+        (Watch(GUARDIAN, COVERAGE), (), (NO_MANAGER, NO_SENDER)),
+        (Watch(GUARDIAN, COVERAGE), (remote("2", "b", "*"),), (OWN,)),
+        (Watch(Guardian((ALL, SPARE), "2"), COVERAGE), (remote("3", "c", "*"),), ()),
+    ],
+)
+def test_all_who_object_are_told(watch: Watch, others: tuple[RemoteKey, ...], objected: tuple[Objection, ...]) -> None:
+    """Whoever else would object is told as well, each asked with all the others."""
+    assert tuple(watch.objections(FENCED, lambda: iter(others))) == objected
+
+
 @pytest.mark.parametrize("unknown", [replace(FENCED, before=None), replace(FENCED, after=None)])
 def test_the_guardian_of_a_change_that_is_half_known(unknown: Change) -> None:
     """Of a change that does not know what the key was, or will be, only that it switches off is told."""

@@ -1,5 +1,7 @@
-"""Several policy files are one policy: the strictest of what they say, whatever their names and order."""
+"""Several policies are as strict as the strictest of them; a folder of files is one, whatever their names and order."""
 
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
@@ -7,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from builders import spec
+from core.rulebook import subject
 from reconciler.core import builtins
 from reconciler.core.expressions import Expression
-from reconciler.core.findings import Finding, Severity
+from reconciler.core.findings import Severity, Waiver
 from reconciler.core.guardrails import InUse, Limits, Threshold
+from reconciler.core.keys import AccountRef
 from reconciler.errors import FilesError
 from reconciler.files.loaded import LoadedPolicy
 from reconciler.files.policy import load_policy
@@ -33,20 +38,30 @@ def load(*texts: str) -> LoadedPolicy:
     return load_policy([Path(f"{name}.yaml") for name in "abcdef"[: len(texts)]])
 
 
-def refused(*texts: str) -> list[str]:
+def load_folder(*texts: str) -> LoadedPolicy:
+    """Load files one/a.yaml, one/b.yaml and so on, as the one policy that their folder is."""
+    shutil.rmtree("one", ignore_errors=True)
+    Path("one").mkdir()
+    for name, text in zip("abcdef", texts, strict=False):
+        Path(f"one/{name}.yaml").write_text(V + text)
+    return load_policy([Path("one")])
+
+
+def refused(*texts: str, load: Callable[..., LoadedPolicy] = load) -> list[str]:
     with pytest.raises(FilesError) as caught:
         load(*texts)
     return str(caught.value).split("\n")
 
 
 def meaning(loaded: LoadedPolicy) -> tuple[object, ...]:
-    """Give all that a policy means, without the places where it is said."""
+    """Give all that policies mean, each known by its rules, without the places where it is said."""
     policy = loaded.policy
+    told = {n: frozenset(rule.id for rule in policy.rules if n in rule.policies) for n in range(len("abcdef"))}
     rules = [
         (rule.id, rule.severity, _check(rule.check), rule.message, rule.hint, rule.match, rule.fences)
         for rule in policy.rules
     ]
-    waivers = [replace(waiver, source=None) for waiver in policy.waivers]
+    waivers = [(replace(waiver, source=None, policy=0), told[waiver.policy]) for waiver in policy.waivers]
     require = tuple(replace(each, source=None) for each in loaded.limits.require)
     return rules, waivers, replace(loaded.limits, require=require), policy.digest
 
@@ -87,6 +102,7 @@ waivers:
 rules:
   - {severity: deny, id: old, uses: older-than, with: {age: 8760h}}
   - {severity: deny, id: expression, when: key.owner == "", message: "{key.name} has no owner"}
+  - {severity: warn, id: no-wildcard, uses: no-wildcard}
 """
 COMPLIANCE = """\
 rules:
@@ -103,8 +119,8 @@ guardrails:
 """
 
 
-def test_the_strictest_of_three_files_holds() -> None:
-    """Rules are as serious as in the strictest file, waivers end with the first, limits are the lowest of each."""
+def test_the_strictest_of_three_policies_holds() -> None:
+    """Rules are as serious as in the strictest policy, all waivers are kept, limits are the lowest of each."""
     loaded = load(SECURITY, PLATFORM, COMPLIANCE)
     assert [(rule.id, str(rule.severity), str(rule.source)) for rule in loaded.policy.rules] == [
         ("another", "note", "c.yaml:5:5"),
@@ -112,11 +128,26 @@ def test_the_strictest_of_three_files_holds() -> None:
         ("no-wildcard", "deny", "a.yaml:3:5"),
         ("old", "deny", "b.yaml:14:5"),
     ]
-    assert [(str(each), each.account, str(each.until), each.owner) for each in loaded.policy.waivers] == [
-        ("the waiver of no-wildcard for break-glass", None, "2026-12-31", "team-platform"),
-        ("the waiver of no-wildcard for break-glass", "x", "2028-01-31", "o"),
-        ("the waiver of old for labels like 'legacy-*'", None, "2027-06-30", "team-sec"),
+    assert [(rule.id, sorted(rule.policies)) for rule in loaded.policy.rules] == [
+        ("another", [2]),
+        ("expression", [0, 1]),
+        ("no-wildcard", [0, 1, 2]),
+        ("old", [0, 1, 2]),
     ]
+    assert [(str(each), each.account, str(each.until), each.policy) for each in loaded.policy.waivers] == [
+        ("the waiver of no-wildcard for break-glass", None, "2026-12-31", 1),
+        ("the waiver of no-wildcard for break-glass", None, "2027-01-31", 0),
+        ("the waiver of no-wildcard for break-glass", "x", "2028-01-31", 2),
+        ("the waiver of old for labels like 'legacy-*'", None, "2027-06-30", 0),
+    ]
+    key = subject("b", spec=spec("break-glass"))
+    wildcard, old = loaded.policy.rules[2:]
+    of_x = replace(key, account=AccountRef("x"))
+    assert [loaded.policy.waived(wildcard, one) for one in (key, of_x)] == [
+        None,
+        Waiver("2026-12-31", "team-platform", "sooner"),
+    ]
+    assert loaded.policy.waived(old, subject("legacy-1")) is None
     assert [(str(each), each.account, str(each.source)) for each in loaded.limits.require] == [
         ("domains:read", "x", "b.yaml:9:5"),
         ("messages:send for shop.example.com", None, "a.yaml:10:5"),
@@ -132,10 +163,12 @@ def test_the_strictest_of_three_files_holds() -> None:
 
 
 def test_order_and_names_of_files_do_not_matter() -> None:
-    """Whichever of three files comes first, they mean the same, and have the same digest."""
+    """Whichever of three policies, or of the files of one, comes first, they mean the same and have one digest."""
     expected = meaning(load(SECURITY, PLATFORM, COMPLIANCE))
+    folder = meaning(load_folder(SECURITY, PLATFORM, COMPLIANCE))
     for texts in permutations((SECURITY, PLATFORM, COMPLIANCE)):
         assert meaning(load(*texts)) == expected
+        assert meaning(load_folder(*texts)) == folder
     paths = [Path(f"{name}.yaml") for name in "abc"]
     once = load_policy(paths)
     for order in permutations(paths):
@@ -267,15 +300,53 @@ def test_a_rule_twice_and_in_another_file_is_told_by_the_nearest() -> None:
     ]
 
 
+BOTH = frozenset({0, 1})
+WAIVER = "waivers: [{rule: r, key: a, until: 2027-01-31, owner: o, reason: r}]\n"
+
+
 def test_a_waiver_may_be_for_a_rule_of_another_file() -> None:
-    """Waivers, and the rules that they are for, may stand in different files, in any order."""
-    waiver = "waivers: [{rule: r, key: a, until: 2027-01-31, owner: o, reason: r}]\n"
-    rule = "rules: [{id: r, severity: deny, uses: no-wildcard}]\n"
-    assert [each.rule for each in load(waiver, rule).policy.waivers] == ["r"]
-    assert [each.rule for each in load(rule, waiver).policy.waivers] == ["r"]
-    assert refused(waiver, rule.replace("id: r", "id: s")) == [
-        'a.yaml:2:18: rule: there is no rule "r": the rules are s'
+    """Waivers, and the rules that they are for, may stand in different files of one policy, in any order."""
+    for texts in ((WAIVER, RULE), (RULE, WAIVER)):
+        policy = load_folder(*texts).policy
+        (rule,) = policy.rules
+        assert policy.waived(rule, subject("b", spec=spec("a"))) == Waiver("2027-01-31", "o", "r")
+    assert refused(WAIVER, RULE.replace("id: r", "id: s"), load=load_folder) == [
+        'one/a.yaml:2:18: rule: there is no rule "r": the rules are s'
     ]
+
+
+def test_a_waiver_is_for_a_rule_of_its_own_policy() -> None:
+    """A policy waives no rule of another one, and is told that it is the other one's; nor one that there is not."""
+    theirs = 'rule: there is no rule "r" in this policy: another one has it, and it is waived there'
+    other = RULE.replace("id: r", "id: q")
+    assert refused(WAIVER, RULE) == refused(WAIVER + other, RULE) == [f"a.yaml:2:18: {theirs}"]
+    assert refused(RULE, WAIVER) == [f"b.yaml:2:18: {theirs}"]
+    assert refused(WAIVER + other, RULE.replace("id: r", "id: s")) == [
+        'a.yaml:2:18: rule: there is no rule "r": the rules are q'
+    ]
+
+
+def test_a_rule_of_two_policies_is_waived_by_both() -> None:
+    """A team cannot waive what the organisation forbids, although it says the same rule again, milder."""
+    key = subject("b", spec=spec("a"))
+    mine = RULE.replace("deny", "note") + WAIVER
+    for texts, waived in (
+        ((RULE, mine), None),
+        ((mine, RULE), None),
+        ((RULE + WAIVER, mine), Waiver("2027-01-31", "o", "r")),
+        ((RULE + WAIVER.replace("2027-01", "2027-03"), mine), Waiver("2027-01-31", "o", "r")),
+        ((RULE + WAIVER.replace("2027-01", "2026-12"), mine), Waiver("2026-12-31", "o", "r")),
+    ):
+        policy = load(*texts).policy
+        (rule,) = policy.rules
+        assert (rule.severity, rule.policies, policy.waived(rule, key)) == (Severity.DENY, BOTH, waived)
+
+
+def test_which_files_are_one_policy_is_part_of_the_digest() -> None:
+    """Two files of a folder and the same two as policies of their own do not mean the same."""
+    other = RULE.replace("id: r", "id: s")
+    assert load_folder(RULE, other).policy.digest != load(RULE, other).policy.digest
+    assert load_folder(RULE).policy.digest == load(RULE).policy.digest
 
 
 def test_waivers_of_different_things_are_all_kept() -> None:
@@ -295,7 +366,7 @@ def test_waivers_of_different_things_are_all_kept() -> None:
         ("rule: r, key: a, account: x", 5),
     )
     second = waivers(("rule: r, key: b", 1), ("rule: r, key: a", 2))
-    for loaded in (load(first, second), load(second, first)):
+    for loaded in (load_folder(first, second), load_folder(second, first)):
         kept = [(each.rule, each.key, each.label, each.account, each.until.day) for each in loaded.policy.waivers]
         assert kept == [
             ("r", None, "a", None, 3),
@@ -318,11 +389,11 @@ def test_waivers_of_different_things_are_all_kept() -> None:
     ],
 )
 def test_of_two_waivers_the_earlier_end_wins(one: str, two: str) -> None:
-    """Of waivers for the same in two files the one that ends first holds, with its owner, reason and place."""
+    """Of waivers for the same in two files of a policy the first to end holds, with its owner, reason and place."""
     early = f"waivers:\n- {{rule: r, {one}, until: 2027-01-31, owner: z, reason: first}}\n"
     late = f"waivers: [{{rule: r, {two}, until: 2027-02-01, owner: a, reason: second}}]\n"
-    for texts, place in (((early, late, RULE), "a.yaml:3:3"), ((late, early, RULE), "b.yaml:3:3")):
-        (kept,) = load(*texts).policy.waivers
+    for texts, place in (((early, late, RULE), "one/a.yaml:3:3"), ((late, early, RULE), "one/b.yaml:3:3")):
+        (kept,) = load_folder(*texts).policy.waivers
         assert (str(kept.until), kept.owner, kept.reason, str(kept.source)) == ("2027-01-31", "z", "first", place)
 
 
@@ -331,9 +402,9 @@ def test_of_waivers_with_one_end_the_same_is_kept() -> None:
     said = (("a", "z"), ("b", "u"), ("b", "v"))
     texts = [f"waivers: [{{rule: r, key: k, until: 2027-01-31, owner: {o}, reason: {why}}}]\n" for o, why in said]
     for order in permutations(texts):
-        assert [(each.owner, each.reason) for each in load(RULE, *order).policy.waivers] == [("a", "z")]
+        assert [(each.owner, each.reason) for each in load_folder(RULE, *order).policy.waivers] == [("a", "z")]
     for order in permutations(texts[1:]):
-        assert [(each.owner, each.reason) for each in load(RULE, *order).policy.waivers] == [("b", "u")]
+        assert [(each.owner, each.reason) for each in load_folder(RULE, *order).policy.waivers] == [("b", "u")]
 
 
 def test_requirements_of_different_accounts_are_all_kept() -> None:
@@ -351,29 +422,27 @@ def test_requirements_of_different_accounts_are_all_kept() -> None:
 
 
 def test_a_folder_is_its_files() -> None:
-    """A folder is read whole, like all of its files named one by one; a file that is named twice counts once."""
+    """A folder is one policy, read whole; a file that is named alone is one, too, and counts once if named twice."""
     for path in ("policy/a.yaml", "policy/deep/b.yml", "policy/.hidden.yaml", "policy/notes.txt", "elsewhere/c.yaml"):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(f"{V}rules: [{{id: {Path(path).stem.strip('.')}, severity: deny, uses: no-wildcard}}]\n")
-    Path("policy/c.yaml").symlink_to("../elsewhere/c.yaml")
-    whole = load_policy([Path("policy")])
-    assert [(each.id, str(each.source)) for each in whole.policy.rules] == [
-        ("a", "policy/a.yaml:2:9"),
-        ("b", "policy/deep/b.yml:2:9"),
+
+    def rules(*paths: str) -> list[tuple[str, str, list[int]]]:
+        loaded = load_policy([Path(path) for path in paths])
+        return [(each.id, str(each.source), sorted(each.policies)) for each in loaded.policy.rules]
+
+    assert rules("policy") == [("a", "policy/a.yaml:2:9", [0]), ("b", "policy/deep/b.yml:2:9", [0])]
+    assert rules("policy/deep/b.yml", "policy/a.yaml", "policy/a.yaml") == [
+        ("a", "policy/a.yaml:2:9", [0]),
+        ("b", "policy/deep/b.yml:2:9", [1]),
     ]
-    assert whole.findings == (
-        Finding(
-            "link-not-followed",
-            Severity.NOTE,
-            "policy/c.yaml is a link that leads out of its folder: it was not followed",
-            "name what it leads to as a path of its own, or copy it",
-        ),
-    )
-    named = load_policy([Path("policy/deep/b.yml"), Path("policy/a.yaml"), Path("policy/a.yaml")])
-    assert meaning(named) == meaning(whole)
-    assert named.findings == ()
-    twice = load_policy([Path("policy"), Path("policy/a.yaml"), Path("elsewhere/c.yaml")])
-    assert [each.id for each in twice.policy.rules] == ["a", "b", "c"]
+    assert rules("policy", "policy/a.yaml", "elsewhere/c.yaml") == [
+        ("a", "policy/a.yaml:2:9", [1]),
+        ("b", "policy/deep/b.yml:2:9", [1]),
+        ("c", "elsewhere/c.yaml:2:9", [0]),
+    ]
+    Path("policy/d.yaml").symlink_to("a.yaml")
+    assert rules("policy") == [("a", "policy/a.yaml:2:9", [0]), ("b", "policy/deep/b.yml:2:9", [0])]
 
 
 def test_a_rule_may_be_said_again() -> None:

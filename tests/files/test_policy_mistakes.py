@@ -177,6 +177,25 @@ def test_a_rule_of_a_folder_that_could_not_be_read_is_not_missed() -> None:
     assert problem.startswith("rules: holds no policy file")
 
 
+def test_a_link_out_of_a_folder_is_told() -> None:
+    """Each link out of a policy's folder is an error, since nobody would miss a rule that is not read."""
+    told = "is a link that leads out of its folder, and so is not read: name what it leads to, or copy it"
+    Path("policy/deep").mkdir(parents=True)
+    waiver = "version: 1\nwaivers: [{rule: r, key: a, until: 2027-01-31, owner: o, reason: r}]\n"
+    files = {"outside": "version: 1\n", "policy/p": waiver, "policy/z": "version: 2\n"}
+    Path("policy/y.yaml").symlink_to("../outside.yaml")
+    Path("policy/deep/x.yaml").symlink_to("../../outside.yaml")
+    Path("policy/elsewhere").symlink_to(Path.cwd().parent)
+    Path("policy/inside.yaml").symlink_to("p.yaml")
+    Path("policy/notes.txt").symlink_to("../outside.yaml")
+    assert refused("policy", "outside.yaml", **files) == [
+        f"policy/deep/x.yaml: {told}",
+        f"policy/elsewhere: {told}",
+        f"policy/y.yaml: {told}",
+        "policy/z.yaml:1:10: version: 2 is out of range: the limit is 1",
+    ]
+
+
 def test_a_folder_without_policies_is_told() -> None:
     """A folder that holds no policy is an error that says what to do, beside what is wrong with other files."""
     Path("empty").mkdir()

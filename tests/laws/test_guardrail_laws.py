@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from builders import ACCOUNT, FENCE, NOW, SUB_ACCOUNT, desired, whole
 from laws.universe import BLOCKS, Kinds, allowed, in_use, law, let_in, like, remotes, specs
-from reconciler.core.changes import Change, Outcome
+from reconciler.core.changes import Change, Outcome, skip_dependents
 from reconciler.core.guardrails import ALLOWABLE, Consent, InUse, Limits, Threshold, approve
 from reconciler.core.keys import AccountRef, KeySpec, KeyState, RemoteKey, Source, UnmanagedAction, UnmanagedRule
 from reconciler.core.networks import AllowList
@@ -86,10 +86,7 @@ def can(key: RemoteKey, wanted: Requirement) -> bool:
 def test_what_must_keep_working_works_afterwards(account: AccountPlan, consent: Consent) -> None:
     """What some key could do that the policy requires some key can do after all approved changes, unless allowed."""
     approval = approve(whole(account), consent, NOW)
-    left = after(account, approval.plan.changes)
-    for wanted in consent.limits.require:
-        if concerned(wanted, account.account) and any(can(key, wanted) for key in account.actual):
-            assert any(can(key, wanted) for key in left) or "coverage" in consent.allowed
+    assert kept(account, approval.plan.changes, consent.limits) or "coverage" in consent.allowed
 
 
 @law
@@ -105,13 +102,38 @@ def test_somebody_can_still_write_keys(account: AccountPlan, consent: Consent) -
     assert kept or "guardian" in consent.allowed or account.account is SUB_ACCOUNT
 
 
+def broken(changes: Sequence[Change], account: AccountPlan, limits: Limits) -> set[str]:
+    return {guardrail for guardrail, breaks in SPOKEN_AGAINST.items() if breaks(changes, account, limits)}
+
+
+def kept(account: AccountPlan, changes: Iterable[Change], limits: Limits) -> bool:
+    """Tell whether all that is required and could be done before can be done after the applicable changes."""
+    left = after(account, changes)
+    return all(
+        any(can(key, wanted) for key in left)
+        for wanted in limits.require
+        if concerned(wanted, account.account) and any(can(key, wanted) for key in account.actual)
+    )
+
+
 @law
 @given(plans(), consents)
 def test_what_is_approved_is_within_every_limit(account: AccountPlan, consent: Consent) -> None:
     """No approved change, and no number of them, is one that a setting speaks against, unless allowed by name."""
     approved = [change for change in approve(whole(account), consent, NOW).plan.changes if change.applicable]
-    broken = {guardrail for guardrail, breaks in SPOKEN_AGAINST.items() if breaks(approved, account, consent.limits)}
-    assert broken <= consent.allowed
+    assert broken(approved, account, consent.limits) <= consent.allowed
+
+
+@law
+@given(plans(), consents)
+def test_what_nothing_speaks_against_is_approved(account: AccountPlan, consent: Consent) -> None:
+    """Changes that keep within every limit, and all that is required, are refused by none of them."""
+    consent = replace(consent, allowed=consent.allowed | {"guardian", "unreachable"})
+    planned = [change for change in account.changes if change.applicable]
+    held = "coverage" in consent.allowed or kept(account, account.changes, consent.limits)
+    if held and skip_dependents(account.changes) == account.changes:
+        refused = approve(whole(account), consent, NOW).refusals
+        assert bool(refused) is bool(broken(planned, account, consent.limits) - consent.allowed)
 
 
 def more_than(limit: Threshold | None, counted: Iterable[bool], account: AccountPlan) -> bool:
@@ -155,7 +177,10 @@ SPOKEN_AGAINST: dict[str, Spoken] = {
     "max-widened": lambda approved, account, limits: more_than(limits.max_widened, map(gives_more, approved), account),
     "widening": lambda approved, account, limits: (
         limits.allow_widening is not None
-        and any(gives_more(change) and change.name not in limits.allow_widening for change in approved)
+        and any(
+            gives_more(change) and not switches_off(change) and change.name not in limits.allow_widening
+            for change in approved
+        )
     ),
     "restore": lambda approved, account, limits: any(
         change.before is not None

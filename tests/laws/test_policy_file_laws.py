@@ -110,8 +110,10 @@ def write(folder: str, texts: Sequence[str]) -> list[Path]:
 
 
 def load(*texts: str) -> LoadedPolicy:
+    """Read files of one policy, which lie in one folder."""
     with TemporaryDirectory() as folder:
-        return load_policy(write(folder, texts))
+        write(folder, texts)
+        return load_policy([Path(folder)])
 
 
 def dump(document: Any) -> str:
@@ -238,16 +240,14 @@ def turned(document: Document, random: Random) -> Document:
 def judge(policies: list[Document], keys: list[Document], actual: Sequence[RemoteKey], order: Random | None) -> object:
     """Load everything, plan, judge and approve; give all that it comes to, without places in the policy's files."""
     halves = [{"version": 1, "account": ACCOUNT.account_id, "keys": each} for each in (keys[:2], keys[2:])]
-    with TemporaryDirectory() as one, TemporaryDirectory() as other:
-        first, second = (
-            write(folder, [dump(turned(each, order) if order else each) for each in documents])
-            for folder, documents in ((one, policies), (other, halves))
+    if order:
+        policies, halves = (
+            [turned(each, order) for each in order.sample(some, len(some))] for some in (policies, halves)
         )
-        if order:
-            order.shuffle(first)
-            order.shuffle(second)
-            actual = order.sample(actual, len(actual))
-        policy, (desired,) = load_policy(first), load_desired(second, lambda _: None).state.accounts
+        actual = order.sample(actual, len(actual))
+    policy = load(*map(dump, policies))
+    with TemporaryDirectory() as folder:
+        (desired,) = load_desired(write(folder, list(map(dump, halves))), lambda _: None).state.accounts
     judged = judge_plan(policy.policy, desired, plan_account(desired, actual, NOW), NOW)
     approval = approve(whole(deny(judged.plan, judged.findings)), Consent(policy.limits), NOW)
     audited = judge_actual(policy.policy, desired, judged.plan, NOW)
@@ -271,15 +271,22 @@ def test_order_never_matters(
 
 
 @law
-@given(policies(), orders)
-def test_the_order_of_paths_says_nothing(policies: list[Document], order: Random) -> None:
-    """In whichever order files are named, the policy is the same to the last place, and so is its digest."""
-    with TemporaryDirectory() as folder:
-        paths = write(folder, list(map(dump, policies)))
-        one, other = load_policy(paths), load_policy(order.sample(paths, len(paths)))
-    assert (plain(other), other.policy.digest) == (plain(one), one.policy.digest)
-    assert [rule.source for rule in other.policy.rules] == [rule.source for rule in one.policy.rules]
-    assert (other.policy.waivers, other.limits) == (one.policy.waivers, one.limits)
+@given(policies(), policies(), orders)
+def test_the_order_of_policies_says_nothing(one: list[Document], other: list[Document], order: Random) -> None:
+    """In whichever order policies are named, what they say is the same to the last place, and so is its digest."""
+    with TemporaryDirectory() as first, TemporaryDirectory() as second:
+        write(first, list(map(dump, one)))
+        write(second, list(map(dump, other)))
+        straight, turned = load_policy([Path(first), Path(second)]), load_policy([Path(second), Path(first)])
+    assert (turned.policy.waivers, turned.policy.digest, turned.limits) == (
+        straight.policy.waivers,
+        straight.policy.digest,
+        straight.limits,
+    )
+    assert [(said(rule), rule.source) for rule in turned.policy.rules] == [
+        (said(rule), rule.source) for rule in straight.policy.rules
+    ]
+    assert load(*map(dump, order.sample(one, len(one)))).policy.digest == load(*map(dump, one)).policy.digest
 
 
 # The strictest wins

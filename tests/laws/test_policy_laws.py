@@ -1,6 +1,6 @@
 """Laws of judging: a stricter policy finds no less, a waiver waives its own findings alone, and order never matters."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -90,6 +90,7 @@ waivers = st.lists(
         key=st.sampled_from((None, None, "k0", "k1", "0", "1")),
         label=st.sampled_from((None, "*", "?", "legacy *")),
         account=st.sampled_from((None, None, "1111*", "2*")),
+        policy=st.sampled_from((0, 0, 1)),
     ),
     min_size=1,
     max_size=4,
@@ -104,11 +105,14 @@ def may_fence(check: Check) -> bool:
 def rules(draw: st.DrawFn) -> Rule:
     each = draw(st.sampled_from(CHECKS))
     fences = may_fence(each) and draw(st.integers(0, 3)) == 0
-    return Rule("", draw(severities), each, match=draw(matches), fences=fences, hint="do")
+    policies = draw(st.sampled_from((frozenset({0}), frozenset({0, 1}))))  # of which policies it is a rule
+    return Rule("", draw(severities), each, match=draw(matches), fences=fences, hint="do", policies=policies)
 
 
-def policy(named: Iterable[Rule], waived: Iterable[WaiverRule] = ()) -> Policy:
-    return Policy(tuple(replace(rule, id=f"r{place}") for place, rule in enumerate(named)), tuple(waived))
+def policy(named: Iterable[Rule], waived: Iterable[WaiverRule]) -> Policy:
+    """Give a policy with these rules, and the waivers that are in a policy which has their rule."""
+    rules = {f"r{place}": replace(rule, id=f"r{place}") for place, rule in enumerate(named)}
+    return Policy(tuple(rules.values()), tuple(each for each in waived if each.policy in rules[each.rule].policies))
 
 
 policies = st.builds(policy, st.lists(rules(), min_size=3, max_size=4), waivers)
@@ -158,7 +162,7 @@ def tightened(draw: st.DrawFn) -> tuple[Policy, Policy]:
     loose = draw(policies)
     place = draw(st.integers(0, len(loose.rules) - 1))
     rule = loose.rules[place]
-    match draw(st.sampled_from(("rule", "check", "severity", "match", "fences", "waiver", "end"))):
+    match draw(st.sampled_from(("rule", "check", "severity", "match", "policies", "fences", "waiver", "end"))):
         case "rule":
             return loose, replace(loose, rules=(*loose.rules, replace(draw(rules()), id="r5")))
         case "waiver":
@@ -174,6 +178,8 @@ def tightened(draw: st.DrawFn) -> tuple[Policy, Policy]:
             stricter = replace(rule, severity=more_serious(rule.severity))
         case "match":
             stricter = replace(rule, match=Match())
+        case "policies":
+            stricter = replace(rule, policies=frozenset({0, 1}))
         case _:
             stricter = replace(rule, fences=may_fence(rule.check))
     one, other = ((*loose.rules[:place], each, *loose.rules[place + 1 :]) for each in (rule, stricter))
@@ -197,23 +203,26 @@ def test_a_stricter_policy_denies_no_less(pair: tuple[Policy, Policy], scene: Sc
 MIDNIGHT = datetime(2026, 11, 24, tzinfo=UTC)
 
 
-def in_force(waivers: Iterable[WaiverRule], found: Finding, today: date) -> list[WaiverRule]:
-    """Give the waivers that accept a finding on a day."""
-    return [
-        each
-        for each in waivers
-        if each.rule == found.rule
-        and today <= each.until
-        and (each.key is None or each.key in (found.key, found.key_id))
-        and (each.label is None or like(found.label or "", each.label))
-        and (each.account is None or like(found.account.account_id if found.account else "", each.account))
-    ]
+def waived_until(rules: Policy, found: Finding, today: date) -> date | None:
+    """Give until when a finding is accepted: each policy that has its rule must waive it, and may more than once."""
+    ends: defaultdict[int, list[date]] = defaultdict(list)
+    for each in rules.waivers:
+        if (
+            each.rule == found.rule
+            and today <= each.until
+            and (each.key is None or each.key in (found.key, found.key_id))
+            and (each.label is None or like(found.label or "", each.label))
+            and (each.account is None or like(found.account.account_id if found.account else "", each.account))
+        ):
+            ends[each.policy].append(each.until)
+    (rule,) = (rule for rule in rules.rules if rule.id == found.rule)
+    return min(max(ends[number]) for number in rule.policies) if ends.keys() >= rule.policies else None
 
 
 @law
 @given(policies, scenes(), st.sampled_from((NOW, MIDNIGHT - TICK, MIDNIGHT)))
 def test_a_waiver_waives_its_own_findings(rules: Policy, scene: Scene, now: datetime) -> None:
-    """With waivers the same is found as without, and waived is what one in force is for, by the one that ends last."""
+    """With waivers the same is found as without, and waived is what those in force are for, until they end."""
     steady = replace(rules, rules=tuple(replace(rule, fences=False) for rule in rules.rules))
     bare = replace(steady, waivers=())
     for found, without in (
@@ -222,8 +231,8 @@ def test_a_waiver_waives_its_own_findings(rules: Policy, scene: Scene, now: date
     ):
         assert tuple(replace(each, waived=None) for each in found) == without
         for each in found:
-            ends = [waiver.until.isoformat() for waiver in in_force(rules.waivers, each, now.date())]
-            assert (each.waived.until if each.waived else None) == max(ends, default=None)
+            until = waived_until(rules, each, now.date())
+            assert (each.waived.until if each.waived else None) == (until.isoformat() if until else None)
 
 
 @law

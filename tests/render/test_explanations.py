@@ -10,6 +10,7 @@ import pytest
 from builders import ACCOUNT, FENCE, NEWS, NOW, OFFICE, SHOP, below, desired, remote, spec
 from core.rulebook import MEND, built_in, policy, waiver, when
 from reconciler.core.answers import Explaining, Explanation, explain
+from reconciler.core.builtins import UnmanagedKey
 from reconciler.core.findings import Severity
 from reconciler.core.guardrails import Consent, Limits, Refusal, Threshold, approve
 from reconciler.core.keys import (
@@ -224,6 +225,17 @@ def test_a_key_of_no_file_that_is_to_go() -> None:
     )
 
 
+def test_a_key_of_no_file_that_is_left_alone() -> None:
+    """Why a rule that switches keys off leaves this one alone stands below what would be done."""
+    rules = policy(built_in("strays", UnmanagedKey(), fences=True))
+    text = told(keys=(remote("7", "stray", SHOP),), which="7", rules=rules)
+    assert part(text, "What would be done") == (
+        "  nothing: no file names it\n"
+        "  strays would switch it off, but it may only send, and 'unmanaged' does not say\n"
+        "  include_senders"
+    )
+
+
 def test_a_key_that_may_be_another() -> None:
     """An actual key that bears the label of a desired one is not called unmanaged."""
     specs = (spec("shop", SHOP, label="Shop"),)
@@ -319,6 +331,28 @@ def test_a_refusal_besides_what_has_no_reason() -> None:
     assert told_of.change is not None
     assert told_of.change.reason is None
     assert render_explanations((told_of,), WHOLE, style=PLAIN).endswith("\n      besides   hold: on hold\n")
+
+
+def test_what_files_say_does_no_harm_on_a_terminal() -> None:
+    """Owners, descriptions, annotations and reasons may hold what a terminal would obey: it is escaped."""
+    evil = "\x1b[2J\nkey"
+    wanted = spec(
+        "a",
+        SHOP,
+        owner=evil,
+        description=evil,
+        annotations=((evil, evil),),
+        paused=Pause(evil, date(2027, 1, 1)),
+    )
+    text = told(wanted, keys=(remote("1", "a", SHOP),), which="a", rules=policy())
+    escaped = "\\x1b[2J\\nkey"
+    assert [line for line in text.splitlines() if escaped in line] == [
+        f"  owner     {escaped}",
+        f"  for       {escaped}",
+        f"  notes     {escaped}: {escaped}",
+        f"  paused    until 2027-01-01: {escaped}",
+    ]
+    assert [letter for letter in text if not letter.isprintable() and letter != "\n"] == []
 
 
 def test_several_keys_and_what_was_not_read() -> None:

@@ -1,0 +1,121 @@
+"""``reconciler audit --since`` as its users meet it: what is new, still open and gone, and what is no report."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reconciler.files.report import load_report
+from shell import FILES, Shell
+from world import ACCOUNT, key
+
+POLICY = """version: 1
+rules:
+  - {id: no-wildcard, uses: no-wildcard, severity: deny}
+  - {id: owned, uses: require-owner, severity: warn}
+"""
+OWNED = FILES.replace("{name: ", "{owner: team, name: ")
+
+
+def write_policy(text: str = POLICY) -> None:
+    Path("config/policy.yaml").write_text(text, encoding="utf-8")
+
+
+def test_since(shell: Shell) -> None:
+    """With an earlier report each finding is new or open, and what is gone is listed; the file may be replaced."""
+    write_policy()
+    state = shell.emulator.dump()
+    state["accounts"][0]["keys"].append(key(2, "stray", "*"))
+    shell.emulator.load(state)
+    assert shell.run("audit", "-o", "json=audit.json") == 3
+    shell.write(OWNED.replace("{owner: team, name: reconciler", "{name: reconciler"))
+    shell.drift("*")
+    shell.drift("domains:read", number=2)
+    assert shell.run("audit", "--since", "audit.json", "-o", "json=audit.json", "-o", "text") == 3
+    compared = load_report(Path("audit.json").read_text(encoding="utf-8"))
+    assert [(each.rule, each.key, each.since) for each in compared.findings] == [
+        ("owned", "reconciler", "open"),
+        ("no-wildcard", "shop", "new"),
+    ]
+    assert compared.since is not None
+    assert [(each.rule, each.key or each.label) for each in compared.since.gone] == [
+        ("no-wildcard", "stray"),
+        ("owned", "shop"),
+    ]
+    assert "  deny  no-wildcard  (1 new)\n" in shell.out
+    assert "Gone, or waived, since then\n" in shell.out
+    assert ": 1 new, 1 still open, 2 gone; 1 unmanaged.\n" in shell.out
+
+
+def test_since_says_nothing_of_how_an_audit_was_made(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That the starter policy judged, without files or by a listing, is neither new nor gone."""
+    write_policy("version: 1\nrules: [{id: wide, uses: no-wildcard, severity: note}]\n")
+    shell.drift("*")
+    assert shell.run("audit", "-o", "json=with.json") == 0
+    assert shell.run("export", "--actual", "listing.json") == 0
+    Path("config/policy.yaml").unlink()
+    Path("config/keys/keys.yaml").unlink()
+    monkeypatch.delenv("AHASEND_ACCOUNT_ID")
+    assert shell.run("audit", "--actual", "listing.json", "--since", "with.json", "-o", "json=without.json") == 3
+    made = load_report(Path("without.json").read_text(encoding="utf-8"))
+    standings = {each.rule: each.since for each in made.findings}
+    assert [standings[rule] for rule in ("saved-listing", "starter-policy", "no-desired-state")] == [None] * 3
+    assert standings["no-wildcard"] == "new"
+    assert made.since is not None
+    assert [each.rule for each in made.since.gone] == ["wide"]
+    write_policy("version: 1\n")
+    shell.write(FILES.replace("${AHASEND_ACCOUNT_ID}", ACCOUNT))
+    assert shell.run("audit", "--since", "without.json", "-o", "json") == 0
+    gone = shell.report()["since"]["gone"]
+    assert {"saved-listing", "starter-policy", "no-desired-state"}.isdisjoint(each["rule"] for each in gone)
+    seriousness = [["deny", "warn", "note"].index(each["severity"]) for each in gone]
+    assert seriousness == sorted(seriousness)
+    assert set(seriousness) == {0, 1, 2}
+
+
+def test_an_audit_plans_nothing(shell: Shell) -> None:
+    """What is as the files want it is no affair of an audit: nothing is counted as unchanged."""
+    write_policy("version: 1\n")
+    assert shell.run("audit", "-o", "json=audit.json", "-o", "text") == 0
+    assert json.loads(Path("audit.json").read_text(encoding="utf-8"))["summary"]["unchanged"] == 0
+    assert shell.out == "Audit: nothing found in 2 keys.\n"
+    Path("config/keys/other.yaml").write_text(f"version: 1\naccount: {{id: {OTHER}, credential: other}}\n")
+    assert shell.run("audit") == 4
+    assert shell.out.endswith("\n\nAudit: nothing found in 2 keys; 1 account FAILED.\n")
+
+
+def test_since_in_the_environment(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RECONCILER_SINCE names the earlier report; without one nothing is compared."""
+    write_policy()
+    assert shell.run("audit", "-o", "json=audit.json") == 0
+    assert json.loads(Path("audit.json").read_text(encoding="utf-8"))["since"] is None
+    monkeypatch.setenv("RECONCILER_SINCE", "audit.json")
+    assert shell.run("audit") == 0
+    assert ": 0 new, 2 still open, 0 gone" in shell.out
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "earlier.json: cannot be read: no such file or directory"),
+        (b"\xff\xfe", "earlier.json: cannot be read: it is not text"),
+        (b"{", "earlier.json: is no report of an audit: `reconciler audit -o json=FILE` writes one"),
+        (b"{}", "earlier.json: is no report of an audit: `reconciler audit -o json=FILE` writes one"),
+    ],
+)
+def test_an_earlier_report_that_is_none(shell: Shell, content: bytes | None, told: str) -> None:
+    """A file that is not there, is no text or is no report is an error before anything is asked."""
+    if content is not None:
+        Path("earlier.json").write_bytes(content)
+    assert shell.run("audit", "--since", "earlier.json") == 1
+    assert told in shell.err
+    assert shell.emulator.requests["GET"] == 0
+
+
+def test_an_earlier_report_of_another_command(shell: Shell) -> None:
+    """Only an audit is compared with an audit; a folder is no report."""
+    assert shell.run("plan", "-o", "json=plan.json") == 0
+    assert shell.run("audit", "--since", "plan.json") == 1
+    assert shell.err.startswith("plan.json: is the report of another command (plan), not of audit\n")
+    assert shell.run("audit", "--since", "config") == 1
+    assert shell.err.startswith("config: cannot be read: is a directory\n")
