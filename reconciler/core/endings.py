@@ -138,7 +138,7 @@ def idle_rules(policy: Policy, desired: DesiredState, now: datetime) -> tuple[Fi
 
 def _concerns(match: Match, account: DesiredAccount, now: datetime) -> bool:
     """Tell whether a rule may be about a key of an account, or below it: which sub accounts there are is not known."""
-    if match.account is not None and not is_like(account.account.account_id, match.account):
+    if match.account is not None and not is_like(account.account.account_id, match.account.lower()):
         return False
     own = account.keys if match.sub_account is None else ()
     below = (spec for rule in account.sub_accounts for spec in rule.keys)

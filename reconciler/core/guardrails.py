@@ -14,6 +14,7 @@ The guardrails that :class:`Limits` and ``--allow`` know:
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import InitVar, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -208,7 +209,8 @@ def _judge_account(account: AccountPlan, consent: Consent, now: datetime) -> tup
             tuple(_refuse(change, [refusal]) if change is refused_change else change for change in changes)
         )
     result = _result(account, changes, watch)
-    more = {id(change): _further(result, change, watch) for change in changes}
+    told = {(refusal.guardrail, refusal.key_id) for refusal in refusals}
+    more = {id(change): _further(result, change, watch, told) for change in changes}
     refusals += (refusal for refused in more.values() for refusal in refused)
     changes = tuple(_refuse(change, more[id(change)]) for change in changes)
     account = replace(account, changes=changes)
@@ -343,12 +345,14 @@ def _loses_too_much(account: AccountPlan, changes: tuple[Change, ...], watch: Wa
     return None
 
 
-def _further(result: Mapping[str, RemoteKey], change: Change, watch: Watch) -> list[Refusal]:
+def _further(
+    result: Mapping[str, RemoteKey], change: Change, watch: Watch, told: AbstractSet[tuple[str, str | None]]
+) -> list[Refusal]:
     """Give what else would speak against a change that is refused already: every reason is shown at once."""
     if change.outcome is not Outcome.REFUSED or change.access.direction is Direction.WIDEN:
         return []
     objections = watch.objections(change, partial(_but, result, change.key_id))
-    return [_refusal(change, each) for each in objections if f"{each.guardrail}: " not in (change.reason or "")]
+    return [_refusal(change, each) for each in objections if (each.guardrail, change.key_id) not in told]
 
 
 def _result(account: AccountPlan, changes: Iterable[Change], watch: Watch) -> dict[str, RemoteKey]:

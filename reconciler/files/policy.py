@@ -5,6 +5,7 @@ Rules are compiled and checked here, so that a mistake in one is told with its p
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -20,7 +21,7 @@ from reconciler.core.rules import Policy, WaiverRule
 from reconciler.core.scopes import STATIC, TARGETED, canonical_domain, parse_scope
 from reconciler.errors import FilesError, Problem
 from reconciler.files.document import Value, parse_all, read_text
-from reconciler.files.folders import find_files
+from reconciler.files.folders import find_files, shown_path
 from reconciler.files.keyspecs import no_domain
 from reconciler.files.loaded import LoadedPolicy
 from reconciler.files.policy_entries import (
@@ -52,14 +53,18 @@ def load_policy(paths: Sequence[FilePath]) -> LoadedPolicy:
     """
     faults = Faults()
     policies: list[dict[str, FilePath]] = []
-    known: set[str] = set()
+    known: dict[str, FilePath] = {}
     for path in sorted(set(paths)):
         found = find_files([path], _KIND)
         faults.problems += found.problems
         # What it leads to is not read: a rule that is not there would never be missed.
         faults.problems += (Problem(link, 0, 0, _LINK_OUT) for link in sorted(found.links_out))
-        policies.append({name: file for name, file in found.files.items() if name not in known})
-        known |= found.files.keys()
+        for name, file in found.files.items():
+            first = known.setdefault(os.path.realpath(file), path)
+            if first is not path:
+                told = f"is read twice, for {shown_path(first)} and for {shown_path(path)}: name one of the two"
+                faults.problems.append(Problem(name, 0, 0, told))
+        policies.append(found.files)
     return _Loading(faults).load(policies)
 
 
@@ -189,7 +194,7 @@ class _Loading:
             if waiver.rule in own:
                 continue
             told = f"rule: there is no rule {shown(waiver.rule)}"
-            advice = did_you_mean(waiver.rule, own, "the rules are") if own else "there are no rules"
+            advice = did_you_mean(waiver.rule, own, "the rules are") if own else "this policy has no rules"
             if waiver.rule in policies:
                 told, advice = f"{told} in this policy", "another one has it, and it is waived there"
             self._faults.wrong(at(spot, "rule"), f"{told}: {advice}")

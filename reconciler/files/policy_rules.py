@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.core.builtins import AccountCheck, RequireOwner
-from reconciler.core.expressions import ABOUT_CHANGES, ExpressionError, compile_expression
+from reconciler.core.expressions import ABOUT_CHANGES, VARIABLES, ExpressionError, compile_expression
 from reconciler.core.findings import Severity
 from reconciler.core.guardrails import SHORTEST_USE, TOLD_LATE
 from reconciler.core.rules import Check, Match, Rule
@@ -85,7 +85,7 @@ class Rules:
 
     def _rule(self, entry: RuleEntry, spot: Spot) -> Rule | None:
         check = self._check(entry, spot)
-        if entry.hint is not None and "{key." in entry.hint:
+        if entry.hint is not None and any(f"{{{name}}}" in entry.hint for name in VARIABLES):
             self._faults.wrong(at(spot, "hint"), "hint: nothing is filled in here: name the key in 'message'")
         message = self._message(entry, spot)
         if check is None:

@@ -246,6 +246,17 @@ def test_accounts_that_cannot_be_read(shell: Shell, monkeypatch: pytest.MonkeyPa
     assert "aha-sk-wrong" not in shell.out + shell.err
 
 
+def test_an_audit_plans_nothing(shell: Shell) -> None:
+    """What is as the files want it is no affair of an audit: nothing is counted as unchanged."""
+    write_policy("version: 1\n")
+    assert shell.run("audit", "-o", "json=audit.json", "-o", "text") == 0
+    assert json.loads(Path("audit.json").read_text(encoding="utf-8"))["summary"]["unchanged"] == 0
+    assert shell.out == "Audit: nothing found in 2 keys.\n"
+    Path("config/keys/other.yaml").write_text(f"version: 1\naccount: {{id: {OTHER}, credential: other}}\n")
+    assert shell.run("audit") == 4
+    assert shell.out.endswith("\n\nAudit: nothing found in 2 keys; 1 account FAILED.\n")
+
+
 # Usage and outputs
 
 

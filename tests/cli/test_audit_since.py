@@ -73,17 +73,6 @@ def test_since_says_nothing_of_how_an_audit_was_made(shell: Shell, monkeypatch: 
     assert set(seriousness) == {0, 1, 2}
 
 
-def test_an_audit_plans_nothing(shell: Shell) -> None:
-    """What is as the files want it is no affair of an audit: nothing is counted as unchanged."""
-    write_policy("version: 1\n")
-    assert shell.run("audit", "-o", "json=audit.json", "-o", "text") == 0
-    assert json.loads(Path("audit.json").read_text(encoding="utf-8"))["summary"]["unchanged"] == 0
-    assert shell.out == "Audit: nothing found in 2 keys.\n"
-    Path("config/keys/other.yaml").write_text(f"version: 1\naccount: {{id: {OTHER}, credential: other}}\n")
-    assert shell.run("audit") == 4
-    assert shell.out.endswith("\n\nAudit: nothing found in 2 keys; 1 account FAILED.\n")
-
-
 def test_since_in_the_environment(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """RECONCILER_SINCE names the earlier report; without one nothing is compared."""
     write_policy()

@@ -18,7 +18,7 @@ from reconciler.core.guardrails import (
     approve,
     way_out,
 )
-from reconciler.core.keys import AccountRef, KeySpec, KeyState, RemoteKey, UnmanagedAction, UnmanagedRule
+from reconciler.core.keys import AccountRef, KeySpec, KeyState, Pause, RemoteKey, UnmanagedAction, UnmanagedRule
 from reconciler.core.plan import AccountPlan
 from reconciler.core.requirements import Requirement
 from reconciler.core.scopes import parse_scope
@@ -277,6 +277,14 @@ def test_a_key_that_was_never_used_is_not_in_use() -> None:
     assert judge(made, in_use=InUse(timedelta(days=1000), narrowing=True)).refusals == ()
 
 
+def test_a_key_that_is_switched_off_is_not_in_use() -> None:
+    """A fenced key is used by nobody, however short ago somebody did: it may lose what it has."""
+    for at, refused in (((FENCE,), []), ((OFFICE,), ["in-use"])):
+        key = remote("1", "shop", SHOP, NEWS, at=at, last_used_at=NOW)
+        made = account((spec("shop", SHOP, state=QUARANTINED),), key)
+        assert raised(judge(made, in_use=InUse(DAY, narrowing=True))) == refused
+
+
 def test_an_unmanaged_key_in_use() -> None:
     """A key of no file that is in use is not fenced either, unless the policy lists its id."""
     fence = account(
@@ -421,6 +429,16 @@ def test_what_loses_nothing_is_not_asked_for_more() -> None:
     assert raised(judge(grants, require=(SENDING,), allow_widening=())) == ["widening"]
     spare = account((spec("shop", SHOP, NEWS, state=QUARANTINED),), used(DAY), remote("2", "spare", SHOP))
     assert raised(judge(spare, require=(SENDING,), in_use=InUse(DAY))) == ["in-use"]
+
+
+def test_what_is_held_back_otherwise_is_not_asked() -> None:
+    """A change that is paused would take the last such right, but is made in no case: nothing is refused."""
+    paused = spec("shop", SHOP, state=QUARANTINED, paused=Pause("x", (NOW + DAY).date()))
+    made = account((paused,), remote("1", "shop", SHOP))
+    assert (outcomes(judge(made, require=(SENDING,))), raised(judge(made, require=(SENDING,)))) == (
+        {"shop": "paused"},
+        [],
+    )
 
 
 def test_what_is_refused_is_asked_with_what_the_others_will_be() -> None:

@@ -194,6 +194,21 @@ def test_all_who_object_are_told(watch: Watch, others: tuple[RemoteKey, ...], ob
     assert tuple(watch.objections(FENCED, lambda: iter(others))) == objected
 
 
+@pytest.mark.parametrize(
+    ("key", "needed"),
+    [
+        (remote("2", "b", *MANAGER), (True, True)),
+        (remote("2", "b", *MANAGER, at=(FENCE,)), (False, False)),
+        (SPARE, (False, True)),
+        (remote("2", "b", SHOP, at=("10.0.0.0/8",)), (False, False)),
+        (remote("2", "b", NEWS), (False, False)),
+    ],
+)
+def test_on_whom_an_objection_may_depend(key: RemoteKey, needed: tuple[bool, bool]) -> None:
+    """Only keys in use that manage keys, or can do what is required, decide; all others need not be looked at."""
+    assert (Watch(GUARDIAN, None).needs(key), Watch(GUARDIAN, COVERAGE).needs(key)) == needed
+
+
 @pytest.mark.parametrize("unknown", [replace(FENCED, before=None), replace(FENCED, after=None)])
 def test_the_guardian_of_a_change_that_is_half_known(unknown: Change) -> None:
     """Of a change that does not know what the key was, or will be, only that it switches off is told."""

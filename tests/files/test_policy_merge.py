@@ -436,11 +436,15 @@ def test_a_folder_is_its_files() -> None:
         ("a", "policy/a.yaml:2:9", [0]),
         ("b", "policy/deep/b.yml:2:9", [1]),
     ]
-    assert rules("policy", "policy/a.yaml", "elsewhere/c.yaml") == [
+    assert rules("policy", "elsewhere/c.yaml") == [
         ("a", "policy/a.yaml:2:9", [1]),
         ("b", "policy/deep/b.yml:2:9", [1]),
         ("c", "elsewhere/c.yaml:2:9", [0]),
     ]
+    with pytest.raises(FilesError) as caught:
+        rules("policy", "policy/a.yaml")
+    told = "is read twice, for policy and for policy/a.yaml: name one of the two"
+    assert str(caught.value).startswith(f"policy/a.yaml: {told}")
     Path("policy/d.yaml").symlink_to("a.yaml")
     assert rules("policy") == [("a", "policy/a.yaml:2:9", [0]), ("b", "policy/deep/b.yml:2:9", [0])]
 

@@ -385,3 +385,25 @@ def test_every_problem_of_every_file_is_told() -> None:
         "folder: cannot be read: is a directory",
         "gone.json: cannot be read: no such file or directory",
     ]
+
+
+@pytest.mark.parametrize(
+    ("apart", "said"),
+    [
+        (timedelta(), []),
+        (timedelta(hours=1), []),
+        (timedelta(hours=1, seconds=1), ["a.json: the listings were saved more than an hour apart: save them anew"]),
+        (timedelta(days=-1), ["a.json: the listings were saved more than an hour apart: save them anew"]),
+    ],
+)
+def test_listings_are_of_one_time(apart: timedelta, said: list[str]) -> None:
+    """Listings saved more than an hour apart are refused, in whatever order; all is as of the later of the others."""
+    texts = (
+        write_listing(listing(account())),
+        write_listing(listing(account(account_id=OTHER), taken_at=NOW + apart)),
+        write_listing(listing(account(account_id=BELOW), taken_at=NOW + apart / 2)),
+    )
+    if said:
+        assert refused(*texts) == refused(*reversed(texts)) == said
+    else:
+        assert load(*texts).taken_at == load(*reversed(texts)).taken_at == NOW + apart
