@@ -21,7 +21,6 @@ from reconciler.core.keys import AccountRef, RemoteKey
 from reconciler.core.networks import FENCED, AllowList
 from reconciler.core.plan import AccountPlan
 from reconciler.core.scopes import ScopeSet
-from reconciler.core.watch import Watch
 from reconciler.errors import (
     BadAnswer,
     Forbidden,
@@ -79,7 +78,7 @@ async def apply_plan(approved: ApprovedPlan, session: WriteSession, run: Run) ->
 
         async def make(account: AccountPlan) -> None:
             with run.stop.within(run.seconds.get(account.account, math.inf), OUT_OF_TIME) as stop:
-                made = _AccountRun(account, approved.watch(account), session, replace(run, stop=stop), credential)
+                made = _AccountRun(account, approved, session, replace(run, stop=stop), credential)
                 ended[account.account] = await made.changes()
 
         await in_flight(family, make, ACCOUNTS_AT_ONCE)
@@ -121,7 +120,7 @@ class _AccountRun:
     def __init__(
         self,
         account: AccountPlan,
-        watch: Watch,
+        approved: ApprovedPlan,
         session: WriteSession,
         run: Run,
         credential: _Credential,
@@ -129,7 +128,8 @@ class _AccountRun:
         self._changes = list(account.changes)
         self._places = {id(change): place for place, change in enumerate(account.changes)}
         self._dependencies = Dependencies(account.changes)
-        self._watch = watch
+        self._approved = approved
+        self._watch = approved.watch(account)
         self._keys = {key.id: key for key in account.actual}
         self._reader = session.reader(account.account, run.stop)
         self._writer = session.writer(account.account, run.stop)
@@ -252,6 +252,8 @@ class _AccountRun:
         if not seen.same_access(_target(change)[1]):
             self._keys[key_id] = seen
             raise _Ended(change.ended(Outcome.STALE, "the key changed after it was listed; the next pass looks again"))
+        if used := self._approved.in_use(change, seen):
+            raise _Ended(change.ended(Outcome.REFUSED, f"in-use: {used}"))
         if held := self._held(change):
             raise _Ended(held)
         self._announce(change)

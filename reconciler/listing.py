@@ -15,7 +15,7 @@ from reconciler.ahasend.client import KeyReader, ReadSession
 from reconciler.ahasend.pace import Stop, in_flight
 from reconciler.core.events import AccountListed, Observer
 from reconciler.core.findings import Finding, Severity
-from reconciler.core.keys import EVERY_SUB_ACCOUNT, DesiredAccount, RemoteKey, RemoteSubAccount
+from reconciler.core.keys import EVERY_SUB_ACCOUNT, AccountRef, DesiredAccount, RemoteKey, RemoteSubAccount
 from reconciler.core.sub_accounts import Chosen, choose, labels_of_rules, unmatched, unselected
 from reconciler.errors import Forbidden, Interrupted, ReconcilerError, Unauthorized
 from reconciler.files.export import SubAccountKeys
@@ -276,15 +276,22 @@ def look_up(
                 "the sub accounts were not listed; save them with `reconciler export --sub-accounts --actual FILE`"
             )
             readings.append(Unread(_every_sub_account(one), message))
-        elif one.sub_accounts:
-            below, found = _saved_below(one, account.sub_accounts or ())
+        elif account.sub_accounts:
+            below, found = _saved_below(one, account.sub_accounts)
             readings += below
             findings += found
+    named = {reading.desired.account.account_id for reading in readings}
+    findings += (_not_looked_at(each) for each in saved if each not in named)
     for reading in readings:
         keys = len(reading.keys) if isinstance(reading, Listed) else 0
         error = reading.error if isinstance(reading, Unread) else None
         tell(reading.desired, keys, error, suspended=isinstance(reading, Suspended))
     return tuple(readings), tuple(findings)
+
+
+def _not_looked_at(account_id: str) -> Finding:
+    message = f"account {account_id} is in the listing, but no file names it: none of its keys was looked at"
+    return Finding("account-not-named", Severity.WARN, message, "name it in a file", AccountRef(account_id))
 
 
 _NOT_SAVED = "the account is not in the listing"

@@ -30,6 +30,7 @@ from reconciler.reconcile import Access, DryRun, Live, PassInputs, Patience, Sav
 from reconciler.settings import Settings, load_settings, look_up
 
 Result = TypeVar("Result")
+_GONE = "was there before, and is gone: put it back, or start anew without it; no pass is made without its rules"
 
 
 class Secrets:
@@ -54,11 +55,15 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What lives as long as the process: the options, who is told, and the secrets that nobody may be told."""
+    """What lives as long as the process: the options, who is told, and the secrets that nobody may be told.
+
+    ``policies`` are the policy files that it has read.
+    """
 
     options: Options
     observe: Observer
     secrets: Secrets = field(default_factory=Secrets)
+    policies: set[str] = field(default_factory=set)
 
     def inputs(self, paces: Paces, stop: Stop) -> PassInputs:
         """Load files and settings anew, and give what one pass needs.
@@ -99,8 +104,10 @@ class Wiring:
             loaded = self._desired(listing)
         except FilesError as error:
             problems += error.problems
+        problems += (Problem(name, 0, 0, _GONE) for name in sorted(self.policies - {*policy.sources}) if not problems)
         if problems or loaded is None:
             raise FilesError(tuple(problems))
+        self.policies.update(policy.sources)
         return policy, loaded
 
     def _desired(self, listing: Listing | None) -> Loaded:

@@ -4,23 +4,18 @@ Every rule has its parameters as fields and its reason in its docstring. A key t
 rules about use and reach leave it alone; what it may do is judged all the same, since a restore would give it back.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from reconciler.core.keys import is_like
+from reconciler.core.keys import is_like, is_meant
 from reconciler.core.scopes import EVERYTHING, Reach, ScopePatterns, parse_scope
 from reconciler.core.subjects import Subject, span
 
 _EVERY_SCOPE = ScopePatterns(("*",))
 _MANAGING = (parse_scope("api-keys:write"), parse_scope("sub-account-api-keys:write"))
 _MOST_NAMED = 3
-
-
-def _is_like_any(texts: Iterable[str | None], patterns: Iterable[str]) -> bool:
-    patterns = tuple(patterns)
-    return any(is_like(text, pattern) for text in texts if text is not None for pattern in patterns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +95,7 @@ class RequireIpAllowList:
 
     def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
-        if not subject.ip_allow_list.anywhere:
+        if not subject.ip_allow_list.lets_everybody_in:
             return None
         found = self.scopes.reached(subject.scopes)
         return f"is usable from anywhere, with {', '.join(found)}" if found else None
@@ -249,9 +244,10 @@ class UnmanagedKey:
 
     def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
-        return (
-            None if subject.managed or _is_like_any((subject.label, subject.id), self.exceptions) else "is in no file"
-        )
+        return None if subject.managed or self._excepts(subject) else "is in no file"
+
+    def _excepts(self, subject: Subject) -> bool:
+        return any(is_meant(each, subject.label, subject.id) for each in self.exceptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +263,7 @@ class CanManageKeys:
 
     def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
-        if subject.switched_off or _is_like_any((subject.name, subject.id), self.exceptions):
+        if subject.switched_off or any(is_meant(each, subject.name, subject.id) for each in self.exceptions):
             return None
         held = [scope.text for scope in subject.scopes if any(map(scope.covers, _MANAGING))]
         return f"can write keys, and so grant anything: it holds {' and '.join(held)}" if held else None

@@ -11,13 +11,16 @@ from reconciler.core.tree import Kind, Node, Tree
 MOST_COST: Final = 1_000_000
 MOST_ELEMENTS: Final = 300
 _MOST_TURNS: Final = 10_000
-_CONVERSION, _ADDITION, _INSTRUCTION = 20, 1000, 20
+_CONVERSION, _ADDITION, _INSTRUCTION, _LONG, _SEARCH, _CLASS = 20, 20, 20, 200, 1000, 900
 
 
 def cost(tree: Tree) -> int:
     """Estimate the steps that an expression takes at most: loops multiply what lies in them."""
-    additions = sum("add_string" in tree.overloads(each) for each in tree.nodes())
-    return _cost(tree, tree.root, 1, 1 << additions)
+    doublings = sum(
+        "add_string" in tree.overloads(each) and not any(part.constant for part in each.children)
+        for each in tree.nodes()
+    )
+    return _cost(tree, tree.root, 1, 1 << doublings)
 
 
 def _cost(tree: Tree, node: Node, times: int, growth: int) -> int:
@@ -39,15 +42,27 @@ def _elements(tree: Tree, node: Node) -> int:
     return len(node.children) if node.kind in (Kind.LIST, Kind.STRUCT) else MOST_ELEMENTS
 
 
+def _compared(tree: Tree, node: Node) -> int:
+    """Estimate how many values a comparison looks at: those of lists in lists, too."""
+    depth = tree.type_of(node).depth
+    if depth and node.kind in (Kind.LIST, Kind.STRUCT):
+        return sum(1 + _compared(tree, each) for each in node.children)
+    return _elements(tree, node) * MOST_ELEMENTS ** max(depth - 1, 0)
+
+
 def _weight(tree: Tree, node: Node, growth: int) -> int:
     """Estimate one evaluation of a node, without its children; ``growth``: how often texts may double."""
     match node.text if node.kind is Kind.CALL else "":
         case "_==_" | "_!=_" | "@in":
-            return 1 + sum(_elements(tree, each) for each in node.children)
+            return growth + sum(_compared(tree, each) for each in node.children)
         case "matches":
             return _INSTRUCTION * instructions(node.children[1].string or "") * growth
         case "_+_" if "add_string" in tree.overloads(node):
-            return _ADDITION
+            return _ADDITION * growth
+        case "contains" if growth > 1:
+            return _SEARCH * growth * growth
+        case "size" | "string" | "bytes" if growth > 1:
+            return _LONG * growth
         case "string" | "timestamp" | "duration":
             return _CONVERSION
         case _:
@@ -56,8 +71,9 @@ def _weight(tree: Tree, node: Node, growth: int) -> int:
 
 def instructions(pattern: str) -> int:
     """Estimate how long a pattern is once its counted repeats are written out: those of groups multiply."""
-    length, groups = len(pattern) + 100 * len(re.findall(r"\\[pP]", pattern)), 1
+    classes = len(re.findall(r"\\[pP]", pattern))
+    length, groups = len(pattern) + _CLASS * classes, 1
     for group, least, most in re.findall(r"(\)?)\{(\d+)(?:,(\d*))?\}", pattern):
-        count = max(int(least), int(most or 0), 1)
+        count = max(int(least), int(most or 0), 1) * (1 if group or not classes else _CLASS)
         length, groups = (length, groups * count) if group else (length + count, groups)
     return length * groups

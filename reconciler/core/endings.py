@@ -51,7 +51,7 @@ def endings(policy: Policy, desired: DesiredState, now: datetime) -> tuple[Endin
 
 
 def _waiver_ending(waiver: WaiverRule, now: datetime) -> Ending | None:
-    if now + ENDS_SOON < waiver.end:
+    if waiver.end - now > ENDS_SOON:
         return None
     ended = now >= waiver.end
     rule, severity = ("waiver-ended", Severity.WARN) if ended else ("waiver-ends-soon", Severity.NOTE)
@@ -62,7 +62,7 @@ def _waiver_ending(waiver: WaiverRule, now: datetime) -> Ending | None:
 
 def _pause_ending(account: AccountRef, spec: KeySpec, pause: Pause, now: datetime) -> Ending | None:
     end = end_of(pause.until)
-    if now + ENDS_SOON < end:
+    if end - now > ENDS_SOON:
         return None
     ended = now >= end
     rule, severity = ("pause-ended", Severity.WARN) if ended else ("pause-ends-soon", Severity.NOTE)

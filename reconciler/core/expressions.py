@@ -87,6 +87,7 @@ _FUNCTIONS: Final = {
     "map": "key.domains.map(d, d.size()) == [16]",
     "has": "has(key.annotations.ticket)",
 }
+_THROUGH: Final = frozenset({"matches", "contains", "size", "string", "bytes"})
 _MACROS: Final = frozenset({"exists", "exists_one", "all", "filter", "map"})
 
 
@@ -231,13 +232,21 @@ def compile_expression(text: str) -> Expression:
         raise ExpressionError(sorted(faults, key=lambda fault: (fault.line, fault.column)))
     found = calls(tree, text)
     evaluable, facts = replaced(text, found), tuple(dict.fromkeys(call.fact for call in found))
-    copies = any(node.text == "matches" or "add_string" in tree.overloads(node) for node in tree.nodes())
+    copies = any(_works_through(tree, node) for node in tree.nodes())
     try:
         program = _evaluating(tuple(fact.name for fact in facts)).compile(evaluable)
     except RuntimeError:
         message = "cannot be read: write each call of covers and networks_within without a comment in it"
         raise ExpressionError([Fault(1, 1, message)]) from None
     return Expression(text, tree.names & VARIABLES.keys(), copies, facts, evaluable, program)
+
+
+def _works_through(tree: Tree, node: Node) -> bool:
+    """Tell whether a call goes through a whole text, or copies it, so that a very long one must be measured first."""
+    if node.kind is not Kind.CALL:
+        return False
+    of_text = node.text in _THROUGH and not tree.type_of(node.children[0]).depth
+    return of_text or "add_string" in tree.overloads(node)
 
 
 def _variables(tree: Tree) -> Iterator[Node]:

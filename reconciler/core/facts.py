@@ -20,11 +20,12 @@ FUNCTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "networks_within": ("key.ip_allow_list",),
 }
 """Our functions, and the lists that each may be asked of."""
-_TOKEN: Final = re.compile(
+_TEXT_OR_COMMENT: Final = re.compile(
     r"""//[^\n]*
+    |`[^`\n]*`
     |[bB]?[rR][bB]?(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n]*"|'[^'\n]*')
     |[bB]?(?:\"{3}(?:\\.|.)*?\"{3}|'{3}(?:\\.|.)*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')
-    |[()]|.""",
+    """,
     re.VERBOSE | re.DOTALL,
 )
 
@@ -76,7 +77,8 @@ def unwritten(tree: Tree) -> Iterator[tuple[Node, str]]:
 
 def calls(tree: Tree, text: str) -> tuple[Call, ...]:
     """Give the calls of our functions, whose arguments are all written out, in their order in the text."""
-    found = (_call(node, tree.offset(node), text) for node in _calls(tree))
+    blank = _TEXT_OR_COMMENT.sub(lambda match: " " * len(match[0]), text)
+    found = (_call(node, tree.offset(node), blank) for node in _calls(tree))
     return tuple(sorted(found, key=lambda call: call.start))
 
 
@@ -105,10 +107,10 @@ def _written_out(node: Node) -> tuple[str, ...] | None:
 
 
 def _end(text: str, parenthesis: int) -> int:
-    """Give where the parentheses that open there are closed; those in strings and comments do not count."""
+    """Give where the parentheses that open there are closed."""
     depth = 0
-    for token in _TOKEN.finditer(text, parenthesis):
-        depth += (token[0] == "(") - (token[0] == ")")
+    for place in range(parenthesis, len(text)):
+        depth += (text[place] == "(") - (text[place] == ")")
         if depth == 0:
-            return token.end()
+            return place + 1
     raise ValueError("the parentheses of a call are never closed")

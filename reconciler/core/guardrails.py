@@ -21,7 +21,7 @@ from functools import partial
 from typing import Final
 
 from reconciler.core.changes import Action, Change, Direction, Outcome, skip_dependents
-from reconciler.core.keys import AccountRef, RemoteKey
+from reconciler.core.keys import AccountRef, RemoteKey, is_meant
 from reconciler.core.plan import AccountPlan, Plan
 from reconciler.core.requirements import COVERAGE, Requirement
 from reconciler.core.subjects import span
@@ -131,11 +131,18 @@ class ApprovedPlan:
 
     plan: Plan
     consent: Consent
+    now: datetime
     seal: InitVar[object]
 
     def __post_init__(self, seal: object) -> None:
         if seal is not _SEAL:
             raise TypeError("only the guardrails make an ApprovedPlan")
+
+    def in_use(self, change: Change, seen: RemoteKey) -> str | None:
+        """Say why a change must not be made to a key that was seen to be used meanwhile, or None."""
+        if "in-use" in self.consent.allowed:
+            return None
+        return _in_use_objection(replace(change, before=seen), self.consent.limits.in_use, self.now)
 
     def watch(self, account: AccountPlan) -> Watch:
         """Give what is to be asked again before each change that revokes."""
@@ -169,7 +176,7 @@ def approve(plan: Plan, consent: Consent, now: datetime) -> Approval:
     for refusal in _run_refusals(judged_plan, consent):
         refusals.append(refusal)
         judged_plan = judged_plan.with_changes(_refused(change, refusal) for change in judged_plan.changes)
-    return Approval(judged_plan, tuple(refusals), ApprovedPlan(judged_plan, consent, _SEAL))
+    return Approval(judged_plan, tuple(refusals), ApprovedPlan(judged_plan, consent, now, _SEAL))
 
 
 def _run_refusals(plan: Plan, consent: Consent) -> tuple[Refusal, ...]:
@@ -312,7 +319,7 @@ def _in_use_objection(change: Change, in_use: InUse | None, now: datetime) -> st
     if in_use is None or before is None or before.last_used_at is None or before.ip_allow_list.fenced:
         return None
     used = before.last_used_at
-    if {change.name, change.key_id} & {name.lower() for name in in_use.allow} or now - used > in_use.within:
+    if now - used > in_use.within or any(is_meant(each, change.name, change.key_id) for each in in_use.allow):
         return None
     if not (change.switches_off or (in_use.narrowing and change.revokes)):
         return None

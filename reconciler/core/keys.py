@@ -1,5 +1,6 @@
 """Keys as the files want them and as the account has them."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -26,9 +27,23 @@ EVERY_SUB_ACCOUNT: Final = "*"
 """Stands for the id of a sub account where something is about all of one account, as when their list failed."""
 
 
+UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+"""What the id of an account, a sub account or a key looks like; in our own texts it is in lower case."""
+
+
 def is_like(text: str, pattern: str) -> bool:
     """Tell whether ``text`` is like ``pattern``, in which ``*`` stands for any characters and ``?`` for one."""
     return fnmatchcase(text, pattern.replace("[", "[[]"))
+
+
+def is_meant(pattern: str, text: str | None, key_id: str | None) -> bool:
+    """Tell whether a key is meant by a pattern of its name or label (``text``), or by its very id.
+
+    What looks like an id is one: a key that somebody names like the id of another must not pass for that one.
+    """
+    if re.fullmatch(UUID_PATTERN, pattern):
+        return key_id == pattern.lower()
+    return text is not None and is_like(text, pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,10 +271,6 @@ class RemoteKey:
     def send_only(self) -> bool:
         """Whether the key may do nothing but send: the kind the dashboard makes for applications."""
         return bool(self.scopes.scopes) and all(scope.family == "messages:send" for scope in self.scopes)
-
-
-UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
-"""What the id of an account, a sub account or a key looks like; in our own texts it is in lower case."""
 
 
 def credential_variable(prefix: str, credential: str | None) -> str:

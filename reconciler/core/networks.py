@@ -101,6 +101,11 @@ class AllowList:
         return not self.networks
 
     @property
+    def lets_everybody_in(self) -> bool:
+        """Whether all of IPv4, on which alone the API answers, may use the key, in however many parts."""
+        return self.anywhere or (4, 0, 0xFFFFFFFF) in self.ranges
+
+    @property
     def fenced(self) -> bool:
         """Whether the list holds nothing but the fence: the key is switched off."""
         return self.networks == (FENCE,)

@@ -306,6 +306,15 @@ def may_be_fenced(key: RemoteKey, rule: UnmanagedRule, now: datetime) -> bool:
     return exemption(key, rule, now) is None
 
 
+def fence_alone(change: Change) -> Change:
+    """Give a quarantine that sets the fence and leaves the rest of the key as it is."""
+    before = change.before
+    if before is None:
+        return change
+    fenced = replace(before, ip_allow_list=FENCED)
+    return replace(change, fields=_fields(before, fenced), access=_access(before, fenced), after=fenced)
+
+
 def _fence(account: AccountRef, key: RemoteKey, source: Source | None) -> Change:
     """Give the change that switches off an unmanaged key."""
     fenced = replace(key, ip_allow_list=FENCED)

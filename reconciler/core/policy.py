@@ -12,7 +12,7 @@ from reconciler.core.changes import Action, Change, Outcome
 from reconciler.core.findings import Finding, Severity, Waiver
 from reconciler.core.judging import Bench, Judgement, Verdict
 from reconciler.core.keys import DesiredAccount, KeySpec, KeyState, RemoteKey, Source
-from reconciler.core.plan import AccountPlan, may_be_fenced
+from reconciler.core.plan import AccountPlan, fence_alone, may_be_fenced
 from reconciler.core.rules import Policy, Rule
 from reconciler.core.subjects import Subject, actual_subjects, other_subjects, planned_subjects, unmanaged_subjects
 
@@ -118,8 +118,9 @@ def _fenced(
 def deny(plan: AccountPlan, findings: Iterable[Finding]) -> AccountPlan:
     """Hold back each planned change that grants anything to a key with an unwaived ``deny``.
 
-    A change that only takes away goes on, and so does a quarantine: neither makes worse what the rule forbids. Scopes
-    for an unknown domain are not sent in any direction, since the API would refuse them.
+    A change that only takes away goes on, and so does a quarantine, but without whatever else it would do: what it
+    grants would be there once the fence is taken away. Scopes for an unknown domain are not sent in any direction,
+    since the API would refuse them.
     """
     denials: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -132,8 +133,10 @@ def deny(plan: AccountPlan, findings: Iterable[Finding]) -> AccountPlan:
 
 def _judged(change: Change, denials: list[Finding]) -> Change:
     standing = [denial for denial in denials if _stands_against(denial, change)]
-    if not (standing and change.applicable) or change.action is Action.QUARANTINE:
+    if not (standing and change.applicable):
         return change
+    if change.action is Action.QUARANTINE:
+        return fence_alone(change)
     return change.ended(Outcome.DENIED, "; ".join(f"{denial.rule}: {denial.message}" for denial in standing))
 
 

@@ -279,12 +279,20 @@ def _may_name_a_domain(family: str, pattern: str) -> bool:
 
 
 def canonical_pattern(text: str) -> str:
-    """Spell a pattern as scopes are spelled: a target with a dot in it is a domain, in lower case and in braces."""
-    family, _, target = text.strip().rpartition(":")
+    """Spell a pattern as scopes are spelled, in lower case; a target other than ``all`` and ``*`` is a domain."""
+    pattern = text.strip().lower()
+    family, _, target = pattern.rpartition(":")
     bare = target.strip("{}")
-    if "." in bare and (family in TARGETED or "*" in family or "?" in family):
+    any_family = "." in bare and ("*" in family or "?" in family)
+    if (family in TARGETED and target not in ("all", "*") and bare) or any_family:
         return f"{family}:{{{canonical_domain(bare)}}}"
-    return text.strip()
+    return pattern
+
+
+def reaches_something(pattern: str) -> bool:
+    """Tell whether some scope that this version knows, other than ``*``, reaches a pattern."""
+    families = ScopeSet.parse([*STATIC, *(f"{family}:all" for family in TARGETED)])
+    return bool(ScopePatterns((pattern,)).reached(families))
 
 
 def pattern_suggestion(pattern: str) -> str | None:

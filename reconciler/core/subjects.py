@@ -62,6 +62,11 @@ class Subject:
         return self.remote.id if self.remote else self.spec.id if self.spec else None
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """What it is called now, and will be: a new label must not make it another key."""
+        return (self.label, self.remote.label) if self.remote else (self.label,)
+
+    @property
     def owner(self) -> str:
         """Who answers for it by the files, or nothing."""
         return self.spec.owner if self.spec else ""

@@ -38,13 +38,12 @@ from reconciler.files.entries import (
 from reconciler.files.fitting import FittedFile, Holder, fit
 from reconciler.files.folders import find_files
 from reconciler.files.keyspecs import KeyReader, Notes, Roles
-from reconciler.files.shape import Faults, Spot, link_not_followed, shown
+from reconciler.files.shape import Faults, Spot, link_not_followed, pasted_secrets, shown
 
 __all__ = ["Loaded", "desired_schema", "load_desired"]
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _UUID: Final = re.compile(UUID_PATTERN)
-_SECRET_KEY: Final = re.compile(r"aha-sk-[A-Za-z0-9_-]{32}")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _EVERYTHING: Final = Selector()
 
@@ -187,7 +186,7 @@ class _Loading:
                 self._unread(*problems)
             if document is None:
                 continue
-            self._faults.problems += _pasted_secrets(text, name)
+            self._faults.problems += pasted_secrets(text, name)
             self._faults.opened[name] = path
             file = fit(name, document, text, self._faults)
             self._roles.complete &= file is not None and file.roles_fit
@@ -339,16 +338,6 @@ class _Loading:
                 message = f"{path[0]}: {shown(label)} is already used at "
                 then = ", and neither key has an id: pin their ids, or use another label"
                 self._faults.wrong(replace(spot, path=(*spot.path, *path)), message, other.source, then)
-
-
-def _pasted_secrets(text: str, name: str) -> tuple[Problem, ...]:
-    """Find secret keys that somebody pasted: as a label or a scope one would be sent, and shown in the dashboard."""
-    message = "this looks like a secret key: take it out, and revoke that key, since it has been in a file"
-    return tuple(
-        Problem(name, before.count("\n") + 1, len(before) - before.rfind("\n"), message)
-        for found in _SECRET_KEY.finditer(text)
-        for before in (text[: found.start()],)
-    )
 
 
 def _selector(entry: SelectEntry) -> Selector:

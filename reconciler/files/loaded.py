@@ -9,8 +9,9 @@ from reconciler.core.rules import Policy
 
 @dataclass(frozen=True, slots=True)
 class LoadedPolicy:
-    """What policy files say; the policy's digest is ``sha256:…`` over that, however it is written."""
+    """What policy files say, and which were read; the policy's digest is over what they say, however it is written."""
 
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
     findings: tuple[Finding, ...] = ()
+    sources: tuple[str, ...] = ()

@@ -34,7 +34,7 @@ from reconciler.files.policy_entries import (
 )
 from reconciler.files.policy_rules import Rules, at
 from reconciler.files.rule_entries import length
-from reconciler.files.shape import Faults, Spot, did_you_mean, shown
+from reconciler.files.shape import Faults, Spot, did_you_mean, pasted_secrets, shown
 from reconciler.files.strictest import Said, each_once, strictest, strictest_waivers
 
 __all__ = ["load_policy", "load_starter", "policy_schema"]
@@ -109,7 +109,7 @@ class _Loading:
         rules = Rules(self._faults)
         waivers: list[tuple[WaiverRule, Spot]] = []
         required: list[tuple[Requirement, Spot]] = []
-        limits = [self._limits(file) for file in read]
+        said = [self._limits(file) for file in read]
         for file in read:
             rules.add(file.policy, zip(file.entry.rules, file.spots("rules"), strict=True))
             waivers += self._waivers(file)
@@ -117,7 +117,10 @@ class _Loading:
         if self._complete:
             self._check_waivers(waivers, rules.policies)
         self._faults.raise_any()
-        spots = [*(spot for _, spot in rules.named.values()), *(spot for _, spot in (*waivers, *required))]
+        spots = [
+            *(spot for _, spot in rules.named.values()),
+            *(spot for _, spot in (*waivers, *required, *rules.notes)),
+        ]
         sources = self._faults.sources(spots)
         policy = Policy(
             tuple(
@@ -128,11 +131,16 @@ class _Loading:
             _digest([[file.document for file in read if file.policy == number] for number in range(len(policies))]),
         )
         wanted = (replace(each, source=sources[spot]) for each, spot in required)
-        return LoadedPolicy(policy, replace(strictest(limits), require=each_once(wanted)))
+        limits = replace(strictest(said), require=each_once(wanted))
+        notes = tuple(replace(note, source=sources[spot]) for note, spot in rules.notes)
+        return LoadedPolicy(policy, limits, notes, tuple(file.name for file in read))
 
     def _read(self, number: int, name: str, path: FilePath) -> _File | None:
         try:
-            document, problems = parse_all(read_text(path, name), name)
+            text = read_text(path, name)
+            document, problems = parse_all(text, name)
+            if secrets := pasted_secrets(text, name):  # what is told of a rule may show a part of one
+                document, problems = None, secrets
         except FilesError as error:
             document, problems = None, error.problems
         self._faults.problems += problems

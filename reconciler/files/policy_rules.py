@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from reconciler.core.builtins import AccountCheck, RequireOwner
 from reconciler.core.expressions import ABOUT_CHANGES, VARIABLES, ExpressionError, compile_expression
-from reconciler.core.findings import Severity
+from reconciler.core.findings import Finding, Severity
 from reconciler.core.guardrails import SHORTEST_USE, TOLD_LATE
 from reconciler.core.rules import Check, Match, Rule
-from reconciler.core.scopes import canonical_pattern, pattern_suggestion
+from reconciler.core.scopes import canonical_pattern, pattern_suggestion, reaches_something
 from reconciler.core.templates import Template, TemplateError, read_template
 from reconciler.files.document import Path
 from reconciler.files.rule_entries import BUILTINS, RuleEntry, length
@@ -18,6 +18,7 @@ from reconciler.files.shape import Faults, Inside, Spot, shown
 
 RESERVED: Final = frozenset(
     {
+        "account-not-named",
         "contested",
         "coverage",
         "covered-scope",
@@ -48,6 +49,7 @@ RESERVED: Final = frozenset(
 """What the reconciler itself calls its findings: a rule of that name would be taken for one of them."""
 _USE: Final = {"unused-for": ("for", "length"), "never-used": ("after", "after")}
 """The parameters that say how long nobody used a key: what the file calls each, and what the entry does."""
+_UNKNOWN: Final = "check its spelling against AhaSend's list of scopes"
 _HINT: Final = "see why the rule is there, and change the key or ask for a waiver"
 
 
@@ -62,6 +64,7 @@ class Rules:
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self.named: dict[str, tuple[Rule, Spot]] = {}
+        self.notes: list[tuple[Finding, Spot]] = []
         self.policies: defaultdict[str, set[int]] = defaultdict(set)
         self._spots: dict[tuple[str, str], Spot] = {}
 
@@ -141,16 +144,26 @@ class Rules:
                 else:
                     self._faults.wrong(replace(at(spot, "with", *misfit.path), at_key=misfit.at_key), misfit.message)
             return None
+        self._check_parameters(name, entry, at(spot, "with"))
+        for path, text in _scope_patterns(parameters or {}):
+            self._check_pattern(path[0], text, at(spot, "with", *path))
+        return builtin.make(entry)
+
+    def _check_parameters(self, name: str, entry: Any, spot: Spot) -> None:
+        """Refuse what fits the shape of a built-in rule's parameters and makes no sense."""
         if name == "widest-network" and entry.ipv4 is None and entry.ipv6 is None:
-            self._faults.wrong(at(spot, "with"), "nothing is limited: write 'ipv4: 24', 'ipv6: 48' or both")
+            self._faults.wrong(spot, "nothing is limited: write 'ipv4: 24', 'ipv6: 48' or both")
         if name in _USE and length(getattr(entry, _USE[name][1])) < SHORTEST_USE:
             told = f"{_USE[name][0]}: is too short, since {TOLD_LATE}: write 15m or more"
-            self._faults.wrong(at(spot, "with", _USE[name][0]), told)
-        for path, text in _scope_patterns(parameters or {}):
-            if better := pattern_suggestion(canonical_pattern(text)):
-                message = f"{path[0]}: {shown(text)} is not a known scope: write {better}"
-                self._faults.wrong(at(spot, "with", *path), message)
-        return builtin.make(entry)
+            self._faults.wrong(at(spot, _USE[name][0]), told)
+
+    def _check_pattern(self, name: str | int, text: str, spot: Spot) -> None:
+        pattern = canonical_pattern(text)
+        if better := pattern_suggestion(pattern):
+            self._faults.wrong(spot, f"{name}: {shown(text)} is not a known scope: write {better}")
+        elif not reaches_something(pattern):
+            told = f"{shown(text)} is like no scope that this version knows: only a key with * reaches it"
+            self.notes.append((Finding("unknown-scope", Severity.NOTE, told, _UNKNOWN), spot))
 
     def _message(self, entry: RuleEntry, spot: Spot) -> Template | None:
         if entry.message is None:

@@ -179,16 +179,22 @@ def _listing(record: _Record) -> Listing:
         SavedAccount(
             account.account_id.lower(),
             _keys(account.keys),
-            None
-            if account.sub_accounts is None
-            else tuple(
-                SubAccountKeys(RemoteSubAccount(each.id.lower(), each.name, each.status), _keys(each.keys))
-                for each in account.sub_accounts
-            ),
+            None if account.sub_accounts is None else _sub_accounts(account.sub_accounts),
         )
         for account in record.accounts
     )
+    if not record.accounts:
+        raise ValueError("holds no account: save it anew")
     return Listing(_zoned(record.taken_at), tuple(accounts))
+
+
+def _sub_accounts(sub_accounts: tuple[_SubAccount, ...]) -> tuple[SubAccountKeys, ...]:
+    if len({each.id.lower() for each in sub_accounts}) < len(sub_accounts):
+        raise ValueError("a sub account is in the listing twice: save it anew")
+    return tuple(
+        SubAccountKeys(RemoteSubAccount(each.id.lower(), each.name, each.status), _keys(each.keys))
+        for each in sub_accounts
+    )
 
 
 def _keys(keys: tuple[_Key, ...]) -> tuple[RemoteKey, ...]:

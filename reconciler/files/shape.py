@@ -24,6 +24,7 @@ from reconciler.files.document import MAX_PROBLEMS, Path, Place, Places, Value, 
 
 T = TypeVar("T")
 _LONGEST_SHOWN = 60
+_SECRET_KEY = re.compile(r"aha-sk-[A-Za-z0-9_-]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,16 @@ def link_not_followed(link: str) -> Finding:
     message = f"{link} is a link that leads out of its folder: it was not followed"
     return Finding(
         "link-not-followed", Severity.NOTE, message, "name what it leads to as a path of its own, or copy it"
+    )
+
+
+def pasted_secrets(text: str, name: str) -> tuple[Problem, ...]:
+    """Find secret keys that somebody pasted: as a label or a scope one would be sent, and shown in the dashboard."""
+    message = "this looks like a secret key: take it out, and revoke that key, since it has been in a file"
+    return tuple(
+        Problem(name, before.count("\n") + 1, len(before) - before.rfind("\n"), message)
+        for found in _SECRET_KEY.finditer(text)
+        for before in (text[: found.start()],)
     )
 
 
