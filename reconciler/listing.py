@@ -276,8 +276,8 @@ def look_up(
                 "the sub accounts were not listed; save them with `reconciler export --sub-accounts --actual FILE`"
             )
             readings.append(Unread(_every_sub_account(one), message))
-        elif account.sub_accounts:
-            below, found = _saved_below(one, account.sub_accounts)
+        elif one.sub_accounts or account.sub_accounts:
+            below, found = _saved_below(one, account.sub_accounts or ())
             readings += below
             findings += found
     named = {reading.desired.account.account_id for reading in readings}

@@ -47,7 +47,7 @@ def _compared(tree: Tree, node: Node) -> int:
     depth = tree.type_of(node).depth
     if depth and node.kind in (Kind.LIST, Kind.STRUCT):
         return sum(1 + _compared(tree, each) for each in node.children)
-    return _elements(tree, node) * MOST_ELEMENTS ** max(depth - 1, 0)
+    return _elements(tree, node) * (MOST_ELEMENTS if depth > 1 else 1)
 
 
 def _weight(tree: Tree, node: Node, growth: int) -> int:
@@ -61,10 +61,8 @@ def _weight(tree: Tree, node: Node, growth: int) -> int:
             return _ADDITION * growth
         case "contains" if growth > 1:
             return _SEARCH * growth * growth
-        case "size" | "string" | "bytes" if growth > 1:
-            return _LONG * growth
-        case "string" | "timestamp" | "duration":
-            return _CONVERSION
+        case "size" | "string" | "bytes" | "timestamp" | "duration":
+            return _LONG * growth if growth > 1 else _CONVERSION
         case _:
             return 1
 

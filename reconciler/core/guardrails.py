@@ -21,7 +21,7 @@ from functools import partial
 from typing import Final
 
 from reconciler.core.changes import Action, Change, Direction, Outcome, skip_dependents
-from reconciler.core.keys import AccountRef, RemoteKey, is_meant
+from reconciler.core.keys import AccountRef, RemoteKey, is_named
 from reconciler.core.plan import AccountPlan, Plan
 from reconciler.core.requirements import COVERAGE, Requirement
 from reconciler.core.subjects import span
@@ -319,7 +319,7 @@ def _in_use_objection(change: Change, in_use: InUse | None, now: datetime) -> st
     if in_use is None or before is None or before.last_used_at is None or before.ip_allow_list.fenced:
         return None
     used = before.last_used_at
-    if now - used > in_use.within or any(is_meant(each, change.name, change.key_id) for each in in_use.allow):
+    if now - used > in_use.within or any(is_named(each, change.name, change.key_id) for each in in_use.allow):
         return None
     if not (change.switches_off or (in_use.narrowing and change.revokes)):
         return None

@@ -36,14 +36,19 @@ def is_like(text: str, pattern: str) -> bool:
     return fnmatchcase(text, pattern.replace("[", "[[]"))
 
 
+def is_named(said: str, name: str | None, key_id: str | None) -> bool:
+    """Tell whether a key is the one that somebody names, by its name in the files or by its id; as `is_meant`."""
+    return (key_id is not None and said.lower() == key_id) or (name == said and not re.fullmatch(UUID_PATTERN, said))
+
+
 def is_meant(pattern: str, text: str | None, key_id: str | None) -> bool:
     """Tell whether a key is meant by a pattern of its name or label (``text``), or by its very id.
 
     What looks like an id is one: a key that somebody names like the id of another must not pass for that one.
     """
-    if re.fullmatch(UUID_PATTERN, pattern):
-        return key_id == pattern.lower()
-    return text is not None and is_like(text, pattern)
+    if key_id is not None and pattern.lower() == key_id:
+        return True
+    return text is not None and is_like(text, pattern) and not re.fullmatch(UUID_PATTERN, pattern)
 
 
 @dataclass(frozen=True, slots=True)

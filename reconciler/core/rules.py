@@ -9,7 +9,7 @@ from functools import cached_property
 from reconciler.core.builtins import AccountCheck, KeyCheck
 from reconciler.core.expressions import Expression
 from reconciler.core.findings import Severity, Waiver
-from reconciler.core.keys import AccountRef, Source, is_like, is_meant
+from reconciler.core.keys import AccountRef, Source, is_like, is_named
 from reconciler.core.subjects import Subject
 from reconciler.core.templates import Template
 
@@ -114,7 +114,7 @@ class WaiverRule:
     def takes(self, subject: Subject) -> bool:
         """Tell whether a key is meant."""
         return (
-            (self.key is None or is_meant(self.key, subject.name, subject.id))
+            (self.key is None or is_named(self.key, subject.name, subject.id))
             and (self.label is None or all(is_like(label, self.label) for label in subject.labels))
             and (self.account is None or is_like(subject.account.account_id, self.account.lower()))
         )

@@ -151,7 +151,10 @@ def test_forbidden_scopes(subject: Subject, said: str | None) -> None:
     ("patterns", "subject", "said"),
     [
         (None, key(SHOP, "domains:read", at=()), f"is usable from anywhere, with domains:read, {SHOP}"),
-        (None, key(SHOP, at=("0.0.0.0/1", "128.0.0.0/1")), None),
+        (None, key(SHOP, at=("0.0.0.0/1", "128.0.0.0/1")), f"is usable from anywhere, with {SHOP}"),
+        (None, key(SHOP, at=("0.0.0.0/1", "128.0.0.0/2", "192.0.0.0/2")), f"is usable from anywhere, with {SHOP}"),
+        (None, key(SHOP, at=("0.0.0.0/1", "128.0.0.0/2")), None),
+        (None, key(SHOP, at=("::/1", "8000::/1")), None),
         (None, key(SHOP, at=(FENCE,)), None),
         (None, key(at=()), None),
         (SENDING, key("messages:send:all", "domains:read", at=()), "is usable from anywhere, with messages:send:all"),
@@ -161,7 +164,7 @@ def test_forbidden_scopes(subject: Subject, said: str | None) -> None:
     ],
 )
 def test_require_ip_allow_list(patterns: ScopePatterns | None, subject: Subject, said: str | None) -> None:
-    """A key without a list breaks the rule where it reaches one of the scopes; how wide a list is does not matter."""
+    """A key that all of IPv4 may use breaks the rule where it reaches one of the scopes, in however many parts."""
     rule = builtins.RequireIpAllowList(patterns) if patterns else builtins.RequireIpAllowList()
     assert rule.verdict(subject) == said
 

@@ -365,15 +365,14 @@ def test_lists_without_networks(name: str) -> None:
     "text",
     [
         'covers // covers\n(key.scopes, "*")',
-        'key.managed && covers // what it covers\n\n (key.scopes, "*") || key.managed',
-        "networks_within // networks_within(\n(key.ip_allow_list, [])",
+        '!key.managed && covers // what it covers\n\n (key.scopes, "*") || !key.managed',
+        'networks_within // networks_within(\n(key.ip_allow_list, ["203.0.113.0/24"])',
+        '[true].all(covers, covers // covers\n (key.scopes, "*")\n)',
     ],
 )
-def test_a_comment_that_hides_a_call(text: str) -> None:
-    """A call whose name stands again before its parenthesis is not found, and told instead of evaluated."""
-    assert faults(text) == [
-        (1, 1, "cannot be read: write each call of covers and networks_within without a comment in it")
-    ]
+def test_a_comment_inside_a_call(text: str) -> None:
+    """A comment between the name of a call and its parenthesis changes nothing, whatever it says."""
+    assert not holds(text, scopes=["domains:read"], ip_allow_list=["198.51.100.0/24"])
 
 
 # What they take

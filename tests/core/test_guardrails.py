@@ -449,6 +449,6 @@ def test_families_are_counted_apart() -> None:
 def test_seal() -> None:
     """Only the guardrails make an approved plan."""
     with pytest.raises(TypeError, match="only the guardrails make an ApprovedPlan"):
-        ApprovedPlan(whole(), Consent(), object())
+        ApprovedPlan(whole(), Consent(), NOW, object())
     approved = judge(drifted(1, 9)).approved
     assert approved.plan == judge(drifted(1, 9)).plan

@@ -94,12 +94,12 @@ def test_reached() -> None:
         ("messages:send:{*.example.com}", "messages:send:{*.example.com}"),
         ("messages:send:{shop.example.com", SHOP),
         ("messages:send:{*}", "messages:send:{*}"),
-        ("messages:send:localhost", "messages:send:localhost"),
-        ("messages:send:all*", "messages:send:all*"),
+        ("messages:send:localhost", "messages:send:{localhost}"),
+        ("messages:send:all*", "messages:send:{all*}"),
         ("messages:send", "messages:send"),
         ("domains:read", "domains:read"),
         ("domains:delete:*", "domains:delete:*"),
-        (" future:do:{Example.COM} ", "future:do:{Example.COM}"),
+        (" future:do:{Example.COM} ", "future:do:{example.com}"),
     ],
 )
 def test_spelling(text: str, canonical: str) -> None:

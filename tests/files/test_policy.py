@@ -87,7 +87,7 @@ def test_nothing_said_is_an_empty_policy() -> None:
     for text in ("version: 1\n", "version: 1\nrules: []\nwaivers: []\nrequire: []\nguardrails: {}\n"):
         loaded = load(text)
         assert loaded.policy.digest is not None
-        assert loaded == LoadedPolicy(Policy(digest=loaded.policy.digest))
+        assert loaded == LoadedPolicy(Policy(digest=loaded.policy.digest), sources=("policy.yaml",))
 
 
 # Rules

@@ -74,7 +74,6 @@ KEY = ("accounts", 0, "keys", 0)
 @pytest.mark.parametrize(
     "saved",
     [
-        listing(),
         listing(account()),
         listing(account(remote("k", "a"))),
         listing(account(remote("a", "Shop", SHOP, "*", at=()), remote("b", "Shop", "made:up", at=(OFFICE, "::1/128")))),

@@ -137,15 +137,18 @@ def test_what_is_approved_is_within_every_limit(account: AccountPlan, consent: C
 
 
 @law
-@given(plans(), consents)
-def test_what_nothing_speaks_against_is_approved(account: AccountPlan, consent: Consent) -> None:
+@given(plans(), consents, requirements)
+def test_what_nothing_speaks_against_is_approved(
+    account: AccountPlan, consent: Consent, require: tuple[Requirement, ...]
+) -> None:
     """Changes that keep within every limit, and all that is required, are refused by none of them."""
-    consent = replace(consent, allowed=consent.allowed | {"guardian", "unreachable"})
     planned = [change for change in account.changes if change.applicable]
-    held = "coverage" in consent.allowed or kept(account, account.changes, consent.limits)
-    if held and skip_dependents(account.changes) == account.changes:
-        refused = approve(whole(account), consent, NOW).refusals
-        assert bool(refused) is bool(broken(planned, account, consent.limits) - consent.allowed)
+    for each in (consent, Consent(replace(OFF, require=require))):
+        bold = replace(each, allowed=each.allowed | {"guardian", "unreachable"})
+        held = "coverage" in bold.allowed or kept(account, account.changes, bold.limits)
+        if held and skip_dependents(account.changes) == account.changes:
+            refused = approve(whole(account), bold, NOW).refusals
+            assert bool(refused) is bool(broken(planned, account, bold.limits) - bold.allowed)
 
 
 def more_than(limit: Threshold | None, counted: Iterable[bool], account: AccountPlan) -> bool:

@@ -80,20 +80,22 @@ matches = st.sampled_from(
         *(Match(account="1111*"), Match(sub_account="*"), Match(annotations=(("tier", "*"),))),
     )
 )
+whose = st.sampled_from(
+    [(key, None) for key in ("k0", "k1", "0", "1")] + [(None, like) for like in ("*", "*", "l*", "?")]
+)
 waivers = st.lists(
     st.builds(
-        WaiverRule,
+        lambda rule, until, whose, account, policy: WaiverRule(
+            rule, until, "team", "why", *whose, account, policy=policy
+        ),
         st.sampled_from(("r0", "r1", "r2")),
-        st.sampled_from((date(2026, 11, 22), date(2026, 11, 23), date(2026, 11, 24))),
-        st.just("team"),
-        st.just("why"),
-        key=st.sampled_from((None, None, "k0", "k1", "0", "1")),
-        label=st.sampled_from((None, "*", "?", "legacy *")),
-        account=st.sampled_from((None, None, "1111*", "2*")),
-        policy=st.sampled_from((0, 0, 1)),
+        st.sampled_from([date(2026, 11, day) for day in (22, 23, 24, 24)]),
+        whose,
+        st.sampled_from((None, None, "1111*", "2*")),
+        st.sampled_from((0, 0, 1)),
     ),
-    min_size=1,
-    max_size=4,
+    min_size=2,
+    max_size=5,
 ).map(tuple)
 
 
@@ -105,7 +107,9 @@ def may_fence(check: Check) -> bool:
 def rules(draw: st.DrawFn) -> Rule:
     each = draw(st.sampled_from(CHECKS))
     fences = may_fence(each) and draw(st.integers(0, 3)) == 0
-    policies = draw(st.sampled_from((frozenset({0}), frozenset({0, 1}))))  # of which policies it is a rule
+    policies = draw(
+        st.sampled_from((frozenset({0}), frozenset({0}), frozenset({0, 1})))
+    )  # of which policies it is a rule
     return Rule("", draw(severities), each, match=draw(matches), fences=fences, hint="do", policies=policies)
 
 
