@@ -1,13 +1,14 @@
 """One audit: read every account, judge each actual key by the policy, report. Nothing in it could write."""
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
 from reconciler.core.events import FindingRaised, PassStarted
 from reconciler.core.findings import Finding, Severity
-from reconciler.core.keys import RemoteKey
+from reconciler.core.keys import EVERY_SUB_ACCOUNT, RemoteKey
 from reconciler.core.matching import Unclear
 from reconciler.core.plan import AccountPlan, Plan, plan_account
 from reconciler.core.policy import judge_actual
@@ -87,7 +88,15 @@ def _unclear(plan: AccountPlan, match: Unclear) -> Finding:
 
 
 def _unmet(required: tuple[Requirement, ...], readings: tuple[Reading, ...]) -> tuple[Finding, ...]:
-    return unmet(required, [KeysOf(reading.desired.account, _usable(reading)) for reading in readings])
+    return unmet(required, [each for reading in readings for each in _keys_of(reading)])
+
+
+def _keys_of(reading: Reading) -> Iterator[KeysOf]:
+    """Give the keys of an account; of one that was not read, nobody knows the sub accounts either."""
+    account = reading.desired.account
+    yield KeysOf(account, _usable(reading))
+    if isinstance(reading, Unread) and reading.desired.sub_accounts:
+        yield KeysOf(replace(account, sub_account_id=EVERY_SUB_ACCOUNT), None)
 
 
 def _usable(reading: Reading) -> tuple[RemoteKey, ...] | None:

@@ -200,6 +200,11 @@ def test_sub_accounts_that_could_not_be_listed_may_work(tmp_path: Path) -> None:
             "see which account failed, and why",
         )
     ]
+    world.faults({"method": "GET", "path": "*/api-keys*", "rate": 1, "do": {"status": 403}})
+    report = audit(world)
+    assert report.accounts[0].status is AccountStatus.FAILED
+    assert [each.hint for each in report.findings if each.rule == "coverage"] == ["see which account failed, and why"]
+    world.faults()
     world.policy = may_send(f'account: {OTHER}, sub_account: "{below(1)}"')
     assert [each.message for each in audit(world).findings if each.rule == "coverage"] == [
         "no account that was looked at is the one for messages:send for shop.example.com"

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from reconciler.core.events import ChangeStarted
@@ -292,6 +293,26 @@ def test_a_key_in_use_is_not_switched_off(tmp_path: Path, used: str | None, sett
     report = world.apply()
     assert outcomes(report) == {"shop": outcome}
     assert world.remote(1)["ip_allow_list"] == (FENCED if outcome == "applied" else OFFICE)
+
+
+@pytest.mark.parametrize(("allowed", "outcome"), [((), "refused"), (("in-use",), "applied")])
+def test_a_key_that_is_used_after_it_was_listed(tmp_path: Path, allowed: tuple[str, ...], outcome: str) -> None:
+    """A use between the listing and the PUT protects a key, too: it is asked for again right before."""
+    policy = "guardrails: {in_use: {within: 15m}}\n"
+    world = World(tmp_path, [key(1, "shop", SHOP)], "keys: [{name: shop, state: quarantined}]\n", policy=policy)
+
+    def use(request: httpx.Request) -> None:
+        if request.method == "GET" and request.url.path.endswith(key_id(1)):
+            with world.edited() as keys:
+                keys[key_id(1)]["last_used_at"] = "2026-11-23T12:00:00Z"
+
+    world.before = use
+    report = world.apply(allowed=frozenset(allowed))
+    assert outcomes(report) == {"shop": outcome}
+    assert (world.remote(1)["ip_allow_list"] == FENCED) is (outcome == "applied")
+    if outcome == "refused":
+        assert (change_of(report, "shop").reason or "").startswith("in-use: it was used ")
+        assert (world.puts, exit_code(report)) == (0, 3)
 
 
 def test_a_key_in_use_is_narrowed_unless_asked_otherwise(tmp_path: Path) -> None:

@@ -98,6 +98,31 @@ def test_an_account_that_is_not_in_the_listing(tmp_path: Path) -> None:
     assert exit_code(plan_saved(world, replace(saved(world), accounts=()))) == 1
 
 
+def test_what_is_listed_and_not_looked_at(tmp_path: Path) -> None:
+    """An account that no file names, and sub accounts that no rule selects, are listed for nothing, which is said."""
+    world = family(tmp_path, sub_account(1, "Acme East", key(2, "sender", SHOP)), files=FAMILY.partition("sub_")[0])
+    (account,) = saved(world, sub_accounts=True).accounts
+    listing = Listing(NOON, (account, replace(account, account_id=OTHER)))
+    for report in (plan_saved(world, listing), audit(world, listing=listing)):
+        assert [each.account_id for each in report.accounts] == [ACCOUNT]
+        assert [(each.rule, each.severity.value, each.account_id) for each in report.findings] == [
+            ("sub-accounts-not-selected", "note", ACCOUNT),
+            ("account-not-named", "warn", OTHER),
+        ]
+        assert [(each.message, each.hint) for each in report.findings] == [
+            (
+                'no rule selects 1 of 1 sub accounts: "Acme East"',
+                "nothing is looked at there; if one of them was renamed, let a rule select it again",
+            ),
+            (
+                f"account {OTHER} is in the listing, but no file names it: none of its keys was looked at",
+                "name it in a file",
+            ),
+        ]
+    alone = Listing(NOON, (replace(account, sub_accounts=()),))
+    assert plan_saved(world, alone).findings == ()
+
+
 def test_sub_accounts_that_were_not_listed(tmp_path: Path) -> None:
     """Not listed is not none: all sub accounts are failed together; where no rule is about any, nothing is amiss."""
     world = family(tmp_path, sub_account(1, "Acme East", key(2, "sender", SHOP)))

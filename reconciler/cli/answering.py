@@ -1,11 +1,12 @@
 """What the commands share that answer questions about single keys: reading the accounts, and what that leaves out."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli.output import write_stdout
 from reconciler.cli.wiring import Wiring, run_with_signals
+from reconciler.core.findings import Finding
 from reconciler.errors import mask
 from reconciler.listing import Listed, Reading, Unread
 from reconciler.reconcile import PassInputs
@@ -16,6 +17,12 @@ Readings = tuple[Reading, ...]
 
 
 _SHOWN = ("no-desired-state", "saved-listing")
+_LEFT_OUT = ("account-not-named", "sub-accounts-not-selected")
+
+
+def left_out(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Give what findings say of accounts and sub accounts that no answer is about."""
+    return tuple(finding.message for finding in findings if finding.rule in _LEFT_OUT)
 
 
 def beside(inputs: PassInputs, readings: Readings, *notes: str) -> Beside:

@@ -8,7 +8,7 @@ import click
 
 from reconciler.ahasend.pace import Stop
 from reconciler.cli import options
-from reconciler.cli.answering import Readings, answer, beside
+from reconciler.cli.answering import Readings, answer, beside, left_out
 from reconciler.cli.options import Options
 from reconciler.cli.output import terminal_style
 from reconciler.cli.wiring import Secrets, Wiring, as_of, looking_at, make_observer
@@ -51,9 +51,10 @@ def command(  # one parameter an option
         explaining = Explaining(inputs.policy, inputs.desired.roles, decision.approval.refusals, now)
         found = _found(decision, key, explaining)
         nobody = f"no key has the name, the id or the label {key!r}"
-        about = beside(inputs, decision.readings, *(() if found else (f"{nobody} in what could be read",)))
+        others = left_out(decision.findings)
+        about = beside(inputs, decision.readings, *(() if found else (f"{nobody} in what could be read",)), *others)
         if not found and not about.unanswered:
-            raise ReconcilerError(nobody, hint=_nearest(decision, key))
+            raise ReconcilerError("; ".join((nobody, *others)), hint=_nearest(decision, key))
         return render_explanations(found, about, style=terminal_style()), decision.readings
 
     return answer(wiring, ask)

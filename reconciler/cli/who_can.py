@@ -6,7 +6,7 @@ import click
 
 from reconciler.ahasend.pace import Stop
 from reconciler.cli import options
-from reconciler.cli.answering import Readings, answer, beside
+from reconciler.cli.answering import Readings, answer, beside, left_out
 from reconciler.cli.options import Options, OutputFormat
 from reconciler.cli.output import terminal_style
 from reconciler.cli.wiring import Secrets, Wiring, looking_at, make_observer
@@ -54,11 +54,12 @@ def command(  # noqa: PLR0913 # one parameter an option
     wiring = Wiring(about.looking(actual), make_observer(log_format, log_level, secrets), secrets)
 
     async def ask(inputs: PassInputs, stop: Stop) -> tuple[str, Readings]:
-        (readings, _), _ = await read_only(inputs, looking_at(inputs), stop)
+        (readings, told), _ = await read_only(inputs, looking_at(inputs), stop)
         listed = (KeysIn(reading.desired, reading.keys) for reading in readings if isinstance(reading, Listed))
         holders = who_can(listed, wanted)
         unknown = (f"{wanted.text} is a scope that this version does not know: it is compared by its text",)
-        about = beside(inputs, readings, *(unknown if wanted.reach is Reach.UNKNOWN else ()))
+        notes = (*(unknown if wanted.reach is Reach.UNKNOWN else ()), *left_out(told))
+        about = beside(inputs, readings, *notes)
         if output == OutputFormat.JSON:
             return render_json(wanted.text, holders, about), readings
         return render_who_can(wanted.text, holders, about, style=terminal_style()), readings

@@ -104,7 +104,8 @@ class Wiring:
             loaded = self._desired(listing)
         except FilesError as error:
             problems += error.problems
-        problems += (Problem(name, 0, 0, _GONE) for name in sorted(self.policies - {*policy.sources}) if not problems)
+        if not problems:
+            problems += [Problem(name, 0, 0, _GONE) for name in sorted(self.policies - {*policy.sources})]
         if problems or loaded is None:
             raise FilesError(tuple(problems))
         self.policies.update(policy.sources)
@@ -170,7 +171,8 @@ def load_policies(paths: Sequence[Path], *, starter: bool = False) -> LoadedPoli
     ``starter``: then the policy that comes with the reconciler is used, and that is noted; otherwise there is none.
     """
     if not paths and not os.path.lexists(DEFAULT_POLICY):
-        if misnamed := sorted(Path(DEFAULT_POLICY).parent.glob("polic*")):
+        near = Path(DEFAULT_POLICY).parent.glob("polic*")
+        if misnamed := sorted(path for path in near if path.suffix in ("", ".yaml", ".yml")):
             hint = f"name it {DEFAULT_POLICY}, or name it with --policy"
             told = f"there is {misnamed[0]}, but no {DEFAULT_POLICY}: is that the policy? {hint}"
             raise FilesError((Problem(DEFAULT_POLICY, 0, 0, told),))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from reconciler.core.changes import Change
+from reconciler.core.changes import Action, Change
 from reconciler.core.findings import Severity, Waiver
 from reconciler.core.guardrails import Refusal
 from reconciler.core.judging import Judgement, Verdict
@@ -249,8 +249,8 @@ def _rules(
         return ()
     policy = explaining.policy
     judged = {each.rule.id: (each, waiver) for each, waiver in judgements_of(policy, desired, subject, beside)}
-    if change is not None and change.name is None:
-        off = judgements_of(policy, desired, switched_off(change, explaining.now), ())
+    if change is not None and (change.name is None or change.action is Action.DELETE):
+        off = judgements_of(policy, desired, switched_off(change, explaining.now, subject.spec), ())
         judged |= {each.rule.id: (each, waiver) for each, waiver in off if each.rule.about_changes}
     return tuple(_rule(*judged[name]) for name in sorted(judged))
 

@@ -233,11 +233,7 @@ def compile_expression(text: str) -> Expression:
     found = calls(tree, text)
     evaluable, facts = replaced(text, found), tuple(dict.fromkeys(call.fact for call in found))
     copies = any(_works_through(tree, node) for node in tree.nodes())
-    try:
-        program = _evaluating(tuple(fact.name for fact in facts)).compile(evaluable)
-    except RuntimeError:
-        message = "cannot be read: write each call of covers and networks_within without a comment in it"
-        raise ExpressionError([Fault(1, 1, message)]) from None
+    program = _evaluating(tuple(fact.name for fact in facts)).compile(evaluable)
     return Expression(text, tree.names & VARIABLES.keys(), copies, facts, evaluable, program)
 
 

@@ -145,7 +145,7 @@ def _explanation(page: Page, told: Explanation) -> None:
     for rule in told.rules:
         _rule(page, rule)
     if not told.rules:
-        page.add("  the policy has none")
+        page.add("  none is asked: it is to be gone" if subject.state is KeyState.ABSENT else "  the policy has none")
     _section(page, "What would be done")
     _what_would_be_done(page, told)
 
@@ -162,7 +162,7 @@ def _line(page: Page, title: str, text: str) -> None:
 def _of_file(page: Page, told: Explanation) -> None:
     spec = told.subject.spec
     if spec is None:
-        _line(page, "file", "no file names it")
+        _line(page, "file", "cannot be told" if told.subject.managed else "no file names it")
         return
     _line(page, "file", f"{spec.source.file}:{spec.source.line}")
     _line(page, "state", spec.state.value)
@@ -232,7 +232,7 @@ def _rule(page: Page, rule: ExplainedRule) -> None:
 def _what_would_be_done(page: Page, told: Explanation) -> None:
     change = told.change
     if change is None:
-        page.add("  nothing: it is as the files want it" if told.subject.spec else "  nothing: no file names it")
+        page.add(f"  nothing: {_why_nothing(told.subject)}")
         if told.left_alone:
             page.hang("  ", told.left_alone)
         return
@@ -240,6 +240,12 @@ def _what_would_be_done(page: Page, told: Explanation) -> None:
     for refusal in told.refusals:
         if change.reason is None or refusal.message not in change.reason:
             page.hang(f"      {'besides':<{GUTTER}}", f"{refusal.guardrail}: {refusal.message}")
+
+
+def _why_nothing(subject: Subject) -> str:
+    if subject.spec is not None:
+        return "it is as the files want it"
+    return "which key it is cannot be told" if subject.managed else "no file names it"
 
 
 def _once(change: Change) -> "Once[Any]":

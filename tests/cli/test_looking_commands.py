@@ -115,6 +115,18 @@ def test_who_can_in_sub_accounts(shell: Shell) -> None:
     ]
 
 
+def test_who_is_not_asked_about(shell: Shell) -> None:
+    """Accounts of a saved listing that no file names are told: nobody knows what their keys can do."""
+    assert shell.run("export", "--actual", "listing.json") == 0
+    listing = json.loads(Path("listing.json").read_text(encoding="utf-8"))
+    listing["accounts"].append(listing["accounts"][0] | {"account_id": OTHER})
+    write("listing.json", json.dumps(listing))
+    for command in (WHO, ("explain", "nobody"), ("explain", "shop")):
+        shell.run(*command, "--actual", "listing.json")
+        told = " ".join((shell.err if command == ("explain", "nobody") else shell.out).split())
+        assert f"account {OTHER} is in the listing, but no file names it" in told, command
+
+
 def test_who_can_without_files(shell: Shell) -> None:
     """Without files the keys of the account are looked at all the same, and that there are none is said."""
     Path("config/keys/keys.yaml").unlink()
@@ -153,7 +165,7 @@ def test_who_may_be_able(shell: Shell) -> None:
 
 
 def test_who_can_do_what_is_not_known(shell: Shell) -> None:
-    """A scope that this version does not know is asked for as it is, which is said; a known one needs no word."""
+    """A scope that this version does not know is asked for as it is, which is said, and of no other that files have."""
     shell.drift("brand:new", "domains:read")
     told = "brand:new is a scope that this version does not know: it is compared by its text"
     assert shell.run("who-can", "brand:new") == 0
@@ -161,6 +173,9 @@ def test_who_can_do_what_is_not_known(shell: Shell) -> None:
     assert shell.out.endswith(f"\n\nnote  {told}\n")
     assert shell.run("who-can", "brand:new", "-o", "json") == 0
     assert json.loads(shell.out)["notes"] == [told]
+    shell.write(FILES + '  - {name: odd, scopes: ["brand:new"]}\n')
+    assert shell.run("validate") == 0
+    assert '"brand:new" is a scope that this version does not know' in shell.out
     assert shell.run("who-can", "domains:read", "-o", "json") == 0
     assert json.loads(shell.out)["notes"] == []
 

@@ -143,6 +143,13 @@ def test_a_key_that_is_to_go_is_judged_while_it_is_there() -> None:
     assert rules_of(told)[2] == ("no-wildcard", Verdict.BROKEN, "old holds * and may do everything")
 
 
+def test_a_change_that_deletes_is_a_change() -> None:
+    """A rule about changes says of a key that is to be deleted what a pass finds."""
+    rules = policy(when("deletes", 'change.action == "delete" && key.managed', "{key.name} goes"))
+    told = only(explained(desired(spec("old", state=GONE)), (remote("1", "old", "*"),), "old", rules))
+    assert rules_of(told) == [("deletes", Verdict.BROKEN, "old goes")]
+
+
 EVERYTHING = policy(
     built_in("alike", IdenticalAccess(), severity=Severity.NOTE),
     built_in("labels", DuplicateLabel(), severity=Severity.WARN),

@@ -7,7 +7,7 @@ import pytest
 
 from builders import ACCOUNT, FENCE, NEWS, NOW, SHOP, SUB_ACCOUNT, desired, remote, spec
 from core.explaining import FENCING, explained, only
-from core.rulebook import built_in, policy, waiver
+from core.rulebook import built_in, policy, waiver, when
 from reconciler.core.answers import ExplainedScope
 from reconciler.core.builtins import UnmanagedKey
 from reconciler.core.findings import Severity
@@ -127,6 +127,14 @@ def test_who_gives_a_scope_and_what_covers_it() -> None:
     )
 
 
+def test_a_scope_of_several_roles() -> None:
+    """A scope that several roles give names them all, by name; a role that the key does not have gives nothing."""
+    roles = tuple(Role(name, (text,), "roles.yaml") for name, text in (("z", SHOP), ("b", SHOP), ("a", SHOP)))
+    wanted = spec("shop", SHOP, roles=("z", "b"))
+    (told,) = only(explained(desired(wanted), (), "shop", roles=roles)).scopes
+    assert told == ExplainedScope(SHOP, ("b", "z"), listed=False, held=False, covered_by=(), covers=SHOP_ALONE)
+
+
 def test_scopes_that_a_file_leaves_open() -> None:
     """Where the file says no scopes, only those of the account are told."""
     wanted = replace(spec("shop", state=OFF), scopes=None)
@@ -217,21 +225,27 @@ def test_a_rule_waits_for_a_key_that_is_not_matched() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("label", "action"),
-    [
-        ("stray", "quarantine"),
-        ("stray test", "quarantine"),
-        ("other", None),
-        ("test pardoned", None),
-        ("a", None),
-        ("twin", None),
-    ],
-)
-def test_nothing_is_said_of_being_left_alone(label: str, action: str | None) -> None:
-    """What is switched off, breaks no such rule, is waived, or may be a desired key has no reason to tell."""
+@pytest.mark.parametrize("label", ["stray", "stray test"])
+def test_a_key_that_a_rule_switches_off(label: str) -> None:
+    """What one rule that is not waived switches off has that change, and no reason why not."""
+    told = only(explained(desired(), (remote("9", label, READER),), "9", STRAYS))
+    assert told.change is not None
+    assert (told.change.action, told.left_alone) == ("quarantine", None)
+
+
+@pytest.mark.parametrize("label", ["other", "test pardoned", "a", "twin", "fails"])
+def test_nothing_is_said_of_being_left_alone(label: str) -> None:
+    """A key that breaks no such rule, is waived, may be a desired one, or cannot be judged, has no reason to tell."""
+    rules = policy(
+        *STRAYS.rules,
+        built_in("wild", fences=True),
+        when("fails", 'key.annotations["x"] == ""', fences=True, match=Match(label="fails")),
+        when("kept-apart", "false", fences=True),
+        waivers=STRAYS.waivers,
+    )
     account = desired(spec("a", SHOP), spec("twins", SHOP, label="twin", id="8"))
-    keys = (remote("1", "a", SHOP), remote("8", "twin", SHOP), remote("9", label, READER))
-    told = explained(account, keys, "9", STRAYS)[0]
-    assert (told.change.action if told.change else None) == action
-    assert told.left_alone is None
+    held = "*" if label in ("a", "twin") else SHOP
+    exempt = remote("9", label, held, created_at=NOW)
+    keys = (remote("1", "a", SHOP), remote("8", "twin", SHOP), exempt)
+    told = next(each for each in explained(account, keys, "9", rules) if each.subject.id == "9")
+    assert (told.change, told.left_alone) == (None, None)

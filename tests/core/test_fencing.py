@@ -9,7 +9,7 @@ from builders import ACCOUNT, FENCE, NEWS, NOW, OFFICE, SHOP, plan, remote, spec
 from reconciler.core.changes import AccessChange, Action, Change, Delta, Direction, Fields, ListDiff, Outcome
 from reconciler.core.keys import KeySpec, KeyState, RemoteKey, Source, UnmanagedAction, UnmanagedRule
 from reconciler.core.networks import FENCED
-from reconciler.core.plan import Remark, may_be_fenced
+from reconciler.core.plan import Remark, fence_alone, may_be_fenced
 
 RULE = Source("policy.yaml", 7, 3)
 A_DAY = timedelta(hours=24)
@@ -125,3 +125,18 @@ def test_a_plan_that_waits_tells_it_only_where_files_act() -> None:
     assert reporting.remarks == ()
     assert acting.remarks == (acting.waits,) == (reporting.waits,)
     assert [change.key_id for change in acting.changes] == [None]
+
+
+def test_a_quarantine_without_what_else_it_would_do() -> None:
+    """The fence is set and the rest stays as it was listed, whatever the file says of scopes and labels."""
+    held = remote("1", "Old", "domains:read")
+    wanted = spec("reader", "*", label="New", was=("Old",), state=KeyState.QUARANTINED)
+    (change,) = plan((wanted,), (held,)).changes
+    assert change.action is Action.QUARANTINE
+    assert change.fields.scopes is not None
+    assert change.fields.label is not None
+    alone = fence_alone(change)
+    assert alone.after == replace(held, ip_allow_list=FENCED)
+    assert (alone.fields.scopes, alone.fields.label) == (None, None)
+    assert alone.access.direction is Direction.NARROW
+    assert fence_alone(replace(change, before=None)) == replace(change, before=None)

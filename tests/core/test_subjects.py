@@ -29,6 +29,7 @@ from reconciler.core.subjects import (
     actual_subjects,
     in_words,
     planned_subjects,
+    shown,
     span,
     unmanaged_subjects,
     values,
@@ -373,3 +374,12 @@ def test_a_quarantined_key_is_switched_off_whatever_it_means(candidates: int) ->
     (subject,) = planned_subjects(plan((spec("a", SHOP, at=(), state=KeyState.QUARANTINED),), keys), NOW)
     assert subject.switched_off
     assert subject.state is KeyState.QUARANTINED
+
+
+def test_an_allow_list_in_words() -> None:
+    """An open list is told as what it means; one that is closed, as what is in it."""
+    made = Subject(NOW, ACCOUNT, "", scopes(), networks(), managed=False)
+    assert shown(made, ["key.ip_allow_list"]) == {"key.ip_allow_list": "anywhere"}
+    assert shown(made, ["key.name"]) == {"key.name": in_words("")}
+    closed = replace(made, ip_allow_list=networks(OFFICE))
+    assert shown(closed, ["key.ip_allow_list"]) == {"key.ip_allow_list": OFFICE}

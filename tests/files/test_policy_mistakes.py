@@ -203,3 +203,12 @@ def test_a_folder_without_policies_is_told() -> None:
         "empty: holds no policy file (*.yaml, *.yml): nothing to do; write one, or name another path with --policy",
         "p.yaml:1:10: version: 2 is out of range: the limit is 1",
     ]
+
+
+def test_a_secret_in_a_policy_is_told_and_shown_nowhere() -> None:
+    """A secret key that was pasted is told at its place, and nothing else of that file: that could show a part."""
+    secret = "aha-sk-" + "s" * 64
+    told = refused("p.yaml", p=f"version: 1\nrules:\n  - {{id: r, when: '{secret}'}}\n  - {{id: Q}}\n")
+    assert told == [
+        "p.yaml:3:20: this looks like a secret key: take it out, and revoke that key, since it has been in a file"
+    ]

@@ -305,6 +305,20 @@ def test_a_key_twice_is_an_error(one: str, two: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(("one", "two"), [("s", "s"), ("s", "S")])
+def test_a_sub_account_twice_is_an_error(one: str, two: str) -> None:
+    """A sub account that is in a listing twice makes it unsound, however its id is written."""
+    sub_accounts = [{"id": each, "name": "n", "status": "active", "keys": []} for each in (one, two)]
+    assert refused(written("accounts", 0, sub_accounts=sub_accounts)) == [
+        "a.json: a sub account is in the listing twice: save it anew"
+    ]
+
+
+def test_a_listing_of_no_account_is_an_error() -> None:
+    """One that holds no account would be in sync with anything."""
+    assert refused(written(accounts=[])) == ["a.json: holds no account: save it anew"]
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

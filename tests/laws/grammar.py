@@ -24,7 +24,7 @@ Truth = bool | None
 class Told:
     """A text in CEL and what it means over the values of variables.
 
-    ``names`` are the variables that it reads, ``copies`` whether it puts their texts together or searches them.
+    ``names`` are the variables that it reads, ``copies`` whether it goes through their texts or copies them.
     """
 
     text: str
@@ -160,8 +160,8 @@ def about_text(draw: st.DrawFn) -> Told:
         of(name, f"@ {sign} {quoted(word)}", lambda text: OPERATORS[sign](text, word)),
         of(name, f"@.startsWith({quoted(word)})", lambda text: text.startswith(word)),
         of(name, f"@.endsWith({quoted(word)})", lambda text: text.endswith(word)),
-        of(name, f"@.contains({quoted(word)})", lambda text: word in text),
-        of(name, f"size(@) {sign} {number}", lambda text: OPERATORS[sign](len(text), number)),
+        of(name, f"@.contains({quoted(word)})", lambda text: word in text, copies=True),
+        of(name, f"size(@) {sign} {number}", lambda text: OPERATORS[sign](len(text), number), copies=True),
         of(name, f"@.matches({quoted(pattern)})", lambda text: bool(re.search(pattern, text)), copies=True),
         of(name, f"@ + {quoted(word)} == {quoted(word + word)}", lambda text: text == word, copies=True),
     )
@@ -177,9 +177,6 @@ def about_lists(draw: st.DrawFn) -> Told:
     def at(texts: list[str]) -> Truth:
         return texts[number] == word if number < len(texts) else None
 
-    def every(texts: list[str]) -> bool:
-        return all(OPERATORS[sign](len(text), number) for text in texts)
-
     said = (
         of(name, f"{quoted(word)} in @", lambda texts: word in texts),
         of(name, f"size(@) {sign} {number}", lambda texts: OPERATORS[sign](len(texts), number)),
@@ -189,6 +186,7 @@ def about_lists(draw: st.DrawFn) -> Told:
             name,
             f"@.all(s, size(s) {sign} {number})",
             lambda texts: all(OPERATORS[sign](len(t), number) for t in texts),
+            copies=True,
         ),
     )
     return draw(st.sampled_from(said))
@@ -206,7 +204,12 @@ def collecting(draw: st.DrawFn) -> Told:
     said = (
         of(name, f"@.exists_one({step})", lambda texts: count(texts) == 1),
         of(name, f"size(@.filter({step})) > {number}", lambda texts: count(texts) > number),
-        of(name, f"@.map(s, size(s)).exists(n, n > {number})", lambda texts: any(len(t) > number for t in texts)),
+        of(
+            name,
+            f"@.map(s, size(s)).exists(n, n > {number})",
+            lambda texts: any(len(t) > number for t in texts),
+            copies=True,
+        ),
         of(name, f"size(@) + {number} == 3", lambda texts: len(texts) + number == 3),
     )
     return draw(st.sampled_from(said))

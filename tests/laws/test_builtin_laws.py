@@ -1,6 +1,7 @@
 """Laws of the built-in rules and of who can do what: they say what counting it out says."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from itertools import combinations
 
@@ -53,6 +54,7 @@ from reconciler.core.builtins import (
 from reconciler.core.findings import Severity
 from reconciler.core.judging import Bench
 from reconciler.core.keys import KeySpec, KeyState, RemoteKey
+from reconciler.core.networks import AllowList
 from reconciler.core.rules import Rule
 from reconciler.core.scopes import ScopePatterns, canonical_pattern, parse_scope
 from reconciler.core.subjects import Subject
@@ -109,8 +111,8 @@ def off(subject: Subject) -> bool:
     return not let_in(subject.ip_allow_list.networks)
 
 
-def excepted(patterns: Iterable[str], *own: str | None) -> bool:
-    return any(like(text, pattern) for pattern in patterns for text in own if text is not None)
+def excepted(patterns: Iterable[str], text: str | None, key_id: str | None) -> bool:
+    return any(pattern == key_id or (text is not None and like(text, pattern)) for pattern in patterns)
 
 
 def id_of(subject: Subject) -> str | None:
@@ -163,7 +165,9 @@ def breaks(check: KeyCheck, subject: Subject) -> bool:  # noqa: C901, PLR0911, P
         case LabelPattern(patterns):
             return not any(like(subject.label, pattern) for pattern in patterns)
         case RequireOwner(owners):
-            return subject.spec is not None and not (subject.spec.owner and excepted(owners, subject.spec.owner))
+            return subject.spec is not None and not (
+                subject.spec.owner and any(like(subject.spec.owner, each) for each in owners)
+            )
         case SeparateDuties(sets):
             return sum(bool(reached(subject, patterns)) for patterns in sets.values()) > 1
         case UnusedFor(length):
@@ -203,6 +207,14 @@ checks: st.SearchStrategy[KeyCheck] = st.one_of(
 def test_a_rule_says_what_counting_out_says(check: KeyCheck, subject: Subject) -> None:
     """A key breaks a built-in rule exactly where spelling out what it may do, from where, since when, shows that."""
     assert (check.verdict(subject) is not None) is breaks(check, subject)
+
+
+@law
+@given(lists, st.integers(29, 32), subjects())
+def test_parts_of_a_network_count_as_the_whole(listed: AllowList, ipv4: int, subject: Subject) -> None:
+    """A list is too wide where it lets in a whole block of that size, in however many parts."""
+    check = WidestNetwork(ipv4)
+    assert (check.verdict(replace(subject, ip_allow_list=listed)) is not None) is (widest(listed.networks) < ipv4)
 
 
 @law

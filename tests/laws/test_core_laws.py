@@ -269,7 +269,7 @@ def test_approved_is_planned(
 ) -> None:
     """Guardrails only ever take away: what is approved was planned, and is the same change."""
     planned = whole(plan_account(wanted, keys, NOW))
-    limits = Limits(Threshold(percent, at_least), Threshold(percent, at_least), ("a",))
+    limits = Limits(Threshold(percent, at_least), Threshold(percent, at_least), allow_restore=("a",))
     approval = approve(planned, Consent(limits, hold="INC-7" if hold else None), NOW)
     assert approval.plan == approval.approved.plan
     assert approval.plan.digest == planned.digest

@@ -82,6 +82,14 @@ def concerned(wanted: Requirement, ref: AccountRef) -> bool:
     return ref.sub_account_id is not None and like(ref.sub_account_id, wanted.sub_account)
 
 
+@law
+@given(required, patterns, refs)
+def test_whose_requirement_it_is(wanted: Requirement, below: str | None, ref: AccountRef) -> None:
+    """A requirement is about the accounts that it names, and about the sub accounts that it names as well."""
+    for each in (wanted, replace(wanted, sub_account=below), replace(wanted, account=None)):
+        assert each.concerns(ref) is concerned(each, ref)
+
+
 def can(key: RemoteKey, wanted: Requirement) -> bool:
     return wanted.scope.text in allowed(key.scopes.texts) and in_use(key)
 
@@ -178,7 +186,9 @@ def switches_off(change: Change) -> bool:
 
 def breaks_in_use(change: Change, in_use: InUse | None) -> bool:
     used = change.before.last_used_at if change.before else None
-    if in_use is None or used is None or change.name in in_use.allow or change.key_id in in_use.allow:
+    if in_use is None or change.before is None or used is None or change.name in in_use.allow:
+        return False
+    if not let_in(change.before.ip_allow_list.networks):
         return False
     return used >= NOW - in_use.within and (switches_off(change) or (in_use.narrowing and takes_away(change)))
 

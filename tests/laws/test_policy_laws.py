@@ -34,6 +34,7 @@ from reconciler.core.changes import Outcome
 from reconciler.core.expressions import compile_expression
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.keys import DesiredAccount, RemoteKey, UnmanagedAction, UnmanagedRule
+from reconciler.core.matching import Matched
 from reconciler.core.plan import AccountPlan, plan_account
 from reconciler.core.policy import Judged, deny, judge_actual, judge_plan
 from reconciler.core.rules import Check, Match, Policy, Rule, WaiverRule
@@ -86,7 +87,7 @@ whose = st.sampled_from(
 waivers = st.lists(
     st.builds(
         lambda rule, until, whose, account, policy: WaiverRule(
-            rule, until, "team", "why", *whose, account, policy=policy
+            rule, until, "team", "why", whose[0], whose[1], account, policy=policy
         ),
         st.sampled_from(("r0", "r1", "r2")),
         st.sampled_from([date(2026, 11, day) for day in (22, 23, 24, 24)]),
@@ -207,15 +208,17 @@ def test_a_stricter_policy_denies_no_less(pair: tuple[Policy, Policy], scene: Sc
 MIDNIGHT = datetime(2026, 11, 24, tzinfo=UTC)
 
 
-def waived_until(rules: Policy, found: Finding, today: date) -> date | None:
+def waived_until(rules: Policy, scene: Scene, found: Finding, today: date) -> date | None:
     """Give until when a finding is accepted: each policy that has its rule must waive it, and may more than once."""
+    matches = plan_account(*scene, NOW).matching.matches
+    called = {each.remote.label for each in matches if isinstance(each, Matched) and each.spec.name == found.key}
     ends: defaultdict[int, list[date]] = defaultdict(list)
     for each in rules.waivers:
         if (
             each.rule == found.rule
             and today <= each.until
             and (each.key is None or each.key in (found.key, found.key_id))
-            and (each.label is None or like(found.label or "", each.label))
+            and (each.label is None or all(like(label, each.label) for label in {found.label or "", *called}))
             and (each.account is None or like(found.account.account_id if found.account else "", each.account))
         ):
             ends[each.policy].append(each.until)
@@ -235,7 +238,7 @@ def test_a_waiver_waives_its_own_findings(rules: Policy, scene: Scene, now: date
     ):
         assert tuple(replace(each, waived=None) for each in found) == without
         for each in found:
-            until = waived_until(rules, each, now.date())
+            until = waived_until(rules, scene, each, now.date())
             assert (each.waived.until if each.waived else None) == (until.isoformat() if until else None)
 
 

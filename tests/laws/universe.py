@@ -51,10 +51,12 @@ scope_sets = st.sampled_from(
     [ScopeSet.parse(some) for most in (0, 1, 1, 1, 1, 2, 2, 3) for some in combinations(SCOPES, most)]
 )
 _NETWORKS = (*BLOCKS, AROUND, "2001:db8::/64", FENCE)
+_PARTS = [[block for block in side if block.endswith(f"/{n}")] for side in (BLOCKS[:15], BLOCKS[15:]) for n in (30, 31)]
 lists = st.sampled_from(
     [AllowList.parse(some) for most in (*(0,) * 40, *(1,) * 4, 2) for some in combinations(_NETWORKS, most)]
     + [AllowList.parse(BLOCKS[place::step]) for step in range(1, 9) for place in range(step)]
     + [AllowList.parse([FENCE])] * 40
+    + [AllowList.parse(parts[left:]) for parts in _PARTS for left in (0, 1)] * 5
 )
 labels = st.sampled_from(("a", "b", "ab", "legacy 1", "Legacy 2"))
 moments = st.sampled_from([NOW - days * DAY - tick * TICK for days in (0, 1, 30, 60) for tick in (-1, 0, 1)])

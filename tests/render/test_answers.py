@@ -149,6 +149,7 @@ def test_who_can_as_json() -> None:
         ],
         "notes": [AS_OF],
     }
+    assert text.startswith('{\n  "scope": ')
     assert text.isascii()
     assert text.endswith("}\n")
     assert json.loads(render_json(SHOP, (), WHOLE)) == {"scope": SHOP, "keys": [], "unread": [], "notes": []}

@@ -141,6 +141,8 @@ def test_an_explanation_reads_like_this() -> None:
     assert told(FULL, keys=keys, which="shop") == EXPLANATION
     coloured = render_explanations(explained(desired(FULL), keys, "shop"), WHOLE, style=COLOURED)
     assert plain(coloured) == EXPLANATION
+    assert "\x1b[2m  -       \x1b[0m\x1b[2melsewhere (deny): about other keys\x1b[0m\n" in coloured
+    assert "\x1b[32m  ok      \x1b[0mowned (warn)\n" in coloured
     assert [line.strip() for line in re.findall("\x1b\\[3[12]m(.*?)\x1b\\[0m", coloured)][:3] == [
         "- domains:read",
         "+ messages:send:all",
@@ -241,6 +243,8 @@ def test_a_key_that_may_be_another() -> None:
     specs = (spec("shop", SHOP, label="Shop"),)
     text = told(*specs, keys=(remote("1", "Shop", SHOP), remote("2", "Shop", SHOP)), which="2", rules=policy())
     assert text.startswith('key that may be a desired one  "Shop"\n')
+    assert "\n  file      cannot be told\n" in text
+    assert part(text, "What would be done") == "  nothing: which key it is cannot be told"
 
 
 def test_a_key_that_cannot_be_told() -> None:
@@ -269,6 +273,7 @@ def test_a_key_that_there_is_none_of() -> None:
     """What is to be switched off or gone, and is not there, is called that."""
     for state in (KeyState.QUARANTINED, KeyState.ABSENT):
         text = told(spec("old", SHOP, state=state), keys=(), which="old")
+        assert ("  none is asked: it is to be gone" in text) is (state is KeyState.ABSENT)
         assert f"\n  key       there is none\n  file      keys.yaml:1\n  state     {state}\n" in text
 
 
@@ -295,6 +300,20 @@ def test_networks(wanted: KeySpec, networks: list[str]) -> None:
     """An empty list is anywhere; what is to be switched off is called that."""
     text = told(wanted, keys=(remote("1", "a", SHOP),), which="a")
     assert [line.strip() for line in part(text, "Networks").splitlines()] == networks
+
+
+def test_scopes_that_the_file_leaves_open() -> None:
+    """Scopes that the file does not manage are told without a sign: nothing would be done about them."""
+    wanted = replace(spec("a", state=KeyState.QUARANTINED), scopes=None)
+    text = told(wanted, keys=(remote("1", "a", "domains:read"),), which="a")
+    assert part(text, "Scopes") == "    domains:read\n      reaches just this"
+
+
+def test_a_long_label_is_cut() -> None:
+    """A label that is longer than its place is cut to it."""
+    keys = (remote("1", "x" * 38, SHOP), remote("2", "x" * 39, SHOP))
+    assert told(keys=keys, which="1").startswith(f'unmanaged key  "{"x" * 38}"\n')
+    assert told(keys=keys, which="2").startswith(f'unmanaged key  "{"x" * 35}..."\n')
 
 
 def test_a_fenced_key_without_scopes() -> None:
