@@ -202,7 +202,7 @@ checks: st.SearchStrategy[KeyCheck] = st.one_of(
 )
 
 
-@settings(law, max_examples=800)
+@settings(law, max_examples=600)
 @given(checks, subjects())
 def test_a_rule_says_what_counting_out_says(check: KeyCheck, subject: Subject) -> None:
     """A key breaks a built-in rule exactly where spelling out what it may do, from where, since when, shows that."""

@@ -28,7 +28,7 @@ def compiled(told: Told) -> Expression:
     return compile_expression(told.text)
 
 
-@settings(law, max_examples=500)
+@settings(law, max_examples=350)
 @given(any_expressions, subjects())
 def test_an_expression_means_what_the_same_rule_in_python_means(told: Told, subject: Subject) -> None:
     """It is true, false or without a value as the Python of the same rule is, and reads the variables that it names."""
@@ -37,7 +37,7 @@ def test_an_expression_means_what_the_same_rule_in_python_means(told: Told, subj
     assert held(expression, subject) is told.truth(shown(subject))
 
 
-@settings(law, max_examples=120)
+@settings(law, max_examples=100)
 @given(st.lists(expressions, max_size=6), st.lists(subjects(any_words), max_size=3))
 def test_a_batch_says_what_each_says_alone(tolds: list[Told], keys: list[Subject]) -> None:
     """Rules that are asked together find what each would find alone: broken, failed, or nothing to be said."""
@@ -95,7 +95,7 @@ pieces = st.lists(st.sampled_from(WORDS), max_size=12)
 POWERFUL = Subject(NOW, ACCOUNT, "a", scopes("*"), networks(), managed=False)
 
 
-@settings(law, max_examples=2000)
+@settings(law, max_examples=1500)
 @given(pieces.map("".join) | pieces.map(" ".join) | st.text(max_size=30))
 def test_no_text_is_a_surprise(text: str) -> None:
     """Any text is an expression, true, false or without a value, or is refused with faults that lie in it."""

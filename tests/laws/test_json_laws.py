@@ -42,7 +42,7 @@ def unescaped(text: str) -> str:
     return re.sub(r"\\u([0-9a-f]{4})", lambda match: chr(int(match[1], 16)), text)
 
 
-@settings(law, max_examples=100)
+@settings(law, max_examples=60)
 @given(reports)
 def test_it_is_what_python_would_write(report: Report) -> None:
     """A report is written as Python writes it indented, but for what a terminal would obey, which is escaped."""
