@@ -150,6 +150,7 @@ class Expression:
         Raises:
             EvaluationError: it has none.
         """
+        _check_whole(self.names, values)
         if self.copies_text:
             _check_sizes(self.names, values)
         try:
@@ -174,6 +175,7 @@ class Batch:
     def holds(self, bound: Bound, values: Mapping[str, object]) -> list[bool] | None:
         """Give the value of each; None where they have to be asked one by one, since some has none."""
         try:
+            _check_whole(values, values)
             _check_sizes(self.measured, values)
             held = self.program.eval(bound).plain_value()
         except (EvaluationError, RuntimeError):
@@ -215,6 +217,8 @@ def compile_expression(text: str) -> Expression:
     """
     if len(text) > MOST_CHARACTERS:
         raise ExpressionError([Fault(1, 1, f"has {len(text)} characters: at most {MOST_CHARACTERS} are allowed")])
+    if half := re.search("[\ud800-\udfff]", text):
+        raise ExpressionError([Fault(*_place(text, half.start()), "is half of a character: write the whole one")])
     try:
         program = _checking().compile(text)
     except RuntimeError as error:
@@ -407,20 +411,30 @@ def _place(text: str, offset: int) -> tuple[int, int]:
     return before.count("\n") + 1, offset - before.rfind("\n")
 
 
+_CUT: Final = re.compile("[\0\ud800-\udfff]")
+"""What CEL's library cuts a text at without a word, or takes for no text at all."""
+
+
+def _check_whole(names: Iterable[str], values: Mapping[str, object]) -> None:
+    for name in names:
+        if any(map(_CUT.search, _texts(values[name]))):
+            raise EvaluationError(f"{name} holds a NUL, or half of a character, at which CEL would cut it")
+
+
 def _check_sizes(names: Iterable[str], values: Mapping[str, object]) -> None:
     for name in names:
-        longest = _longest(values[name])
+        longest = max(map(len, _texts(values[name])), default=0)
         if longest > MOST_TEXT:
             raise EvaluationError(f"{name} holds {longest} characters, and at most {MOST_TEXT} are looked at")
 
 
-def _longest(value: object) -> int:
+def _texts(value: object) -> Iterable[str]:
     match value:
         case str():
-            return len(value)
+            return (value,)
         case list():
-            return max(map(len, value), default=0)
+            return value
         case dict():
-            return max(map(len, (*value, *value.values())), default=0)
+            return (*value, *value.values())
         case _:
-            return 0
+            return ()

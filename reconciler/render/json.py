@@ -15,7 +15,7 @@ from typing import Any, cast
 from reconciler.core.changes import Fields
 from reconciler.core.report import Report
 
-_OBEYED = re.compile(r"[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_OBEYED = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 
 def render(report: Report) -> str:

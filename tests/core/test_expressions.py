@@ -327,3 +327,21 @@ def test_one_binding_serves_many_expressions() -> None:
     bound = bind(KEY, [fact for each in expressions for fact in each.facts])
     for _ in range(2):
         assert [each.holds(bound, KEY) for each in expressions] == [True, False, False, True]
+
+
+def test_a_text_that_cel_would_cut_has_no_value() -> None:
+    """At a NUL CEL ends a text: what follows is never left unjudged."""
+    told = compile_expression('key.label == "app"')
+    taken: dict[str, object] = {"key.label": "app\0 whatever", "key.scopes": ["a\0b"], "key.annotations": {"a": "\0"}}
+    for text, name in (
+        ('key.label == "app"', "key.label"),
+        ('"a" in key.scopes', "key.scopes"),
+        ('key.annotations.a == ""', "key.annotations"),
+    ):
+        with pytest.raises(EvaluationError, match=name):
+            compile_expression(text).holds(bind(taken), taken)
+    together = batch([told, compile_expression('key.label != "x"')])
+    assert together is not None
+    assert together.holds(bind(taken), taken) is None
+    with pytest.raises(ExpressionError, match="half of a character"):
+        compile_expression("key.label == '\ud800'")
