@@ -8,7 +8,7 @@ from typing import assert_never
 
 from reconciler.core.events import FindingRaised, PassStarted
 from reconciler.core.findings import Finding, Severity
-from reconciler.core.keys import EVERY_SUB_ACCOUNT, RemoteKey
+from reconciler.core.keys import RemoteKey
 from reconciler.core.matching import Unclear
 from reconciler.core.plan import AccountPlan, Plan, plan_account
 from reconciler.core.policy import judge_actual
@@ -96,7 +96,7 @@ def _keys_of(reading: Reading) -> Iterator[KeysOf]:
     account = reading.desired.account
     yield KeysOf(account, _usable(reading))
     if isinstance(reading, Unread) and reading.desired.sub_accounts:
-        yield KeysOf(replace(account, sub_account_id=EVERY_SUB_ACCOUNT), None)
+        yield KeysOf(account.every_sub_account, None)
 
 
 def _usable(reading: Reading) -> tuple[RemoteKey, ...] | None:

@@ -7,7 +7,7 @@ account's sub accounts could not be read, that is one `Unread` for all of them.
 import asyncio
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from reconciler.ahasend.client import KeyReader, ReadSession
 from reconciler.ahasend.pace import Stop, in_flight
 from reconciler.core.events import AccountListed, Observer
 from reconciler.core.findings import Finding, Severity
-from reconciler.core.keys import EVERY_SUB_ACCOUNT, AccountRef, DesiredAccount, RemoteKey, RemoteSubAccount
+from reconciler.core.keys import AccountRef, DesiredAccount, RemoteKey, RemoteSubAccount
 from reconciler.core.sub_accounts import Chosen, choose, labels_of_rules, unmatched, unselected
 from reconciler.errors import Forbidden, Interrupted, ReconcilerError, Unauthorized
 from reconciler.files.export import SubAccountKeys
@@ -119,7 +119,7 @@ async def _family(desired: DesiredAccount, errand: Errand) -> tuple[tuple[Readin
 
 def _every_sub_account(parent: DesiredAccount) -> DesiredAccount:
     """Give what stands for all sub accounts of an account together; nothing is wanted of it."""
-    return DesiredAccount(replace(parent.account, sub_account_id=EVERY_SUB_ACCOUNT), ())
+    return DesiredAccount(parent.account.every_sub_account, ())
 
 
 @dataclass(slots=True)

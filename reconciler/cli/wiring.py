@@ -141,11 +141,7 @@ def _holds_none() -> bool:
     if not os.path.lexists(DEFAULT_DESIRED):
         return True
     found = find_files([Path(DEFAULT_DESIRED)])
-    return not (found.files or found.links_out) and _empty(found.problems)
-
-
-def _empty(problems: Sequence[Problem]) -> bool:
-    return [problem.message.partition(" (")[0] for problem in problems] == ["holds no desired-state file"]
+    return bool(found.empty) and not found.links_out
 
 
 def _without_files(listing: Listing | None) -> Loaded:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from reconciler.core.changes import Action, Change
+from reconciler.core.changes import Change
 from reconciler.core.findings import Severity, Waiver
 from reconciler.core.guardrails import Refusal
 from reconciler.core.judging import Judgement, Verdict
@@ -13,7 +13,7 @@ from reconciler.core.keys import AccountRef, DesiredAccount, KeySpec, KeyState, 
 from reconciler.core.matching import Matched, Unclear, match_keys
 from reconciler.core.networks import OPEN, AllowList
 from reconciler.core.plan import AccountPlan, exemption
-from reconciler.core.policy import judgements_of, switched_off
+from reconciler.core.policy import ends, judgements_of, switched_off
 from reconciler.core.rules import Policy
 from reconciler.core.scopes import Reach, Scope, ScopeSet, parse_scope
 from reconciler.core.subjects import Subject, actual_subjects, other_subjects, planned_subjects
@@ -206,7 +206,7 @@ def _explained(
     explaining: Explaining,
 ) -> Explanation:
     change = next((c for c in plan.changes if _is_of(c, subject)), None)
-    rules = _rules(desired, subject, change, [other for other in beside if not _same(other, subject)], explaining)
+    rules = _rules(desired, subject, change, beside, explaining)
     return Explanation(
         plan.account,
         desired.name,
@@ -233,10 +233,6 @@ def _left_alone(
     return f"{broken[0].rule} would switch it off, but {why}" if why else None
 
 
-def _same(one: Subject, other: Subject) -> bool:
-    return (one.id, one.name) == (other.id, other.name)
-
-
 def _rules(
     desired: DesiredAccount,
     subject: Subject,
@@ -249,7 +245,7 @@ def _rules(
         return ()
     policy = explaining.policy
     judged = {each.rule.id: (each, waiver) for each, waiver in judgements_of(policy, desired, subject, beside)}
-    if change is not None and (change.name is None or change.action is Action.DELETE):
+    if change is not None and ends(change):
         off = judgements_of(policy, desired, switched_off(change, explaining.now, subject.spec), ())
         judged |= {each.rule.id: (each, waiver) for each, waiver in off if each.rule.about_changes}
     return tuple(_rule(*judged[name]) for name in sorted(judged))

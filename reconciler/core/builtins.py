@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from reconciler.core.keys import is_like, is_meant
-from reconciler.core.scopes import EVERYTHING, Reach, ScopePatterns, parse_scope
+from reconciler.core.findings import counted
+from reconciler.core.keys import is_meant
+from reconciler.core.patterns import is_like
+from reconciler.core.scopes import EVERYTHING, WRITES_KEYS, WRITES_KEYS_BELOW, Reach, ScopePatterns
 from reconciler.core.subjects import Subject, span
 
 _EVERY_SCOPE = ScopePatterns(("*",))
-_MANAGING = (parse_scope("api-keys:write"), parse_scope("sub-account-api-keys:write"))
+_MANAGING = (WRITES_KEYS, WRITES_KEYS_BELOW)
 _MOST_NAMED = 3
 
 
@@ -281,7 +283,7 @@ class DuplicateLabel:
 
     def told(self, others: tuple[str, ...]) -> str:
         """Say what is wrong with a key that is like others, as the rest of a sentence."""
-        return f"has the same label as {_listed(others)}"
+        return f"has the same label as {counted(others, _MOST_NAMED)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,12 +300,7 @@ class IdenticalAccess:
 
     def told(self, others: tuple[str, ...]) -> str:
         """Say what is wrong with a key that is like others, as the rest of a sentence."""
-        return f"may do the same from the same networks as {_listed(others)}"
-
-
-def _listed(others: tuple[str, ...]) -> str:
-    more = len(others) - _MOST_NAMED
-    return ", ".join(others[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+        return f"may do the same from the same networks as {counted(others, _MOST_NAMED)}"
 
 
 KeyCheck = (

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from reconciler.core.findings import OF_THE_RUN, Severity
+from reconciler.core.findings import OF_THE_RUN
 from reconciler.core.keys import EVERY_SUB_ACCOUNT
 from reconciler.core.report import AccountStatus, Report, ReportedFinding, Since, Standing
 from reconciler.core.requirements import COVERAGE
@@ -21,23 +21,20 @@ def compared(report: Report, earlier: Report) -> Report:
     now = {_identity(finding) for finding in report.findings if _counts(finding)}
     unread = {(one.account_id, one.sub_account_id) for one in report.accounts if one.status is AccountStatus.FAILED}
     whole_families = {account for account, below in unread if below in (None, EVERY_SUB_ACCOUNT)}
-    gone = (
+    gone = [
         replace(finding, since=None)
         for identity, finding in before.items()
         if identity not in now
         and (finding.account_id, finding.sub_account_id) not in unread
         and not (unread and finding.rule == COVERAGE)  # the account that could not be read may be the one
         and not (finding.sub_account_id is not None and finding.account_id in whole_families)
-    )
+    ]
+    gone.sort(key=lambda finding: finding.severity.rank)
     return replace(
         report,
         findings=tuple(_standing(finding, before.keys()) for finding in report.findings),
-        since=Since(earlier.run_id, earlier.finished_at, tuple(sorted(gone, key=_seriousness))),
+        since=Since(earlier.run_id, earlier.finished_at, tuple(gone)),
     )
-
-
-def _seriousness(finding: ReportedFinding) -> int:
-    return list(Severity).index(finding.severity)
 
 
 def _counts(finding: ReportedFinding) -> bool:

@@ -2,23 +2,22 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Final
 
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.keys import (
-    EVERY_SUB_ACCOUNT,
     UUID_PATTERN,
     AccountRef,
     DesiredAccount,
     DesiredState,
     KeySpec,
     Pause,
-    is_like,
 )
 from reconciler.core.networks import OPEN
+from reconciler.core.patterns import is_like_id
 from reconciler.core.requirements import Requirement
 from reconciler.core.rules import Match, Policy, WaiverRule, end_of
 from reconciler.core.scopes import ScopeSet
@@ -76,8 +75,7 @@ def _pause_ending(account: AccountRef, spec: KeySpec, pause: Pause, now: datetim
 
 def idle_waivers(policy: Policy, desired: DesiredState) -> tuple[Finding, ...]:
     """Give a finding for each waiver by name of a key that no file has; one by id may be for a key of no file."""
-    specs = [spec for account in desired.accounts for spec in account.keys]
-    specs += [spec for account in desired.accounts for rule in account.sub_accounts for spec in rule.keys]
+    specs = [spec for account in desired.accounts for spec in account.named]
     names = {spec.name for spec in specs} | {spec.id for spec in specs}
     return tuple(
         Finding(
@@ -116,7 +114,7 @@ def idle_requirements(required: Iterable[Requirement], desired: DesiredState) ->
 
 
 def _may_concern(wanted: Requirement, account: DesiredAccount) -> bool:
-    below = replace(account.account, sub_account_id=EVERY_SUB_ACCOUNT)
+    below = account.account.every_sub_account
     return wanted.concerns(account.account) or (bool(account.sub_accounts) and wanted.concerns(below))
 
 
@@ -138,11 +136,10 @@ def idle_rules(policy: Policy, desired: DesiredState, now: datetime) -> tuple[Fi
 
 def _concerns(match: Match, account: DesiredAccount, now: datetime) -> bool:
     """Tell whether a rule may be about a key of an account, or below it: which sub accounts there are is not known."""
-    if match.account is not None and not is_like(account.account.account_id, match.account.lower()):
+    if match.account is not None and not is_like_id(account.account.account_id, match.account):
         return False
-    own = account.keys if match.sub_account is None else ()
-    below = (spec for rule in account.sub_accounts for spec in rule.keys)
-    return any(match.takes(_of_file(now, account.account, spec)) for specs in (own, below) for spec in specs)
+    specs = account.named if match.sub_account is None else account.named[len(account.keys) :]
+    return any(match.takes(_of_file(now, account.account, spec)) for spec in specs)
 
 
 def _of_file(now: datetime, account: AccountRef, spec: KeySpec) -> Subject:

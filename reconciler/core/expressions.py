@@ -135,11 +135,6 @@ class Expression:
         """Whether it reads a variable of a change, and so can be asked about changes only."""
         return any(name.startswith(ABOUT_CHANGES) for name in self.names)
 
-    @property
-    def may_be_batched(self) -> bool:
-        """Whether it can be evaluated together with others; what is asked about changes is asked less often."""
-        return not self.about_changes
-
     def holds(self, bound: Bound, values: Mapping[str, object]) -> bool:
         """Give its value for one key.
 

@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from reconciler.core.networks import FENCE, AllowList
@@ -30,15 +31,18 @@ _TEXT_OR_COMMENT: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fact:
-    """What one call asks of a key: whether a list of its scopes covers one, or its networks lie in others."""
+    """What one call asks of a key: whether a list of its scopes covers one, or its networks lie in others.
+
+    It is asked of a hundred thousand keys: what does not depend on the key is worked out once.
+    """
 
     function: str
     variable: str
     asked: tuple[str, ...]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The variable that holds it: the same for the same call in any rule."""
         said = "\0".join((self.function, self.variable, *self.asked))
@@ -50,9 +54,17 @@ class Fact:
         if not isinstance(held, list):
             raise TypeError(f"{self.variable} is no list")
         if self.function == "covers":
-            scope = parse_scope(self.asked[0])
-            return not {scope.text, *scope.wider}.isdisjoint(held)
-        return held == [FENCE] or AllowList.parse(self.asked).holds(held)
+            return not self._covering.isdisjoint(held)
+        return held == [FENCE] or self._networks.holds(held)
+
+    @cached_property
+    def _covering(self) -> frozenset[str]:
+        scope = parse_scope(self.asked[0])
+        return frozenset({scope.text, *scope.wider})
+
+    @cached_property
+    def _networks(self) -> AllowList:
+        return AllowList.parse(self.asked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What a rule has to say about a key."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,6 +16,11 @@ class Severity(StrEnum):
     DENY = "deny"
     WARN = "warn"
     NOTE = "note"
+
+    @property
+    def rank(self) -> int:
+        """Its place in the order of severities, 0 for the most serious."""
+        return list(Severity).index(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +46,9 @@ class Finding:
     label: str | None = None
     source: Source | None = None
     waived: Waiver | None = None
+
+
+def counted(texts: Sequence[str], most: int) -> str:
+    """List texts in a sentence, and how many more there are than ``most``."""
+    more = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")

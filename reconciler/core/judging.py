@@ -64,9 +64,9 @@ class Bench:
         together: list[tuple[Rule, Expression]] = []
         for rule in self._rules:
             match rule.check:
-                case Expression(may_be_batched=True) as expression:
+                case Expression(about_changes=False) as expression:
                     together.append((rule, expression))
-                case Expression() as expression:
+                case Expression() as expression:  # what is asked about changes is asked less often
                     self._alone.append((rule, expression))
                 case DuplicateLabel() | IdenticalAccess() as check:
                     told = partial(_among, check, _groups(check, everyone))

@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import Final
 
 from reconciler.core.networks import AllowList
+from reconciler.core.patterns import is_like
 from reconciler.core.scopes import ScopeSet
 
 
@@ -29,11 +29,6 @@ EVERY_SUB_ACCOUNT: Final = "*"
 
 UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 """What the id of an account, a sub account or a key looks like; in our own texts it is in lower case."""
-
-
-def is_like(text: str, pattern: str) -> bool:
-    """Tell whether ``text`` is like ``pattern``, in which ``*`` stands for any characters and ``?`` for one."""
-    return fnmatchcase(text, pattern.replace("[", "[[]"))
 
 
 def is_named(said: str, name: str | None, key_id: str | None) -> bool:
@@ -63,6 +58,11 @@ class AccountRef:
     def parent(self) -> "AccountRef | None":
         """The account that a sub account is below, None for an account."""
         return AccountRef(self.account_id, None, self.credential) if self.sub_account_id is not None else None
+
+    @property
+    def every_sub_account(self) -> "AccountRef":
+        """What stands for all sub accounts of an account together."""
+        return AccountRef(self.account_id, EVERY_SUB_ACCOUNT, self.credential)
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -238,6 +238,11 @@ class DesiredAccount:
     name: str | None = None
     reserved: frozenset[str] = frozenset()
 
+    @property
+    def named(self) -> tuple[KeySpec, ...]:
+        """Its own keys, and those of the rules for accounts below it, each once."""
+        return (*self.keys, *(spec for rule in self.sub_accounts for spec in rule.keys))
+
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
@@ -249,8 +254,7 @@ class DesiredState:
     @property
     def named(self) -> int:
         """How many keys the files name; one in a rule counts once, however many sub accounts it is for."""
-        of_accounts = sum(len(account.keys) for account in self.accounts)
-        return of_accounts + sum(len(rule.keys) for account in self.accounts for rule in account.sub_accounts)
+        return sum(len(account.named) for account in self.accounts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,10 @@ from reconciler.core.keys import (
     Source,
     UnmanagedAction,
     UnmanagedRule,
-    is_like,
 )
 from reconciler.core.matching import Matched, Matching, Missing, Unclear, match_keys
 from reconciler.core.networks import FENCED, OPEN
+from reconciler.core.patterns import is_like
 from reconciler.core.scopes import ScopeSet
 
 NO_CREATION = "this version does not create keys: create it in the dashboard, the next pass takes it over by its label"

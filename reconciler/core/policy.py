@@ -58,13 +58,13 @@ def judge_plan(policy: Policy, desired: DesiredAccount, plan: AccountPlan, now: 
     plan, fenced = _fenced(policy, rules, desired, plan, now)
     bench = Bench(rules, planned_subjects(plan, now), other_subjects(plan, now))
     specs = {spec.name: spec for spec in desired.keys}
-    ending = (switched_off(change, now, specs.get(change.name or "")) for change in plan.changes if _ends(change))
+    ending = (switched_off(change, now, specs.get(change.name or "")) for change in plan.changes if ends(change))
     of_changes = Bench((rule for rule in rules if rule.about_changes), ending)
     findings = tuple(_finding(policy, judged) for each in (bench, of_changes) for judged in each.broken())
     return Judged(plan, (*findings, *fenced))
 
 
-def _ends(change: Change) -> bool:
+def ends(change: Change) -> bool:
     """Tell whether a change ends the use of a key that no desired one is: of no file, or one that is to go."""
     return change.name is None or change.action is Action.DELETE
 

@@ -340,10 +340,9 @@ def audit_exit_code(report: Report, fail_on: Severity | None, *, interrupted: bo
     """
     if unread := _unread_code(report, interrupted=interrupted):
         return unread
-    severities = list(Severity)
-    worst = severities.index(fail_on) if fail_on else -1
+    worst = fail_on.rank if fail_on else -1
     found = (one for one in report.findings if one.waived is None and one.rule not in OF_THE_RUN)
-    return 3 if any(severities.index(finding.severity) <= worst for finding in found) else 0
+    return 3 if any(finding.severity.rank <= worst for finding in found) else 0
 
 
 def _unread_code(report: Report, *, interrupted: bool) -> int:

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from reconciler.core.findings import Finding, Severity
-from reconciler.core.keys import EVERY_SUB_ACCOUNT, AccountRef, RemoteKey, Source, is_like
+from reconciler.core.findings import Finding, Severity, counted
+from reconciler.core.keys import EVERY_SUB_ACCOUNT, AccountRef, RemoteKey, Source
+from reconciler.core.patterns import is_like_id
 from reconciler.core.scopes import Reach, Scope
 
 COVERAGE = "coverage"
@@ -26,12 +27,12 @@ class Requirement:
 
     def concerns(self, account: AccountRef) -> bool:
         """Tell whether a key of this account, or of some sub account that could not be listed, may be the one."""
-        if self.account is not None and not is_like(account.account_id, self.account.lower()):
+        if self.account is not None and not is_like_id(account.account_id, self.account):
             return False
         below = account.sub_account_id
         if self.sub_account is None:
             return self.account is None or below is None
-        return below is not None and (below == EVERY_SUB_ACCOUNT or is_like(below, self.sub_account.lower()))
+        return below is not None and (below == EVERY_SUB_ACCOUNT or is_like_id(below, self.sub_account))
 
     def met_by(self, key: RemoteKey) -> bool:
         """Tell whether a key can do it as it is."""
@@ -51,10 +52,7 @@ class KeysOf:
 
 def named(keys: Iterable[RemoteKey]) -> str:
     """Name keys in a sentence, by label and id."""
-    keys = tuple(keys)
-    more = len(keys) - _MOST_NAMED
-    shown = ", ".join(f"{key.label!r} ({key.id})" for key in keys[:_MOST_NAMED])
-    return f"{shown} and {more} more" if more > 0 else shown
+    return counted([f"{key.label!r} ({key.id})" for key in keys], _MOST_NAMED)
 
 
 def unmet(requirements: Iterable[Requirement], accounts: Sequence[KeysOf]) -> tuple[Finding, ...]:

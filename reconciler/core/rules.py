@@ -9,7 +9,8 @@ from functools import cached_property
 from reconciler.core.builtins import AccountCheck, KeyCheck
 from reconciler.core.expressions import Expression
 from reconciler.core.findings import Severity, Waiver
-from reconciler.core.keys import AccountRef, Source, is_like, is_named
+from reconciler.core.keys import AccountRef, Source, is_named
+from reconciler.core.patterns import is_like, is_like_id
 from reconciler.core.subjects import Subject
 from reconciler.core.templates import Template
 
@@ -33,12 +34,12 @@ class Match:
 
     def takes_account(self, account: AccountRef, name: str | None) -> bool:
         """Tell whether keys of this account are meant; a sub account by its id or its name, none is for an account."""
-        if self.account is not None and not is_like(account.account_id, self.account.lower()):
+        if self.account is not None and not is_like_id(account.account_id, self.account):
             return False
         if self.sub_account is None:
             return True
         below = account.sub_account_id
-        return below is not None and (is_like(below, self.sub_account.lower()) or is_like(name or "", self.sub_account))
+        return below is not None and (is_like_id(below, self.sub_account) or is_like(name or "", self.sub_account))
 
     def takes(self, subject: Subject) -> bool:
         """Tell whether a key is meant, in an account that is."""
@@ -85,11 +86,7 @@ class Rule:
     @property
     def about_changes(self) -> bool:
         """Whether it is about what a change does, and not about what a key is."""
-        match self.check:
-            case Expression(about_changes=about_changes):
-                return about_changes
-            case _:
-                return False
+        return isinstance(self.check, Expression) and self.check.about_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +108,17 @@ class WaiverRule:
         """When it ends: at 24:00 UTC of its last day."""
         return end_of(self.until)
 
+    @property
+    def order(self) -> tuple[date, str, str]:
+        """What sorts waivers for the same: the one that ends first comes first."""
+        return self.until, self.owner, self.reason
+
     def takes(self, subject: Subject) -> bool:
         """Tell whether a key is meant."""
         return (
             (self.key is None or is_named(self.key, subject.name, subject.id))
             and (self.label is None or all(is_like(label, self.label) for label in subject.labels))
-            and (self.account is None or is_like(subject.account.account_id, self.account.lower()))
+            and (self.account is None or is_like_id(subject.account.account_id, self.account))
         )
 
     def __str__(self) -> str:
@@ -147,12 +149,12 @@ class Policy:
         places = {(rule.id, key) for key in (subject.name, subject.id, None)}
         listed = (waiver for place in places for waiver in self._waivers_of.get(place, ()))
         last: dict[int, WaiverRule] = {}
-        for waiver in sorted(listed, key=lambda each: (each.until, each.owner, each.reason)):
+        for waiver in sorted(listed, key=lambda waiver: waiver.order):
             if subject.now < waiver.end and waiver.takes(subject):
                 last[waiver.policy] = waiver
         if not last or not rule.policies <= last.keys():
             return None
-        first = min(last.values(), key=lambda waiver: (waiver.until, waiver.owner, waiver.reason))
+        first = min(last.values(), key=lambda waiver: waiver.order)
         return Waiver(first.until.isoformat(), first.owner, first.reason)
 
     def rules_for(self, account: AccountRef, name: str | None) -> tuple[Rule, ...]:

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import pairwise
+
+from reconciler.core.patterns import is_like
 
 EVERYTHING = "*"
 STATIC = frozenset(
@@ -171,6 +172,12 @@ def _edits(left: str, right: str) -> int:
     return row[-1]
 
 
+WRITES_KEYS = parse_scope("api-keys:write")
+"""Whoever holds it can grant themselves anything in an account."""
+WRITES_KEYS_BELOW = parse_scope("sub-account-api-keys:write")
+"""The same for the sub accounts of one."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScopeSet:
     """Scopes in canonical spelling, each once, sorted by text. Compare sets by :meth:`equivalent`, not by ``==``."""
@@ -261,7 +268,7 @@ def _reached(patterns: ScopePatterns, scopes: ScopeSet) -> tuple[str, ...]:
 def _reaches(scope: Scope, pattern: str) -> bool:
     if scope.reach is Reach.EVERYTHING:
         return True
-    if fnmatchcase(scope.text, pattern.replace("[", "[[]")):
+    if is_like(scope.text, pattern):
         return True
     return scope.reach is Reach.ALL and _may_name_a_domain(scope.family, pattern)
 
@@ -272,7 +279,7 @@ _TAIL = re.compile(r"[^\s{}:]+\}|[^\s{}:]*[*?]")
 def _may_name_a_domain(family: str, pattern: str) -> bool:
     """Tell whether a pattern is like a scope of the family for some domain."""
     return any(
-        fnmatchcase(f"{family}:{{", pattern[:cut].replace("[", "[[]"))
+        is_like(f"{family}:{{", pattern[:cut])
         and _TAIL.fullmatch(pattern, cut - pattern[:cut].endswith("*")) is not None
         for cut in range(len(pattern) + 1)
     )
@@ -298,7 +305,7 @@ def reaches_something(pattern: str) -> bool:
 def pattern_suggestion(pattern: str) -> str | None:
     """Give what a pattern was probably meant to be where it looks like a misspelt scope, or None."""
     family, _, target = pattern.rpartition(":")
-    if any(fnmatchcase(known, pattern.replace("[", "[[]")) for known in _KNOWN):
+    if any(is_like(known, pattern) for known in _KNOWN):
         return None
     if family in TARGETED and (target == "*" or "." in target or "*" in target or "?" in target):
         return None

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from reconciler.core.findings import Finding, Severity
+from reconciler.core.findings import Finding, Severity, counted
 from reconciler.core.keys import (
     AccountRef,
     DesiredAccount,
@@ -66,9 +66,8 @@ def unselected(parent: DesiredAccount, listed: Sequence[RemoteSubAccount], chose
     names = sorted(one.name for one in listed if one.id not in selected)
     if not names:
         return None
-    shown = ", ".join(f'"{name}"' for name in names[:_MOST_NAMES])
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    message = f"no rule selects {len(names)} of {len(listed)} sub accounts: {shown}{more}"
+    shown = counted([f'"{name}"' for name in names], _MOST_NAMES)
+    message = f"no rule selects {len(names)} of {len(listed)} sub accounts: {shown}"
     hint = "nothing is looked at there; if one of them was renamed, let a rule select it again"
     return Finding("sub-accounts-not-selected", Severity.NOTE, message, hint, parent.account)
 

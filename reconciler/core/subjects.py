@@ -18,8 +18,6 @@ from reconciler.errors import visible
 
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """What stands for the last use of a key that was never used."""
-
-
 _NOTHING: Final = timedelta()
 
 

@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from reconciler.core.changes import Change
 from reconciler.core.keys import AccountRef, RemoteKey
 from reconciler.core.requirements import COVERAGE, Requirement, named
-from reconciler.core.scopes import parse_scope
+from reconciler.core.scopes import WRITES_KEYS, WRITES_KEYS_BELOW, parse_scope
 
 GUARDIAN = "guardian"
-_WRITES_KEYS = parse_scope("api-keys:write")
-_WRITES_BELOW = parse_scope("sub-account-api-keys:write")
 _NEEDED = (
-    _WRITES_KEYS,
+    WRITES_KEYS,
     parse_scope("api-keys:read"),
     parse_scope("sub-accounts:read"),
     parse_scope("sub-account-api-keys:read"),
-    _WRITES_BELOW,
+    WRITES_KEYS_BELOW,
 )
 
 
@@ -75,11 +73,11 @@ def _stops_managing(change: Change) -> bool:
 
 
 def _manages_keys(key: RemoteKey) -> bool:
-    return key.scopes.covers(_WRITES_KEYS) and not key.ip_allow_list.fenced
+    return key.scopes.covers(WRITES_KEYS) and not key.ip_allow_list.fenced
 
 
 def _manages_below(key: RemoteKey) -> bool:
-    return key.scopes.covers(_WRITES_BELOW) and not key.ip_allow_list.fenced
+    return key.scopes.covers(WRITES_KEYS_BELOW) and not key.ip_allow_list.fenced
 
 
 def _loss(change: Change) -> str | None:

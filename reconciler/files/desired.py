@@ -8,7 +8,6 @@ looks wrong only once.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from pathlib import Path as FilePath
 from typing import Any, Final, Literal
 
@@ -34,6 +33,7 @@ from reconciler.files.entries import (
     SubAccountEntry,
     UnmanagedEntry,
     desired_schema,
+    length,
 )
 from reconciler.files.fitting import FittedFile, Holder, fit
 from reconciler.files.folders import find_files
@@ -44,7 +44,6 @@ __all__ = ["Loaded", "desired_schema", "load_desired"]
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _UUID: Final = re.compile(UUID_PATTERN)
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _EVERYTHING: Final = Selector()
 
 
@@ -85,7 +84,7 @@ class _Unmanaged:
         entry, at = self.entry, self.at
         return UnmanagedRule(
             UnmanagedAction(entry.then),
-            timedelta(**{_UNITS[entry.min_age[-1]]: int(entry.min_age[:-1])}),
+            length(entry.min_age),
             entry.exceptions,
             entry.include_senders,
             sources[at] if isinstance(at, Spot) else at,

@@ -1,6 +1,7 @@
 """What a file of desired state may hold, field by field. The descriptions are what an editor shows for each of them."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
@@ -14,6 +15,7 @@ CREDENTIAL: Final = r"^[a-z0-9][a-z0-9-]*$"
 DAY: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 AGE: Final = r"^[0-9]{1,6}[smhd]$"
 LONGEST_LABEL: Final = 255
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PATTERNS: Final = {
     NAME: "is not a name: use a-z, 0-9 and . _ -, a letter or digit first, at most 63 of them",
     CREDENTIAL: "is not the name of a credential: use a-z, 0-9 and -, a letter or digit first",
@@ -26,6 +28,12 @@ _REFUSED: Final = {
     "status: deleted": "selects nothing: deleted ones are not listed; write active, suspended or parent-suspended",
 }
 _FORBID: Final = ConfigDict(extra="forbid")
+
+
+def length(text: str) -> timedelta:
+    """Read a length of time such as ``180d``, which fits `AGE`."""
+    return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+
 
 Label = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL)]
 Scope = Annotated[str, Field(min_length=1)]

@@ -13,11 +13,12 @@ _SUFFIXES: Final = (".yaml", ".yml")
 
 @dataclass(slots=True)
 class Found:
-    """Files by the names that messages show, problems, and links that lead out of their folder."""
+    """Files by the names that messages show, problems, links that lead out, and folders that hold none."""
 
     files: dict[str, Path] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     links_out: list[str] = field(default_factory=list)
+    empty: list[Path] = field(default_factory=list)
 
 
 _DESIRED: Final = "desired-state", "`reconciler export` writes them from the account"
@@ -55,6 +56,7 @@ def _behind(path: Path, found: Found, kind: tuple[str, str]) -> list[tuple[str, 
         what, hint = kind
         message = f"holds no {what} file ({', '.join(f'*{suffix}' for suffix in _SUFFIXES)}): nothing to do"
         found.problems.append(Problem(shown_path(path), 0, 0, f"{message}; {hint}"))
+        found.empty.append(path)
     return files
 
 

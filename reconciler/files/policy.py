@@ -21,6 +21,7 @@ from reconciler.core.rules import Policy, WaiverRule
 from reconciler.core.scopes import STATIC, TARGETED, canonical_domain, parse_scope
 from reconciler.errors import FilesError, Problem
 from reconciler.files.document import Value, parse_all, read_text
+from reconciler.files.entries import length
 from reconciler.files.folders import find_files, shown_path
 from reconciler.files.keyspecs import no_domain
 from reconciler.files.loaded import LoadedPolicy
@@ -33,7 +34,6 @@ from reconciler.files.policy_entries import (
     policy_schema,
 )
 from reconciler.files.policy_rules import Rules, at
-from reconciler.files.rule_entries import length
 from reconciler.files.shape import Faults, Spot, did_you_mean, pasted_secrets, shown
 from reconciler.files.strictest import Said, each_once, strictest, strictest_waivers
 

@@ -13,7 +13,9 @@ from reconciler.core.rules import Check, Match, Rule
 from reconciler.core.scopes import canonical_pattern, pattern_suggestion, reaches_something
 from reconciler.core.templates import Template, TemplateError, read_template
 from reconciler.files.document import Path
-from reconciler.files.rule_entries import BUILTINS, RuleEntry, length
+from reconciler.files.entries import length
+from reconciler.files.places import place_after
+from reconciler.files.rule_entries import BUILTINS, RuleEntry
 from reconciler.files.shape import Faults, Inside, Spot, shown
 
 RESERVED: Final = frozenset(
@@ -83,7 +85,7 @@ class Rules:
                 other = known[1] if twin is spot else twin
                 then = ": give one of them another id"
                 self._faults.wrong(at(spot, "id"), f"id: there is another rule {rule.id} at ", other, then)
-            elif _order(rule.severity) < _order(known[0].severity):
+            elif rule.severity.rank < known[0].severity.rank:
                 self.named[rule.id] = rule, spot
 
     def _rule(self, entry: RuleEntry, spot: Spot) -> Rule | None:
@@ -171,8 +173,8 @@ class Rules:
         try:
             return read_template(entry.message)
         except TemplateError as error:
-            before = entry.message[: error.offset]
-            inside = Inside(entry.message, before.count("\n") + 1, error.offset - before.rfind("\n"))
+            place = place_after(entry.message[: error.offset])
+            inside = Inside(entry.message, place.line, place.column)
             self._faults.wrong(replace(at(spot, "message"), inside=inside), f"message: {error.message}")
         return None
 
@@ -203,10 +205,6 @@ def _scope_patterns(parameters: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     for name, texts in parameters.get("sets", {}).items():
         for index, text in enumerate(texts):
             yield ("sets", name, index), text
-
-
-def _order(severity: Severity) -> int:
-    return list(Severity).index(severity)
 
 
 def _but_for_severity(rule: Rule) -> tuple[object, ...]:

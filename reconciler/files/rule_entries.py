@@ -5,7 +5,7 @@ The descriptions are what an editor shows; each built-in rule's is its reason.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, StrictBool, StrictInt, TypeAdapter
@@ -13,13 +13,12 @@ from pydantic import ConfigDict, Field, StrictBool, StrictInt, TypeAdapter
 from reconciler.core import builtins
 from reconciler.core.builtins import AccountCheck, KeyCheck
 from reconciler.core.scopes import ScopePatterns, canonical_pattern
-from reconciler.files.entries import AGE
+from reconciler.files.entries import AGE, length
 from reconciler.files.shape import Shape
 
 RULE_ID: Final = r"^[a-z0-9][a-z0-9-]{0,62}$"
 FORBID: Final = ConfigDict(extra="forbid")
 PATTERNS: Final = {AGE: "is not a length of time: write a number and s, m, h or d, such as 180d"}
-UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 Text = Annotated[str, Field(min_length=1)]
 Scopes = Annotated[
@@ -27,11 +26,6 @@ Scopes = Annotated[
     Field(min_length=1, description="scopes; * stands for any characters, ? for one, as in messages:send:*"),
 ]
 Length = Annotated[str, Field(pattern=AGE)]
-
-
-def length(text: str) -> timedelta:
-    """Read a length of time such as ``180d``, which fits `AGE`."""
-    return timedelta(**{UNITS[text[-1]]: int(text[:-1])})
 
 
 def _patterns(texts: tuple[str, ...]) -> ScopePatterns:
@@ -175,7 +169,7 @@ class Builtin(Generic[Entry]):
     make: Callable[[Entry], KeyCheck | AccountCheck]
     check: type[KeyCheck | AccountCheck]
 
-    @property
+    @cached_property
     def shape(self) -> Shape[Entry]:
         """The shape of the parameters."""
         return Shape(self.entry, PATTERNS, {})

@@ -21,6 +21,7 @@ from reconciler.core.findings import Finding, Severity
 from reconciler.core.keys import Source
 from reconciler.errors import FilesError, Problem
 from reconciler.files.document import MAX_PROBLEMS, Path, Place, Places, Value, locate, read_text
+from reconciler.files.places import place_after
 
 T = TypeVar("T")
 _LONGEST_SHOWN = 60
@@ -160,9 +161,9 @@ def pasted_secrets(text: str, name: str) -> tuple[Problem, ...]:
     """Find secret keys that somebody pasted: as a label or a scope one would be sent, and shown in the dashboard."""
     message = "this looks like a secret key: take it out, and revoke that key, since it has been in a file"
     return tuple(
-        Problem(name, before.count("\n") + 1, len(before) - before.rfind("\n"), message)
+        Problem(name, place.line, place.column, message)
         for found in _SECRET_KEY.finditer(text)
-        for before in (text[: found.start()],)
+        for place in (place_after(text[: found.start()]),)
     )
 
 

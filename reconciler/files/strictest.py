@@ -70,7 +70,7 @@ def _longest(said: Sequence[InUse]) -> InUse | None:
 def strictest_waivers(waivers: Iterable[WaiverRule]) -> tuple[WaiverRule, ...]:
     """Give each waiver of each policy once; of those for the same the one that ends first."""
     kept: dict[tuple[str | int | None, ...], WaiverRule] = {}
-    for waiver in sorted(waivers, key=lambda each: (each.until, each.owner, each.reason)):
+    for waiver in sorted(waivers, key=lambda waiver: waiver.order):
         kept.setdefault((waiver.policy, waiver.rule, waiver.key, waiver.label, waiver.account), waiver)
     return tuple(
         sorted(kept.values(), key=lambda each: (each.rule, each.key or "", each.label or "", each.account or ""))

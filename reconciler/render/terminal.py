@@ -145,8 +145,7 @@ def _findings(page: Page, report: Report) -> None:
     for told in found:
         if told.item.waived is None:
             by_rule[told.item.severity, told.item.rule].append(told)
-    severities = list(Severity)
-    for severity, rule in sorted(by_rule, key=lambda group: severities.index(group[0])):
+    for severity, rule in sorted(by_rule, key=lambda group: group[0].rank):
         times = sum(told.times for told in by_rule[severity, rule])
         new = sum(told.times for told in by_rule[severity, rule] if told.item.since is Standing.NEW)
         counted = ", ".join(filter(None, (str(times) if times > 1 else "", f"{new} new" if new else "")))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.core.keys import is_like
+from reconciler.core.patterns import is_like
 
 
 @pytest.mark.parametrize(
