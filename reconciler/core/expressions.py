@@ -12,14 +12,14 @@ iterations and takes no more than 32 levels of nesting.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from enum import StrEnum
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from reconciler.core.complaints import ABSENT, Fault, faults, place, plain
 from reconciler.core.facts import FUNCTIONS, Fact, calls, replaced, unwritten
 from reconciler.core.scrutiny import wrong_parts
 from reconciler.core.tree import Kind, Node, Tree, read_tree
+from reconciler.core.vocabulary import ABOUT_CHANGES, VARIABLES, Type
 
 if TYPE_CHECKING:
     from cel_expr_python import cel
@@ -28,76 +28,9 @@ MOST_CHARACTERS: Final = 4096
 """How long an expression may be."""
 MOST_TEXT: Final = 1024
 """How long a text may be that an expression puts together with others, or searches for a pattern."""
-_NEAR: Final = 0.7
 
 
-class Type(StrEnum):
-    """What kind of value a variable holds."""
-
-    TEXT = "text"
-    TEXTS = "list of text"
-    TEXT_BY_NAME = "text by name"
-    TRUTH = "true or false"
-    MOMENT = "time"
-    LENGTH = "length of time"
-
-
-VARIABLES: Final[Mapping[str, Type]] = {
-    "key.name": Type.TEXT,
-    "key.label": Type.TEXT,
-    "key.id": Type.TEXT,
-    "key.scopes": Type.TEXTS,
-    "key.roles": Type.TEXTS,
-    "key.domains": Type.TEXTS,
-    "key.ip_allow_list": Type.TEXTS,
-    "key.list_managed": Type.TRUTH,
-    "key.owner": Type.TEXT,
-    "key.state": Type.TEXT,
-    "key.managed": Type.TRUTH,
-    "key.annotations": Type.TEXT_BY_NAME,
-    "key.created_at": Type.MOMENT,
-    "key.age": Type.LENGTH,
-    "key.never_used": Type.TRUTH,
-    "key.last_used_at": Type.MOMENT,
-    "key.idle": Type.LENGTH,
-    "key.account": Type.TEXT,
-    "key.sub_account": Type.TEXT,
-    "change.action": Type.TEXT,
-    "change.granted": Type.TEXTS,
-    "change.revoked": Type.TEXTS,
-    "change.direction": Type.TEXT,
-    "now": Type.MOMENT,
-}
-"""Every variable, none of which is ever null: absent text is empty, and an absent time is the beginning of 1970."""
-ABOUT_CHANGES: Final = "change."
-_FUNCTIONS: Final = {
-    "covers": 'covers(key.scopes, "messages:send:{shop.example.com}")',
-    "networks_within": 'networks_within(key.ip_allow_list, ["203.0.113.0/24"])',
-    "duration": 'duration("24h")',
-    "timestamp": 'timestamp("2026-01-31T00:00:00Z")',
-    "size": "size(key.scopes)",
-    "matches": 'key.label.matches("^[a-z]+$")',
-    "startsWith": 'key.label.startsWith("tmp-")',
-    "endsWith": 'key.label.endsWith("-old")',
-    "contains": 'key.label.contains("test")',
-    "exists": 'key.scopes.exists(s, s == "*")',
-    "all": 'key.scopes.all(s, s != "*")',
-    "filter": 'key.scopes.filter(s, s.startsWith("accounts:"))',
-    "exists_one": 'key.scopes.exists_one(s, s == "*")',
-    "map": "key.domains.map(d, d.size()) == [16]",
-    "has": "has(key.annotations.ticket)",
-}
 _THROUGH: Final = frozenset({"matches", "contains", "size", "string", "bytes"})
-_MACROS: Final = frozenset({"exists", "exists_one", "all", "filter", "map"})
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with an expression, at a 1-based line and column (in characters) of it."""
-
-    line: int
-    column: int
-    message: str
 
 
 class ExpressionError(Exception):
@@ -151,12 +84,12 @@ class Expression:
         try:
             result = self.program.eval(bound)
         except RuntimeError as error:
-            raise EvaluationError(_plain(str(error))) from None
+            raise EvaluationError(plain(str(error))) from None
         value = result.value()
         if value is True or value is False:
             return bool(value)
-        told = _plain(str(value))
-        hint = '; ask first whether it is there, as in "tier" in key.annotations && ...' if _ABSENT in told else ""
+        told = plain(str(value))
+        hint = '; ask first whether it is there, as in "tier" in key.annotations && ...' if ABSENT in told else ""
         raise EvaluationError(f"{told}{hint}")
 
 
@@ -213,24 +146,24 @@ def compile_expression(text: str) -> Expression:
     if len(text) > MOST_CHARACTERS:
         raise ExpressionError([Fault(1, 1, f"has {len(text)} characters: at most {MOST_CHARACTERS} are allowed")])
     if half := re.search("[\ud800-\udfff]", text):
-        raise ExpressionError([Fault(*_place(text, half.start()), "is half of a character: write the whole one")])
+        raise ExpressionError([Fault(*place(text, half.start()), "is half of a character: write the whole one")])
     try:
         program = _checking().compile(text)
     except RuntimeError as error:
-        raise ExpressionError(_faults(text, str(error))) from None
+        raise ExpressionError(faults(text, str(error))) from None
     tree = read_tree(program.serialize())
     if asked := [node for node in _variables(tree) if text[tree.offset(node)] == "("]:
         message = "has() is for annotations, such as has(key.annotations.ticket): {} is always there"
-        raise ExpressionError(Fault(*_place(text, tree.offset(node)), message.format(node.text)) for node in asked)
+        raise ExpressionError(Fault(*place(text, tree.offset(node)), message.format(node.text)) for node in asked)
     if program.return_type() != _cel().Type.BOOL:
         message = 'is not true or false: write a comparison, such as key.owner == ""'
         raise ExpressionError([Fault(1, 1, message)])
     wrong = (*wrong_parts(tree, _fails), *unwritten(tree))
     if wrong:
-        faults = {Fault(*_place(text, tree.offset(node)), message) for node, message in wrong}
-        raise ExpressionError(sorted(faults, key=lambda fault: (fault.line, fault.column)))
-    found = calls(tree, text)
-    evaluable, facts = replaced(text, found), tuple(dict.fromkeys(call.fact for call in found))
+        found = {Fault(*place(text, tree.offset(node)), message) for node, message in wrong}
+        raise ExpressionError(sorted(found, key=lambda fault: (fault.line, fault.column)))
+    asked_of_us = calls(tree, text)
+    evaluable, facts = replaced(text, asked_of_us), tuple(dict.fromkeys(call.fact for call in asked_of_us))
     copies = any(_works_through(tree, node) for node in tree.nodes())
     program = _evaluating(tuple(fact.name for fact in facts)).compile(evaluable)
     return Expression(text, tree.names & VARIABLES.keys(), copies, facts, evaluable, program)
@@ -304,107 +237,7 @@ def _fails(expression: str, text: str) -> bool:
     return isinstance(_trial(expression).eval(data={"text": text}).value(), str)
 
 
-# What CEL says is wrong
-
-_ERROR: Final = re.compile(r"^(?:[A-Z_]+: )?ERROR: <input>:(\d+):(\d+): (.*)", re.MULTILINE)
-_UNDECLARED: Final = re.compile(r"undeclared reference to '(.+?)' \(in container ''\)")
-_OVERLOAD: Final = re.compile(r"found no matching overload for '(.+?)' applied to '(.+)'")
-_ABSENT: Final = "Key not found in map"
-_THERE_IS: Final = f"there are key, change and now, and the functions {', '.join(_FUNCTIONS)}"
-_OPERATORS: Final = {"@in": "in", "_[_]": "[ ]", "_?_:_": "? :"}
-_TRAILER: Final = re.compile(r"^[A-Z_]+: |\s*\[[A-Z_]+\]$")
-
-
-def _plain(message: str) -> str:
-    return _TRAILER.sub("", _TRAILER.sub("", message))
-
-
-def _faults(text: str, message: str) -> list[Fault]:
-    """Put CEL's errors in words; what follows from a name that it does not know is left out."""
-    found = [(int(line), int(column), said) for line, column, said in _ERROR.findall(message)]
-    if not found:
-        return [Fault(1, 1, _in_words(_plain(message.partition("\n")[0])))]
-    unknown = [(line, column, match[1]) for line, column, said in found if (match := _UNDECLARED.match(said))]
-    macros = [each for each in unknown if each[2] in _MACROS]
-    if not unknown:
-        line, column, said = found[0]
-        return [Fault(line, column, _in_words(said))]
-    return [_undeclared(text, *each) for each in macros or unknown]
-
-
-def _undeclared(text: str, line: int, column: int, name: str) -> Fault:
-    """Say what may have been meant by a name that there is not, at the name's beginning."""
-    before = text.split("\n")[line - 1][: column - 1]
-    if before.endswith(name):  # CEL points at the parenthesis of a call, and at the last dot of a name
-        column -= len(name)
-    elif before.endswith(name.rpartition(".")[0]):
-        column -= len(name.rpartition(".")[0])
-    return Fault(line, column, _unknown(name))
-
-
-def _unknown(name: str) -> str:
-    if name in _FUNCTIONS:
-        return f"{name} does not take this: write it as {_FUNCTIONS[name]}"
-    of, _, field = name.partition(".")
-    fields = [each.partition(".")[2] for each in VARIABLES if each.startswith(f"{of}.")]
-    listed = f"the fields of {of} are {', '.join(fields)}"
-    if fields and not field:
-        return f"{name!r} is no value by itself: {listed}"
-    near = [f"{of}.{each}" for each in get_close_matches(field, fields, n=1)]
-    near = near or get_close_matches(name, (*VARIABLES, *_FUNCTIONS), n=1, cutoff=_NEAR)
-    if near:
-        return f"there is no {name!r}: did you mean {near[0]!r}?"
-    return f"there is no {name!r}: {listed if fields else _THERE_IS}"
-
-
-_TYPES: Final = {
-    "google.protobuf.Duration": "length of time",
-    "google.protobuf.Timestamp": "time",
-    "list(string)": "list of text",
-    "map(string, string)": "text by name",
-    "null_type": "null",
-    "string": "text",
-    "int": "number",
-    "bool": "truth",
-}
-_ADVICE: Final = {
-    "length of time": 'write a length of time as duration("720h")',
-    "time": 'write a time as timestamp("2026-01-31T00:00:00Z")',
-    "null": 'nothing is ever null: compare with ""',
-    "list of text": 'write lists as ["a", "b"], and ask for one of a list with in',
-}
-_SPELLED: Final = {"and": "&&", "or": "||", "not": "!"}
-
-
-def _in_words(said: str) -> str:
-    match = _OVERLOAD.match(said)
-    if match:
-        return _does_not_fit(match[1], match[2])
-    if "recursion limit" in said or "recursion depth" in said:
-        return "lies too deep in parentheses: write it in simpler parts"
-    if said.startswith("Syntax error: mismatched input '<EOF>'"):
-        return "ends too early: something is missing here"
-    if "token recognition error at: '=" in said:
-        return "write == to compare"
-    told = said.partition(" expecting ")[0]
-    if (word := re.search(r"input '(and|or|not)'", told)) is not None:
-        return f"write {_SPELLED[word[1]]} for {word[1]!r}"
-    return told
-
-
-def _does_not_fit(function: str, types: str) -> str:
-    """Say which kinds of values do not go together, and how those that people get wrong are written."""
-    for name, words in _TYPES.items():
-        types = re.sub(rf"(?<![\w.]){re.escape(name)}(?!\w)", words, types)
-    advice = next((each for kind, each in _ADVICE.items() if kind in types), "")
-    told = f"{_OPERATORS.get(function, function.strip('_'))!r} does not go with {types}"
-    return f"{told}: {advice}" if advice else told
-
-
-def _place(text: str, offset: int) -> tuple[int, int]:
-    before = text[:offset]
-    return before.count("\n") + 1, offset - before.rfind("\n")
-
+# What is looked at before anything is evaluated
 
 _CUT: Final = re.compile("[\0\ud800-\udfff]")
 """What CEL's library cuts a text at without a word, or takes for no text at all."""

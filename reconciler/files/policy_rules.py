@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.core.builtins import AccountCheck, RequireOwner
-from reconciler.core.expressions import ABOUT_CHANGES, VARIABLES, ExpressionError, compile_expression
+from reconciler.core.expressions import ExpressionError, compile_expression
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.guardrails import SHORTEST_USE, TOLD_LATE
 from reconciler.core.rules import Check, Match, Rule
 from reconciler.core.scopes import canonical_pattern, pattern_suggestion, reaches_something
 from reconciler.core.templates import Template, TemplateError, read_template
+from reconciler.core.vocabulary import ABOUT_CHANGES, VARIABLES
 from reconciler.files.document import Path
 from reconciler.files.entries import length
 from reconciler.files.places import place_after

@@ -2,7 +2,8 @@
 
 import pytest
 
-from reconciler.core.expressions import ExpressionError, Fault, compile_expression
+from reconciler.core.complaints import Fault
+from reconciler.core.expressions import ExpressionError, compile_expression
 
 KEY_FIELDS = (
     "the fields of key are name, label, id, scopes, roles, domains, ip_allow_list, list_managed, owner, state, "

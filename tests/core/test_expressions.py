@@ -5,20 +5,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from reconciler.core.complaints import Fault
 from reconciler.core.expressions import (
     MOST_CHARACTERS,
     MOST_TEXT,
-    VARIABLES,
     Batch,
     EvaluationError,
     Expression,
     ExpressionError,
-    Fault,
-    Type,
     batch,
     bind,
     compile_expression,
 )
+from reconciler.core.vocabulary import VARIABLES, Type
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 KEY: Mapping[str, object] = {

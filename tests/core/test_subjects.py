@@ -21,7 +21,6 @@ from builders import (
     spec,
 )
 from reconciler.core.changes import Action
-from reconciler.core.expressions import VARIABLES
 from reconciler.core.keys import KeySpec, KeyState, RemoteKey, UnmanagedAction, UnmanagedRule
 from reconciler.core.subjects import (
     NEVER,
@@ -34,6 +33,7 @@ from reconciler.core.subjects import (
     unmanaged_subjects,
     values,
 )
+from reconciler.core.vocabulary import VARIABLES
 
 QUARANTINED = KeyState.QUARANTINED
 ABSENT = KeyState.ABSENT

@@ -2,8 +2,8 @@
 
 import pytest
 
-from reconciler.core.expressions import VARIABLES
 from reconciler.core.templates import Template, TemplateError, read_template
+from reconciler.core.vocabulary import VARIABLES
 
 WORDS = {name: f"<{name}>" for name in VARIABLES}
 
