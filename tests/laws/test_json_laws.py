@@ -13,7 +13,7 @@ from reconciler.core.changes import Fields
 from reconciler.core.report import Report, ReportedAccount, ReportedChange, ReportedFinding, ReportedRefusal, Since
 from reconciler.render.json import render
 
-OBEYED = "\x7f\x80\x85\x9f\u200b\u200f\u2028\u2029\u202a\u202e\u2060\u2069\ufeff\ud800\udfff"
+OBEYED = "\x7f\x80\x85\x9f\u061c\u200b\u200f\u2028\u2029\u202a\u202e\u2060\u2069\ufeff\ud800\udfff"
 """What a terminal would obey instead of show, or no UTF-8 can hold: both ends of each range, and the line ends."""
 texts = st.text(max_size=3) | st.text('a/"\\u \n\t\0é😀\ud7ff\ue000\u200a\u2027\u202f' + OBEYED, max_size=3)
 changes = st.builds(ReportedChange, label=texts, reason=st.none() | texts)

@@ -11,3 +11,12 @@ def test_a_report_is_rendered_as_what_loads_back() -> None:
     text = render(report)
     assert load_report(text) == report
     assert text.endswith("}\n")
+
+
+def test_what_a_terminal_would_obey_is_escaped() -> None:
+    """Marks that turn text around, and the like, are there when it is loaded, but never as themselves."""
+    hostile = "a\x85\u061c\u200f\u202e\u2066\ufeffz"
+    report = Report(SCHEMA, "0.1.0", Mode.PLAN, hostile, "t0", "t1", None, None, (), (), (), Summary(), RequestCounts())
+    text = render(report)
+    assert r'"a\u0085\u061c\u200f\u202e\u2066\ufeffz"' in text
+    assert load_report(text) == report
