@@ -28,6 +28,7 @@ from reconciler.core.events import (
 )
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.guardrails import Approval, Consent, Refusal, approve, way_out
+from reconciler.core.inventory import report_rules, report_waiver, rfc3339
 from reconciler.core.keys import EVERY_SUB_ACCOUNT, DesiredAccount, DesiredState
 from reconciler.core.memory import Memory, learn, recall
 from reconciler.core.plan import AccountPlan, Plan, Remark, plan_account
@@ -43,7 +44,6 @@ from reconciler.core.report import (
     report_finding,
     report_refusal,
     report_unplanned_account,
-    rfc3339,
     summarize,
 )
 from reconciler.core.rules import Policy
@@ -325,7 +325,8 @@ def make_report(inputs: PassInputs, told: Told, times: Times) -> Report:
     """Give the report of a pass, but for the requests that it made."""
     planned = iter(told.plan.accounts)
     began = inputs.began or times.started
-    accounts = tuple(_reported(reading, planned) for reading in told.readings)
+    with collector_paused():
+        accounts = tuple(_reported(reading, planned) for reading in told.readings)
     findings = tuple(map(report_finding, told.findings))
     summary = summarize(accounts, findings)
     return Report(
@@ -342,6 +343,9 @@ def make_report(inputs: PassInputs, told: Told, times: Times) -> Report:
         refusals=tuple(map(report_refusal, told.refusals)),
         summary=replace(summary, unchanged=0) if times.mode is Mode.AUDIT else summary,  # an audit plans nothing
         requests=RequestCounts(),
+        as_of=rfc3339(times.started),
+        rules=report_rules(inputs.policy, inputs.consent.limits.require, about_changes=times.mode is not Mode.AUDIT),
+        waivers=tuple(map(report_waiver, inputs.policy.waivers)),
     )
 
 

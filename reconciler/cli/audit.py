@@ -11,7 +11,7 @@ from reconciler.cli import options
 from reconciler.cli.options import Options, Output
 from reconciler.cli.output import check_outputs, write_report
 from reconciler.cli.wiring import Secrets, Wiring, as_of, looking_at, make_observer, run_with_signals
-from reconciler.core.comparison import compared
+from reconciler.core.comparison import check_lists, compared
 from reconciler.core.findings import Severity
 from reconciler.core.report import Mode, Report, audit_exit_code
 from reconciler.errors import FilesError, Problem
@@ -89,4 +89,8 @@ def _earlier(path: Path) -> Report:
         raise FilesError((Problem(str(path), 0, 0, told),)) from None
     if report.mode is not Mode.AUDIT:
         raise FilesError((Problem(str(path), 0, 0, f"is the report of another command ({report.mode}), not of audit"),))
+    try:
+        check_lists(report)
+    except ValueError as error:
+        raise FilesError((Problem(str(path), 0, 0, f"has an ip_allow_list that cannot be read: {error}"),)) from None
     return report

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
 
 from reconciler.core.changes import AccessChange, Action, Change, Fields, Outcome
 from reconciler.core.findings import OF_THE_RUN, Finding, Severity, Waiver
 from reconciler.core.guardrails import Refusal
+from reconciler.core.inventory import ReportedKey, ReportedRule, ReportedWaiver, report_keys, rfc3339
 from reconciler.core.keys import DesiredAccount, RemoteKey, Source
 from reconciler.core.plan import AccountPlan, KeyCounts
 
@@ -60,7 +60,10 @@ class UnmanagedKey:
 
 @dataclass(frozen=True, slots=True)
 class ReportedAccount:
-    """One account: whether it could be read, and what was to be done there; a sub account has a name."""
+    """One account: whether it could be read, and what was to be done there; a sub account has a name.
+
+    ``inventory`` is None where the keys are not known: nobody read them, or an older version wrote the report.
+    """
 
     account_id: str
     sub_account_id: str | None
@@ -70,6 +73,7 @@ class ReportedAccount:
     changes: tuple[ReportedChange, ...] = ()
     unmanaged: tuple[UnmanagedKey, ...] = ()
     sub_account_name: str | None = None
+    inventory: tuple[ReportedKey, ...] | None = None
 
     @property
     def unchanged(self) -> int:
@@ -107,13 +111,48 @@ class ReportedFinding:
     since: Standing | None = None
 
 
+class KeyEvent(StrEnum):
+    """What became of a key since an earlier report."""
+
+    APPEARED = "appeared"
+    GONE = "gone"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedKey:
+    """A key that is not what it was in an earlier report, with what that grants and revokes.
+
+    ``fields`` are those that differ, ``before`` in the earlier report; there are none where the key is gone.
+    """
+
+    what: KeyEvent
+    account_id: str
+    sub_account_id: str | None
+    key_id: str
+    name: str | None
+    label: str
+    fields: Fields
+    access: AccessChange
+
+
 @dataclass(frozen=True, slots=True)
 class Since:
-    """The earlier report that this one was compared with, and the findings of it that are gone, or waived by now."""
+    """The earlier report that this one was compared with.
+
+    Attributes:
+        run_id: Its run.
+        finished_at: When it was made.
+        gone: The findings of it that are gone, or waived by now.
+        keys: The keys that appeared, changed or are gone, in accounts that both reports have read.
+        not_compared: How many accounts only one of the two has read, so that nothing is known of their keys.
+    """
 
     run_id: str
     finished_at: str
     gone: tuple[ReportedFinding, ...]
+    keys: tuple[ChangedKey, ...] = ()
+    not_compared: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +214,7 @@ class Report:
     """One pass, whole; times in RFC 3339, ``policy`` the digest of the policy or None.
 
     ``digest`` is None where an account failed, and in an audit; ``since`` where no earlier report was compared.
+    ``as_of`` is the time by which ages, pauses and waivers are judged: when the keys were listed.
     """
 
     schema: Literal["reconciler/report/v1"]
@@ -191,16 +231,14 @@ class Report:
     summary: Summary
     requests: RequestCounts
     since: Since | None = None
+    as_of: str | None = None
+    rules: tuple[ReportedRule, ...] = ()
+    waivers: tuple[ReportedWaiver, ...] = ()
 
     @property
     def changes(self) -> tuple[ReportedChange, ...]:
         """All changes of all accounts, in order."""
         return tuple(change for account in self.accounts for change in account.changes)
-
-
-def rfc3339(moment: datetime) -> str:
-    """Write a time with a zone as RFC 3339, in UTC."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def report_account(plan: AccountPlan, name: str | None = None) -> ReportedAccount:
@@ -214,6 +252,7 @@ def report_account(plan: AccountPlan, name: str | None = None) -> ReportedAccoun
         changes=tuple(map(report_change, plan.changes)),
         unmanaged=tuple(map(_report_unmanaged, plan.unmanaged)),
         sub_account_name=name,
+        inventory=report_keys(plan),
     )
 
 

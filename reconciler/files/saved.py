@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from reconciler.core.inventory import rfc3339
 from reconciler.core.keys import RemoteKey, RemoteSubAccount
 from reconciler.core.networks import AllowList
-from reconciler.core.report import rfc3339
 from reconciler.core.scopes import ScopeSet
 from reconciler.errors import FilesError, Problem
 from reconciler.files.document import collector_paused

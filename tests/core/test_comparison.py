@@ -6,27 +6,21 @@ from typing import Any
 import pytest
 
 from builders import ACCOUNT, SUB_ACCOUNT, below
+from core.comparing import FAILED, OK, OTHER, SUSPENDED, read, report
 from reconciler.core.comparison import compared
 from reconciler.core.findings import Severity, Waiver
 from reconciler.core.keys import EVERY_SUB_ACCOUNT, AccountRef
-from reconciler.core.plan import KeyCounts
 from reconciler.core.report import (
-    SCHEMA,
     AccountStatus,
-    Mode,
     Report,
     ReportedAccount,
     ReportedFinding,
-    RequestCounts,
     Since,
     Standing,
-    Summary,
     audit_exit_code,
 )
 
-OK, FAILED, SUSPENDED = AccountStatus.OK, AccountStatus.FAILED, AccountStatus.SUSPENDED
 WAIVED = Waiver("2026-11-30", "team-sec", "INC-204")
-OTHER = AccountRef("99999999-9999-4999-8999-999999999999")
 EVERY = AccountRef(ACCOUNT.account_id, EVERY_SUB_ACCOUNT)
 
 
@@ -35,28 +29,6 @@ def found(rule: str, key_id: str | None, account: AccountRef | None = ACCOUNT, *
     told = "not used for 180 days"
     plain = ReportedFinding(rule, Severity.DENY, above, sub_account, None, key_id, None, told, "", None, None)
     return replace(plain, **fields)
-
-
-def read(account: AccountRef, status: AccountStatus = OK) -> ReportedAccount:
-    return ReportedAccount(account.account_id, account.sub_account_id, status, None, KeyCounts())
-
-
-def report(*findings: ReportedFinding, accounts: tuple[ReportedAccount, ...] = (read(ACCOUNT),)) -> Report:
-    return Report(
-        SCHEMA,
-        "0",
-        Mode.AUDIT,
-        "run-2",
-        "",
-        "2026-11-23T12:00:00Z",
-        None,
-        None,
-        accounts,
-        findings,
-        (),
-        Summary(),
-        RequestCounts(),
-    )
 
 
 def earlier(*findings: ReportedFinding) -> Report:

@@ -1,7 +1,6 @@
 """The report: what it takes over, what it counts, and what the pass exits with."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -9,6 +8,7 @@ from builders import FENCE, NEWS, NOW, SHOP, SUB_ACCOUNT, desired, plan, remote,
 from reconciler.core.changes import AccessChange, Action, Fields, Outcome
 from reconciler.core.findings import Finding, Severity, Waiver
 from reconciler.core.guardrails import Refusal
+from reconciler.core.inventory import report_keys
 from reconciler.core.keys import Source
 from reconciler.core.plan import KeyCounts
 from reconciler.core.report import (
@@ -29,7 +29,6 @@ from reconciler.core.report import (
     report_finding,
     report_refusal,
     report_unplanned_account,
-    rfc3339,
     summarize,
 )
 
@@ -141,16 +140,22 @@ def test_an_account_that_was_read() -> None:
     assert (reported.account_id, reported.sub_account_id) == (SUB_ACCOUNT.account_id, SUB_ACCOUNT.sub_account_id)
     assert (reported.status, reported.error, reported.keys) == (AccountStatus.OK, None, made.counts)
     assert reported.sub_account_name == "Acme"
+    assert reported.inventory == report_keys(made)
+    assert [key.key_id for key in reported.inventory or ()] == ["1", "2", "3"]
     assert report(reported).changes == reported.changes
     assert summarize([reported], ()).unmanaged == 2
 
 
 def test_an_account_that_could_not_be_read() -> None:
-    """A failed account has an error, no changes, and nothing of it counts as unchanged."""
+    """A failed account has an error, no changes, no known keys, and nothing of it counts as unchanged."""
     unread = replace(desired(spec("a", SHOP), spec("b", SHOP), account=SUB_ACCOUNT), name="Acme")
     reported = report_unplanned_account(unread, AccountStatus.FAILED, "no answer")
     assert (reported.status, reported.error, reported.changes) == (AccountStatus.FAILED, "no answer", ())
     assert (reported.keys, reported.unchanged) == (KeyCounts(desired=2), 0)
+    assert (reported.inventory, report_unplanned_account(unread, AccountStatus.SUSPENDED, None).inventory) == (
+        None,
+        None,
+    )
     assert (reported.sub_account_id, reported.sub_account_name) == (SUB_ACCOUNT.sub_account_id, "Acme")
 
 
@@ -169,9 +174,3 @@ def test_findings_and_refusals() -> None:
         "max-changes", *ids, "1", "m", 5, 9
     )
     assert report_refusal(Refusal("hold", "m")) == ReportedRefusal("hold", None, None, None, "m", None, None)
-
-
-def test_times_are_utc() -> None:
-    """Times are written in RFC 3339, in UTC, whatever zone they came in."""
-    east = timezone(timedelta(hours=2))
-    assert rfc3339(datetime(2026, 11, 23, 1, 30, tzinfo=east)) == "2026-11-22T23:30:00Z"

@@ -4,17 +4,21 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it ships no types
 
 from reconciler.core.changes import AccessChange, Action, Delta, Direction, Fields, ListDiff, Outcome, TextDiff
 from reconciler.core.findings import Severity, Waiver
+from reconciler.core.inventory import KeyStanding, ReportedKey, ReportedPause, ReportedRule, ReportedWaiver
 from reconciler.core.keys import Source
 from reconciler.core.plan import KeyCounts
 from reconciler.core.report import (
     SCHEMA,
     AccountStatus,
+    ChangedKey,
+    KeyEvent,
     Mode,
     Report,
     ReportedAccount,
@@ -22,6 +26,7 @@ from reconciler.core.report import (
     ReportedFinding,
     ReportedRefusal,
     RequestCounts,
+    Since,
     UnmanagedKey,
     summarize,
 )
@@ -48,6 +53,21 @@ ACCOUNT = ReportedAccount(
     KeyCounts(12, 14, 3, 1),
     (CHANGE,),
     (UnmanagedKey("k-9", "old", ("domains:read",), (), None),),
+    inventory=(
+        ReportedKey(
+            "k-1",
+            "Ladentür",
+            KeyStanding.MANAGED,
+            ("domains:read", "messages:read:all"),
+            (),
+            "2025-03-01T09:00:00Z",
+            "2026-11-23T09:00:00Z",
+            "storefront",
+            "team-growth",
+            ReportedPause("2026-12-24", "migration runs"),
+            Source("shop.yaml", 12, 5),
+        ),
+    ),
 )
 FINDING = ReportedFinding(
     rule="no-wildcard",
@@ -77,8 +97,18 @@ REPORT = Report(
     refusals=(REFUSAL,),
     summary=summarize((ACCOUNT,), (FINDING,)),
     requests=RequestCounts(GET=3),
+    since=Since(
+        "r-0",
+        "2026-11-22T10:00:00Z",
+        (),
+        (ChangedKey(KeyEvent.CHANGED, "a-1", None, "k-1", "storefront", "Ladentür", CHANGE.fields, CHANGE.access),),
+        not_compared=1,
+    ),
+    as_of="2026-11-23T10:00:00Z",
+    rules=(ReportedRule("no-wildcard", Severity.DENY, "no-wildcard", "list the scopes", Source("policy.yaml", 3, 5)),),
+    waivers=(ReportedWaiver("no-wildcard", "ops", None, None, "2027-01-31", "team-sec", "INC-204", None),),
 )
-DUMPED = {
+DUMPED: dict[str, Any] = {
     "schema": "reconciler/report/v1",
     "version": "0.1.0",
     "mode": "plan",
@@ -117,6 +147,21 @@ DUMPED = {
                 {"key_id": "k-9", "label": "old", "scopes": ["domains:read"], "ip_allow_list": [], "last_used_at": None}
             ],
             "sub_account_name": None,
+            "inventory": [
+                {
+                    "key_id": "k-1",
+                    "label": "Ladentür",
+                    "standing": "managed",
+                    "scopes": ["domains:read", "messages:read:all"],
+                    "ip_allow_list": [],
+                    "created_at": "2025-03-01T09:00:00Z",
+                    "last_used_at": "2026-11-23T09:00:00Z",
+                    "name": "storefront",
+                    "owner": "team-growth",
+                    "paused": {"until": "2026-12-24", "reason": "migration runs"},
+                    "source": {"file": "shop.yaml", "line": 12, "column": 5},
+                }
+            ],
         }
     ],
     "findings": [
@@ -165,7 +210,50 @@ DUMPED = {
         "findings": {"deny": 0, "warn": 0, "note": 0},
     },
     "requests": {"GET": 3, "PUT": 0, "POST": 0, "DELETE": 0},
-    "since": None,
+    "since": {
+        "run_id": "r-0",
+        "finished_at": "2026-11-22T10:00:00Z",
+        "gone": [],
+        "keys": [
+            {
+                "what": "changed",
+                "account_id": "a-1",
+                "sub_account_id": None,
+                "key_id": "k-1",
+                "name": "storefront",
+                "label": "Ladentür",
+                "fields": {"scopes": {"before": ["domains:read", "messages:read:all"], "after": ["domains:read"]}},
+                "access": {
+                    "direction": "narrow",
+                    "scopes": {"granted": [], "revoked": ["messages:read:all"]},
+                    "networks": {"granted": [], "revoked": []},
+                },
+            }
+        ],
+        "not_compared": 1,
+    },
+    "as_of": "2026-11-23T10:00:00Z",
+    "rules": [
+        {
+            "rule": "no-wildcard",
+            "severity": "deny",
+            "checks": "no-wildcard",
+            "hint": "list the scopes",
+            "source": {"file": "policy.yaml", "line": 3, "column": 5},
+        }
+    ],
+    "waivers": [
+        {
+            "rule": "no-wildcard",
+            "key": "ops",
+            "label": None,
+            "account": None,
+            "until": "2027-01-31",
+            "owner": "team-sec",
+            "reason": "INC-204",
+            "source": None,
+        }
+    ],
 }
 
 
@@ -204,6 +292,44 @@ def test_a_report_from_before_sub_accounts_had_names_loads() -> None:
     assert load_report(json.dumps(document)) == REPORT
 
 
+def test_a_report_from_before_keys_and_rules_were_told_loads() -> None:
+    """Where nothing of this is there at all, keys are not known, none was compared, and no rule or waiver is told."""
+    document = json.loads(json.dumps(DUMPED))
+    del document["accounts"][0]["inventory"], document["as_of"], document["rules"], document["waivers"]
+    del document["since"]["keys"], document["since"]["not_compared"]
+    assert load_report(json.dumps(document)) == replace(
+        REPORT,
+        accounts=(replace(ACCOUNT, inventory=None),),
+        since=Since("r-0", "2026-11-22T10:00:00Z", ()),
+        as_of=None,
+        rules=(),
+        waivers=(),
+    )
+
+
+@pytest.mark.parametrize("inventory", [None, ()])
+def test_an_account_without_keys_is_not_one_whose_keys_are_not_known(inventory: tuple[()] | None) -> None:
+    """That an account has no key and that nobody knows its keys are two things, also when read back."""
+    report = replace(REPORT, accounts=(replace(ACCOUNT, inventory=inventory),))
+    text = dump_report(report)
+    assert load_report(text) == report
+    assert json.loads(text)["accounts"][0]["inventory"] == (None if inventory is None else [])
+    Draft202012Validator(report_schema()).validate(json.loads(text))
+
+
+def test_a_key_that_is_gone_has_no_fields() -> None:
+    """A key that is gone is written with an empty object of fields, and one that appeared with nulls before."""
+    gone = ChangedKey(KeyEvent.GONE, "a-1", None, "k-8", None, "old", Fields(), AccessChange())
+    appeared = replace(gone, what=KeyEvent.APPEARED, fields=Fields(TextDiff(None, "old"), ListDiff(None, ("*",))))
+    report = replace(REPORT, since=Since("r-0", "2026-11-22T10:00:00Z", (), (gone, appeared)))
+    text = dump_report(report)
+    assert [each["fields"] for each in json.loads(text)["since"]["keys"]] == [
+        {},
+        {"label": {"before": None, "after": "old"}, "scopes": {"before": None, "after": ["*"]}},
+    ]
+    assert load_report(text) == report
+
+
 def test_a_label_of_a_created_key_has_no_before() -> None:
     """A null inside a field stays: the key does not exist yet."""
     fields = Fields(TextDiff(None, "new"), ListDiff(None, ()), ListDiff(None, ()))
@@ -231,7 +357,18 @@ def test_the_schema_holds_for_what_is_written() -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    [{"mode": "guess"}, {"schema": "reconciler/report/v2"}, {"accounts": None}, {"refusals": [{}]}, {"digest": 7}],
+    [
+        {"mode": "guess"},
+        {"schema": "reconciler/report/v2"},
+        {"accounts": None},
+        {"refusals": [{}]},
+        {"digest": 7},
+        {"rules": None},
+        {"waivers": [{"rule": "no-wildcard"}]},
+        {"since": {**DUMPED["since"], "keys": [{**DUMPED["since"]["keys"][0], "what": "moved"}]}},
+        {"since": {**DUMPED["since"], "not_compared": None}},
+        {"accounts": [{**DUMPED["accounts"][0], "inventory": [{"key_id": "k-1"}]}]},
+    ],
 )
 def test_the_schema_and_the_loader_refuse_the_same(broken: dict[str, object]) -> None:
     """What the schema refuses does not load either."""
@@ -258,8 +395,11 @@ def test_what_is_no_json_is_a_problem(text: str) -> None:
 
 
 def test_a_newer_report_loads() -> None:
-    """Fields that this version does not know are passed over."""
+    """Fields that this version does not know are passed over, wherever they stand."""
     assert load_report(json.dumps({**DUMPED, "weather": "fine"})) == REPORT
+    document = json.loads(json.dumps(DUMPED))
+    document["accounts"][0]["inventory"][0]["mood"] = document["since"]["keys"][0]["mood"] = {"of": ["the", "day"]}
+    assert load_report(json.dumps(document)) == REPORT
 
 
 def test_a_change_without_fields_is_written_so() -> None:

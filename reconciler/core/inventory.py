@@ -1,0 +1,209 @@
+"""What a report tells besides changes: which keys there are, which rules judged them, and what is waived until when."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from reconciler.core.builtins import AccountCheck, KeyCheck
+from reconciler.core.changes import Change, Outcome
+from reconciler.core.expressions import Expression
+from reconciler.core.findings import Severity
+from reconciler.core.keys import KeySpec, RemoteKey, Source
+from reconciler.core.matching import Matched
+from reconciler.core.plan import AccountPlan
+from reconciler.core.requirements import COVERAGE, Requirement
+from reconciler.core.rules import Check, Match, Policy, Rule, WaiverRule
+
+_HUMP = re.compile(r"(?<!^)(?=[A-Z])")
+_AS_WRITTEN = {"exceptions": "except", "length": "for"}
+"""Parameters that policies call by words which Python keeps for itself."""
+_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+
+
+class KeyStanding(StrEnum):
+    """Whether a file names a key; ``unclear``: one may mean it, but which key it means cannot be told."""
+
+    MANAGED = "managed"
+    UNMANAGED = "unmanaged"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedPause:
+    """Why a key is left as it is, and until when (24:00 UTC of that date, ISO 8601)."""
+
+    until: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedKey:
+    """One actual key as the pass leaves it: as it was listed, and with what was applied; times in RFC 3339.
+
+    ``name``, ``owner``, ``paused`` and ``source`` are what the files say, where they name it.
+    """
+
+    key_id: str
+    label: str
+    standing: KeyStanding
+    scopes: tuple[str, ...]
+    ip_allow_list: tuple[str, ...]
+    created_at: str
+    last_used_at: str | None
+    name: str | None = None
+    owner: str = ""
+    paused: ReportedPause | None = None
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedRule:
+    """One rule that was asked, or something that must keep working; ``checks`` says what it looks at."""
+
+    rule: str
+    severity: Severity
+    checks: str
+    hint: str
+    source: Source | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedWaiver:
+    """One waiver of the policy, whether or not anything needs it; ``until`` is a date (ISO 8601), to its end in UTC."""
+
+    rule: str
+    key: str | None
+    label: str | None
+    account: str | None
+    until: str
+    owner: str
+    reason: str
+    source: Source | None
+
+
+def rfc3339(moment: datetime) -> str:
+    """Write a time with a zone as RFC 3339, in UTC."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def report_keys(plan: AccountPlan) -> tuple[ReportedKey, ...]:
+    """Give the actual keys of an account that was read, sorted by id, as the changes that were applied leave them."""
+    specs = {match.remote.id: match.spec for match in plan.matching.matches if isinstance(match, Matched)}
+    unmanaged = {key.id for key in plan.matching.unmanaged}
+    left = {change.key_id: _left(change) for change in plan.changes}
+    return tuple(
+        _report_key(
+            left.get(key.id) or key,
+            specs.get(key.id),
+            KeyStanding.UNMANAGED if key.id in unmanaged else KeyStanding.UNCLEAR,
+        )
+        for key in plan.actual
+    )
+
+
+def _left(change: Change) -> RemoteKey | None:
+    """Give the key as a change left it: what was taken of one that did not come to its end is there, too."""
+    before, after = change.before, change.after
+    if before is None or after is None:
+        return before
+    if change.outcome is Outcome.APPLIED:
+        return after
+    return replace(before, **{name: getattr(after, name) for name in change.written})
+
+
+def _report_key(key: RemoteKey, spec: KeySpec | None, unnamed: KeyStanding) -> ReportedKey:
+    """Give one key with what a file says of it; ``unnamed`` is how it stands where none names it."""
+    told = (
+        key.id,
+        key.label,
+        KeyStanding.MANAGED if spec else unnamed,
+        key.scopes.texts,
+        key.ip_allow_list.networks,
+        rfc3339(key.created_at),
+        rfc3339(key.last_used_at) if key.last_used_at else None,
+    )
+    if spec is None:
+        return ReportedKey(*told)
+    paused = ReportedPause(spec.paused.until.isoformat(), spec.paused.reason) if spec.paused else None
+    return ReportedKey(*told, spec.name, spec.owner, paused, spec.source)
+
+
+def report_rules(policy: Policy, required: Iterable[Requirement], *, about_changes: bool) -> tuple[ReportedRule, ...]:
+    """Give what was judged by: the rules of the policy (those about changes only where asked for), what must work."""
+    rules = (rule for rule in policy.rules if about_changes or not rule.about_changes)
+    return (*map(_report_rule, rules), *map(_report_requirement, required))
+
+
+def _report_rule(rule: Rule) -> ReportedRule:
+    checks, about = checks_of(rule.check), _narrowed(rule.match)
+    told = f"{checks}; only keys with {about}" if about else checks
+    return ReportedRule(rule.id, rule.severity, told, rule.hint, rule.source)
+
+
+def _narrowed(match: Match) -> str:
+    """Say which keys a rule is about, nothing where it is about all: a rule that spares some has not judged those."""
+    said = {field.name: getattr(match, field.name) for field in fields(match) if field.name != "annotations"}
+    said |= {f"annotations.{name}": pattern for name, pattern in match.annotations}
+    return ", ".join(f"{name}: {_in_words(value)}" for name, value in said.items() if value is not None)
+
+
+def _report_requirement(wanted: Requirement) -> ReportedRule:
+    places = (("sub account", wanted.sub_account), ("account", wanted.account))
+    where = "".join(f" of {what} {which}" for what, which in places if which is not None)
+    return ReportedRule(COVERAGE, Severity.DENY, f"some key{where} can {wanted}", "", wanted.source)
+
+
+def checks_of(check: Check) -> str:
+    """Say what a rule looks at: an expression's text, or the built-in rule with the parameters that limit anything."""
+    match check:
+        case Expression(text=text):
+            return text
+        case _:
+            told = [
+                f"{_AS_WRITTEN.get(field.name, field.name)}: {_in_words(value)}"
+                for field in fields(check)
+                if (value := getattr(check, field.name)) or value != field.default
+            ]
+            return f"{_name(check)} ({', '.join(told)})" if told else _name(check)
+
+
+def _name(check: KeyCheck | AccountCheck) -> str:
+    """Give the name of a built-in rule as policies write it."""
+    return _HUMP.sub("-", type(check).__name__).lower()
+
+
+def _in_words(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ", ".join(value)
+        case Mapping():
+            return "; ".join(f"{name} = {each}" for name, each in value.items())
+        case timedelta():
+            return _exactly(value)
+        case _:
+            return str(value)
+
+
+def _exactly(length: timedelta) -> str:
+    """Write a length of time in the largest unit that it is a multiple of: 49 hours must not read as 2 days."""
+    seconds = int(length.total_seconds())
+    count, unit = next((seconds // size, unit) for unit, size in _UNITS if seconds % size == 0)
+    return f"{count} {unit}{'' if count == 1 else 's'}"
+
+
+def report_waiver(waiver: WaiverRule) -> ReportedWaiver:
+    """Give a waiver as the report shows it."""
+    return ReportedWaiver(
+        waiver.rule,
+        waiver.key,
+        waiver.label,
+        waiver.account,
+        waiver.until.isoformat(),
+        waiver.owner,
+        waiver.reason,
+        waiver.source,
+    )
