@@ -1,31 +1,41 @@
-"""One change as a block of lines at a terminal: what happens to which key, who asks for it, what differs, and why."""
+"""What is done to a key, or became of it, as a block of lines at a terminal: which key, who asks for it, and why."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from reconciler.core.changes import Action, Direction, Outcome
-from reconciler.core.report import ReportedChange
+from reconciler.core.report import ChangedKey, KeyEvent, ReportedChange
 from reconciler.errors import visible
 from reconciler.render import owners
 from reconciler.render.groups import Once
-from reconciler.render.page import GUTTER, Page, cut, quoted
+from reconciler.render.page import GUTTER, Page, cut, quoted, width_of
 from reconciler.render.words import Line, in_words, kept, network_lines, number, scope_lines
 
-_SIGNS = {
-    Action.UPDATE: ("~", "yellow"),
+_ACTIONS = {
+    Action.UPDATE: ("~", ""),
     Action.CREATE: ("+", "green"),
     Action.DELETE: ("-", "red"),
     Action.QUARANTINE: ("#", "magenta"),
     Action.RESTORE: ("^", "cyan"),
 }
-_DIRECTIONS = {
+_NO_WORD = ("", "")
+_EVENTS = {KeyEvent.APPEARED: ("+", "green"), KeyEvent.GONE: ("-", "red"), KeyEvent.CHANGED: ("~", "")}
+_LONGEST_NAME = 64
+_SHORTEST_LABEL = 16
+_LONGEST_LABEL = 48
+_MOST_OWNERS = 10
+
+DIRECTIONS = {
     Direction.WIDEN: ("widens", "yellow"),
     Direction.NARROW: ("narrows", "cyan"),
     Direction.MIXED: ("mixed", "yellow"),
     Direction.NONE: ("same access", "dim"),
 }
-_OUTCOMES = {
-    Outcome.PLANNED: ("", ""),
+"""The words for what becomes of access, with their looks."""
+
+OUTCOMES = {
+    Outcome.PLANNED: _NO_WORD,
     Outcome.APPLIED: ("applied", "green"),
     Outcome.FAILED: ("FAILED", "bold red"),
     Outcome.STALE: ("stale", "red"),
@@ -34,15 +44,12 @@ _OUTCOMES = {
     Outcome.SKIPPED: ("skipped", "bold magenta"),
     Outcome.PAUSED: ("paused", "cyan"),
 }
-_LONGEST_NAME = 64
-_SHORTEST_LABEL = 16
-_LONGEST_LABEL = 48
-_MOST_OWNERS = 10
+"""The words for how a change stands or ended, with their looks; none for what is planned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """How wide the columns of the changes' headings are, so that they stand in line."""
+    """How wide the columns of the headings are, so that they stand in line."""
 
     action: int
     title: int
@@ -50,15 +57,15 @@ class Columns:
     verdict: int
 
     @classmethod
-    def of(cls, changes: Sequence[ReportedChange], width: int) -> "Columns":
-        """Measure the headings of ``changes`` for a page of ``width`` columns."""
-        action = max((len(change.action) for change in changes), default=0)
-        verdicts = max((len("  ".join(_verdict_words(change))) for change in changes), default=0)
-        direction = max((len(_verdict_words(change)[0]) for change in changes), default=0)
+    def of(cls, told: Sequence[ReportedChange | ChangedKey], width: int) -> "Columns":
+        """Measure the headings of what is told for a page of ``width`` columns."""
+        action = max((len(_head(each)[1]) for each in told), default=0)
+        verdicts = max((len("  ".join(word for word, _ in _verdict(each))) for each in told), default=0)
+        direction = max((len(_verdict(each)[0][0]) for each in told), default=0)
         room = width - len("  ~ ") - action - 2 - len("  ") - max(verdicts, direction + len("  refused"))
         if room < _SHORTEST_LABEL * 2:
             room = width - len("  ~ ") - action - 2
-        title = max((len("  ".join(filter(None, _title(change, room)))) for change in changes), default=0)
+        title = max((width_of("  ".join(filter(None, _title(each, room)))) for each in told), default=0)
         return cls(action, min(title, room), room, direction)
 
 
@@ -68,46 +75,84 @@ def add_change(page: Page, told: Once[ReportedChange], columns: Columns) -> None
     _heading(page, change, columns)
     _where(page, told)
     _label_lines(page, change)
-    fields = change.fields
-    _diff(page, "scopes", scope_lines(fields.scopes), kept(fields.scopes))
-    _diff(page, "networks", network_lines(fields.ip_allow_list, change.access.networks), kept(fields.ip_allow_list))
-    for verb, words in zip(("grants", "revokes"), in_words(change), strict=True):
-        if words:
-            page.hang(_gutter(verb), words)
+    _access_lines(page, change)
     if told.text is not None:
-        page.hang(_gutter("why"), told.text, _OUTCOMES[change.outcome][1].removeprefix("bold "))
+        page.hang(_gutter("why"), told.text)
     if told.shared:
         page.words(_gutter("in"), owners.in_list(told.owners, _MOST_OWNERS))
 
 
-def _verdict_words(change: ReportedChange) -> tuple[str, str]:
-    """Give the words for the direction and the outcome; a change that could not be worked out has no direction."""
-    known = change.fields or change.access.direction is not Direction.NONE
-    return _DIRECTIONS[change.access.direction][0] if known else "", _OUTCOMES[change.outcome][0]
+def add_key(page: Page, told: Once[ChangedKey], columns: Columns, *, several: bool) -> None:
+    """Add what became of a key as a block, with its account where there are ``several``."""
+    key = told.item
+    _heading(page, key, columns)
+    if not told.shared:
+        page.add("      " + page.paint(f"key {visible(key.key_id)}", "dim"))
+    if key.what is KeyEvent.CHANGED:  # the label of one that appeared is in its heading
+        _label_lines(page, key)
+    _access_lines(page, key)
+    if told.shared:
+        page.words(_gutter("in"), owners.in_list(told.owners, _MOST_OWNERS))
+    elif several:
+        page.words(_gutter("of"), owners.in_words(told.owners[0]))
 
 
-def _title(change: ReportedChange, room: int) -> tuple[str, str]:
-    """Give the name of a change's key, and its label in quotes where that says more."""
-    if change.name == change.label:
-        return cut(visible(change.name), _LONGEST_NAME), ""
-    name = "unmanaged key" if change.name is None else cut(visible(change.name), _LONGEST_NAME)
-    return name, quoted(change.label, min(max(room - len(name) - 2, _SHORTEST_LABEL), _LONGEST_LABEL))
+def called(told: ReportedChange | ChangedKey, room: int) -> str:
+    """Give what to call a key in a list: its name in the files, else its label in quotes; as much as ``room`` holds."""
+    return quoted(told.label, room) if told.name is None else cut(visible(told.name), room)
 
 
-def _heading(page: Page, change: ReportedChange, columns: Columns) -> None:
-    sign, looks = _SIGNS[change.action]
-    name, label = _title(change, columns.label_room)
-    direction, outcome = _verdict_words(change)
-    line = "  " + page.paint(f"{sign} {change.action:<{columns.action}}", looks) + "  " + page.paint(name, "bold")
+def _verdict(told: ReportedChange | ChangedKey) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Give the words for the direction and for the outcome, each with its looks.
+
+    A change that could not be worked out has no direction, what is planned no outcome.
+    """
+    known = told.fields or told.access.direction is not Direction.NONE
+    direction = DIRECTIONS[told.access.direction] if known else _NO_WORD
+    match told:
+        case ReportedChange(outcome=outcome):
+            return direction, OUTCOMES[outcome]
+        case ChangedKey():
+            return direction, _NO_WORD
+        case _:
+            assert_never(told)
+
+
+def _head(told: ReportedChange | ChangedKey) -> tuple[str, str, str]:
+    """Give the sign, the word and the looks of what is done, or was seen."""
+    match told:
+        case ReportedChange(action=action):
+            sign, looks = _ACTIONS[action]
+            return sign, action.value, looks
+        case ChangedKey(what=what):
+            sign, looks = _EVENTS[what]
+            return sign, what.value, looks
+        case _:
+            assert_never(told)
+
+
+def _title(told: ReportedChange | ChangedKey, room: int) -> tuple[str, str]:
+    """Give the name of a key, and its label in quotes where that says more."""
+    if told.name == told.label:
+        return cut(visible(told.name), _LONGEST_NAME), ""
+    name = "unmanaged key" if told.name is None else cut(visible(told.name), _LONGEST_NAME)
+    return name, quoted(told.label, min(max(room - len(name) - 2, _SHORTEST_LABEL), _LONGEST_LABEL))
+
+
+def _heading(page: Page, told: ReportedChange | ChangedKey, columns: Columns) -> None:
+    sign, word, looks = _head(told)
+    name, label = _title(told, columns.label_room)
+    (direction, direction_looks), (outcome, outcome_looks) = _verdict(told)
+    line = "  " + page.paint(f"{sign} {word:<{columns.action}}", looks) + "  " + page.paint(name, "bold")
     line += f"  {label}" if label else ""
-    length = len("  ~ ") + columns.action + 2 + len("  ".join(filter(None, (name, label))))
-    told = page.paint(f"{direction:<{columns.verdict if outcome else 0}}", _DIRECTIONS[change.access.direction][1])
-    told += f"  {page.paint(outcome, _OUTCOMES[change.outcome][1])}" if outcome else ""
+    length = len("  ~ ") + columns.action + 2 + width_of("  ".join(filter(None, (name, label))))
+    told_beside = page.paint(f"{direction:<{columns.verdict if outcome else 0}}", direction_looks)
+    told_beside += f"  {page.paint(outcome, outcome_looks)}" if outcome else ""
     start = len("  ~ ") + columns.action + 2 + columns.title + 2
     fits = length + 2 <= start and start + columns.verdict + len(f"  {outcome}") <= page.width
-    page.add(line + " " * (start - length) + told if fits and told.strip() else line)
-    if told.strip() and not fits:
-        page.add("      " + told.strip())
+    page.add(line + " " * (start - length) + told_beside if fits and told_beside.strip() else line)
+    if told_beside.strip() and not fits:
+        page.add("      " + told_beside.strip())
 
 
 def _where(page: Page, told: Once[ReportedChange]) -> None:
@@ -119,7 +164,7 @@ def _where(page: Page, told: Once[ReportedChange]) -> None:
         key = f"{more}in {number(len(told.owners), 'sub account')}"
     else:
         key = f"key {visible(change.key_id)}" if change.key_id else ""
-    if place and key and len("        ") + len(place) + len(key) > page.width:
+    if place and key and len("        ") + width_of(place) + len(key) > page.width:
         page.add(f"      {place}")
         place = ""
     if place or key:
@@ -130,16 +175,26 @@ def _gutter(title: str) -> str:
     return f"      {title:<{GUTTER}}"
 
 
-def _label_lines(page: Page, change: ReportedChange) -> None:
-    label = change.fields.label
+def _label_lines(page: Page, told: ReportedChange | ChangedKey) -> None:
+    label = told.fields.label
     if label is None:
         return
     before = None if label.before is None else quoted(label.before)
     after = quoted(label.after)
-    if before is not None and len(before) + len(after) + len(_gutter("label")) + len(" -> ") <= page.width:
-        page.hang(_gutter("label"), f"{before} -> {after}")
+    if before is not None and width_of(f"{_gutter('label')}{before} -> {after}") <= page.width:
+        page.words(_gutter("label"), [before, "->", after])
         return
     _diff(page, "label", [Line("-", before), Line("+", after)] if before is not None else [Line("+", after)])
+
+
+def _access_lines(page: Page, told: ReportedChange | ChangedKey) -> None:
+    """Show which scopes and networks come and go, and in words what a key that goes takes with it."""
+    scopes, networks = told.fields.scopes, told.fields.ip_allow_list
+    _diff(page, "scopes", scope_lines(scopes), kept(scopes))
+    _diff(page, "networks", network_lines(networks, told.access.networks), kept(networks))
+    for verb, words in zip(("grants", "revokes"), in_words(told), strict=True):
+        if words:
+            page.hang(_gutter(verb), words)
 
 
 def _diff(page: Page, title: str, lines: Iterable[Line], unchanged: int = 0) -> None:

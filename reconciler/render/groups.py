@@ -8,10 +8,13 @@ import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
+from reconciler.core.changes import Direction
+from reconciler.core.findings import Severity
 from reconciler.core.report import (
     AccountStatus,
+    ChangedKey,
     Report,
     ReportedAccount,
     ReportedChange,
@@ -21,6 +24,9 @@ from reconciler.core.report import (
 
 _Item = TypeVar("_Item")
 _Identity = tuple[str | None, str | None]
+
+BY_GAIN = (Direction.WIDEN, Direction.MIXED, Direction.NARROW, Direction.NONE)
+"""In which order what becomes of access is told: what gives more comes first."""
 
 # The id of a request, as errors of the API carry it: "(x-request-id: 4f1c)".
 _MARK = re.compile(r" \([a-z-]{6,}: [^\s()]+\)")
@@ -87,6 +93,21 @@ class Family:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What a report comes to, each thing once."""
+
+    failures: tuple[Once[ReportedAccount], ...]
+    families: tuple[Family, ...]
+    refusals: tuple[Once[ReportedRefusal], ...]
+    findings: tuple[Once[ReportedFinding], ...]
+
+    @classmethod
+    def of(cls, report: Report) -> "Told":
+        """Put together what is the same in ``report``."""
+        return cls(tuple(failures(report)), families(report), tuple(refusals(report)), tuple(findings(report)))
+
+
+@dataclass(frozen=True, slots=True)
 class _Entry(Generic[_Item]):
     """One thing before it is put together with its like: ``alike`` is what must be equal, but for ``text``."""
 
@@ -117,9 +138,12 @@ def by_name(owners: Iterable[Owner]) -> tuple[Owner, ...]:
     return tuple(sorted(set(owners), key=lambda owner: (owner.called, owner.account_id, owner.sub_account_id or "")))
 
 
-def families(report: Report) -> tuple[Family, ...]:
-    """Give what is to be told about changes, by account, in the order of the report."""
-    shared_reasons = _SharedReasons(report.refusals)
+def families(report: Report, refusals: Literal["below", "above"] = "below") -> tuple[Family, ...]:
+    """Give what is to be told about changes, by account, in the order of the report.
+
+    Reasons that a whole plan shares are told with the refusals, which stand ``below`` the changes or ``above`` them.
+    """
+    shared_reasons = _SharedReasons(report.refusals, refusals)
     members: defaultdict[str, list[ReportedAccount]] = defaultdict(list)
     for account in report.accounts:
         members[account.account_id].append(account)
@@ -164,24 +188,46 @@ def findings(report: Report) -> list[Once[ReportedFinding]]:
     )
 
 
+def by_rule(
+    found: Iterable[Once[ReportedFinding]],
+) -> dict[tuple[Severity, str], list[Once[ReportedFinding]]]:
+    """Give the findings that no waiver accepts by severity and rule, the gravest first."""
+    rules: defaultdict[tuple[Severity, str], list[Once[ReportedFinding]]] = defaultdict(list)
+    for told in found:
+        if told.item.waived is None:
+            rules[told.item.severity, told.item.rule].append(told)
+    return {rule: rules[rule] for rule in sorted(rules, key=lambda rule: rule[0].rank)}
+
+
+def changed_keys(report: Report) -> list[Once[ChangedKey]]:
+    """Give what became of each key since an earlier report, what gives more first."""
+    owners = _Owners(report)
+    told = _told_once(
+        _Entry(key, replace(key, sub_account_id=None, key_id=""), None, owners.of(key))
+        for key in (report.since.keys if report.since else ())
+    )
+    return sorted(told, key=lambda key: BY_GAIN.index(key.item.access.direction))
+
+
 class _Owners:
-    """Looks up whom a finding or a refusal is about."""
+    """Looks up whom a finding, a refusal or a key is about."""
 
     def __init__(self, report: Report) -> None:
         self._known: Mapping[_Identity, Owner] = {
             (one.account_id, one.sub_account_id): owner_of(one) for one in report.accounts
         }
 
-    def of(self, about: ReportedFinding | ReportedRefusal) -> Owner | None:
+    def of(self, about: ReportedFinding | ReportedRefusal | ChangedKey) -> Owner | None:
         if about.account_id is None:
             return None
         return self._known.get(_identity(about)) or Owner(about.account_id, about.sub_account_id)
 
 
 class _SharedReasons:
-    """The reasons that a whole plan shares, and the words that stand for them: they are told once, further down."""
+    """The reasons that a whole plan shares, and the words that stand for them: they are told once, elsewhere."""
 
-    def __init__(self, refused: Iterable[ReportedRefusal]) -> None:
+    def __init__(self, refused: Iterable[ReportedRefusal], told: str) -> None:
+        self._told = told
         self._guardrails: defaultdict[_Identity, dict[str, str]] = defaultdict(dict)
         for refusal in refused:
             if refusal.key_id is None:
@@ -192,12 +238,13 @@ class _SharedReasons:
         if reason is None or not self._guardrails:
             return reason
         known: Mapping[_Identity, Mapping[str, str]] = self._guardrails
-        own = known.get((account.account_id, account.sub_account_id), {})
+        own: Mapping[str, str] = known.get((account.account_id, account.sub_account_id), {})
         above = known.get((account.account_id, None), {}) if account.sub_account_id is not None else {}
         shorts = {
-            text: f"{guardrail} (see below)" for text, guardrail in {**known.get((None, None), {}), **own}.items()
+            text: f"{guardrail} (see {self._told})"
+            for text, guardrail in {**known.get((None, None), {}), **own}.items()
         }
-        shorts |= {text: f"{guardrail} over all sub accounts (see below)" for text, guardrail in above.items()}
+        shorts |= {text: f"{guardrail} over all sub accounts (see {self._told})" for text, guardrail in above.items()}
         for text in sorted(shorts, key=len, reverse=True):
             reason = reason.replace(text, shorts[text])
         return reason
@@ -230,7 +277,7 @@ def _change_entry(change: ReportedChange, reason: str | None, account: ReportedA
     return _Entry(change, replace(change, key_id=None, reason=None), reason, owner_of(account), change.key_id)
 
 
-def _identity(about: ReportedRefusal | ReportedFinding) -> _Identity:
+def _identity(about: ReportedRefusal | ReportedFinding | ChangedKey) -> _Identity:
     return about.account_id, about.sub_account_id
 
 

@@ -37,6 +37,13 @@ def in_words(owner: Owner) -> list[str]:
     return ["sub account", _called(owner, _LONGEST_NAME), "of account", visible(owner.account_id)]
 
 
+def in_short(owner: Owner) -> str:
+    """Give the words that bring to mind whom something was about that was told in full before."""
+    if owner.sub_account_id is None or owner.sub_account_id == EVERY_SUB_ACCOUNT:
+        return " ".join(in_words(owner))
+    return f"sub account {_listed(owner)}"
+
+
 def in_list(owners: Sequence[Owner], most: int) -> list[str]:
     """Give the words that list the first of some sub accounts, and count the others; each may hold spaces."""
     first = owners[:most]

@@ -3,6 +3,7 @@
 Texts from files and from the server come out as they are: to escape them is the rendering's affair.
 """
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +11,17 @@ from typing import Literal
 from reconciler.core.changes import Action, Delta, ListDiff, Outcome
 from reconciler.core.keys import EVERY_SUB_ACCOUNT
 from reconciler.core.networks import ANYWHERE, FENCE
-from reconciler.core.report import AccountStatus, Mode, Report, ReportedAccount, ReportedChange, Standing
+from reconciler.core.report import (
+    AccountStatus,
+    ChangedKey,
+    KeyEvent,
+    Mode,
+    Report,
+    ReportedAccount,
+    ReportedChange,
+    ReportedFinding,
+    Standing,
+)
 from reconciler.core.scopes import ScopeSet, parse_scope
 
 
@@ -64,7 +75,7 @@ def _sides(diff: ListDiff) -> tuple[list[str], list[str]]:
     return [text for text in before if text not in new], [text for text in diff.after if text not in old]
 
 
-def in_words(change: ReportedChange) -> tuple[str, str]:
+def in_words(change: ReportedChange | ChangedKey) -> tuple[str, str]:
     """Tell what a change grants and what it revokes beyond what its lines show, as the deletion of a key does."""
     lines = [*scope_lines(change.fields.scopes), *network_lines(change.fields.ip_allow_list, change.access.networks)]
     shown = {(line.sign, line.text) for line in lines}
@@ -77,6 +88,18 @@ def in_words(change: ReportedChange) -> tuple[str, str]:
 def _sentence(scopes: list[str], networks: list[str]) -> str:
     told = [", ".join(scopes)] if scopes else []
     return "; ".join([*told, f"use from {', '.join(networks)}"] if networks else told)
+
+
+def mention(key: str) -> re.Pattern[str]:
+    """Give what finds a key in a text: as it is called, or as the messages of rules have it in quotes."""
+    forms = "|".join(re.escape(form) for form in (key, repr(key)[1:-1]))
+    return re.compile(rf"(?<![\w.-])(?:{forms})(?![\w-]|\.\w)")
+
+
+def unmentioned(finding: ReportedFinding, message: str) -> str | None:
+    """Give the name of the key that a finding is about, or its label, where the message does not name it."""
+    about = finding.key if finding.key is not None else finding.label
+    return None if about is None or mention(about).search(message) else about
 
 
 def number(count: int, what: str) -> str:
@@ -117,7 +140,7 @@ def _to_look_at(report: Report) -> int:
     return report.summary.findings.deny + report.summary.findings.warn
 
 
-def _accounts(accounts: Iterable[ReportedAccount]) -> str:
+def accounts_in_words(accounts: Iterable[ReportedAccount]) -> str:
     """Count accounts and, where there are any, sub accounts: ``1 account and 20 sub accounts``."""
     ids = [account.sub_account_id for account in accounts]
     one, every = ids.count(None), ids.count(EVERY_SUB_ACCOUNT)
@@ -131,7 +154,7 @@ def _accounts(accounts: Iterable[ReportedAccount]) -> str:
 def _read(report: Report) -> str:
     """Say how many keys were compared, in how many accounts."""
     read = [account for account in report.accounts if account.status is AccountStatus.OK]
-    return f"{number(report.summary.unchanged, 'key')} in {_accounts(read)}"
+    return f"{number(report.summary.unchanged, 'key')} in {accounts_in_words(read)}"
 
 
 def _where(report: Report, outcomes: Collection[Outcome] = tuple(Outcome)) -> str:
@@ -139,7 +162,7 @@ def _where(report: Report, outcomes: Collection[Outcome] = tuple(Outcome)) -> st
     if all(account.sub_account_id is None for account in report.accounts):
         return ""
     touched = [account for account in report.accounts if any(c.outcome in outcomes for c in account.changes)]
-    return f" in {_accounts(touched)}" if touched else ""
+    return f" in {accounts_in_words(touched)}" if touched else ""
 
 
 def _audit(report: Report) -> str:
@@ -148,17 +171,20 @@ def _audit(report: Report) -> str:
     judged = sum(account.keys.actual for account in report.accounts)
     told = ", ".join(f"{count} {severity}" for severity, count in found if count) or "nothing found"
     read = [account for account in report.accounts if account.status is AccountStatus.OK]
-    of = f" of {_accounts(read)}" if any(account.sub_account_id is not None for account in read) else ""
+    of = f" of {accounts_in_words(read)}" if any(account.sub_account_id is not None for account in read) else ""
     return f"Audit: {told} in {number(judged, 'key')}{of}{_compared(report)}"
 
 
 def _compared(report: Report) -> str:
-    """Say what became of what an earlier report had found."""
+    """Say what became of what an earlier report had found, and of its keys."""
     if report.since is None:
         return ""
     standings = [finding.since for finding in report.findings]
     counts = (standings.count(Standing.NEW), standings.count(Standing.OPEN), len(report.since.gone))
-    return "; since {}: {} new, {} still open, {} gone".format(report.since.finished_at[:10], *counts)
+    told = "; since {}: {} new, {} still open, {} gone".format(report.since.finished_at[:10], *counts)
+    events = [key.what for key in report.since.keys]
+    keys = [f"{events.count(event)} {event}" for event in KeyEvent if event in events]
+    return f"{told}; keys: {', '.join(keys)}" if keys else told
 
 
 def _intended(report: Report) -> str:
@@ -179,7 +205,7 @@ def _remainder(report: Report) -> list[str]:
     failed = [account for account in report.accounts if account.status is AccountStatus.FAILED]
     suspended = sum(account.status is AccountStatus.SUSPENDED for account in report.accounts)
     told = (
-        (failed, f"{_accounts(failed)} FAILED"),
+        (failed, f"{accounts_in_words(failed)} FAILED"),
         (counts.failed, f"{counts.failed} failed"),
         (counts.stale, f"{counts.stale} stale"),
         (held_back, f"{held_back} held back"),

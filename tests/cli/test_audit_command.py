@@ -41,8 +41,8 @@ def test_an_audit_reads_like_this(shell: Shell) -> None:
     assert shell.out == (
         "Findings\n"
         "  deny  no-wildcard\n"
-        f"        key {key_id(2)}: unmanaged key 'stray' holds * and may do\n"
-        "        everything\n"
+        "        unmanaged key 'stray' holds * and may do everything\n"
+        f"          key {key_id(2)}\n"
         "        hint: list the scopes that it needs\n"
         "  warn  owned  (2)\n"
         "        config/keys/keys.yaml:5: reconciler has no owner\n"

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import time_machine
 
 from reconciler.files.report import load_report
-from shell import FILES, Shell
-from world import ACCOUNT, key
+from shell import FILES, SHOP, Shell
+from world import ACCOUNT, key, key_id
 
 POLICY = """version: 1
 rules:
@@ -44,7 +45,58 @@ def test_since(shell: Shell) -> None:
     ]
     assert "  deny  no-wildcard  (1 new)\n" in shell.out
     assert "Gone, or waived, since then\n" in shell.out
-    assert ": 1 new, 1 still open, 2 gone; 1 unmanaged.\n" in shell.out
+    assert ": 1 new, 1 still open, 2 gone; keys: 2 changed; 1 unmanaged." in shell.out.replace("\n", " ")
+
+
+@time_machine.travel("2026-11-23T12:00:00Z")
+def test_what_became_of_keys(shell: Shell) -> None:
+    """Keys that appeared, are gone or are other ones are shown, what gives more first, and counted in the last line."""
+    write_policy("version: 1\n")
+    state = shell.emulator.dump()
+    state["accounts"][0]["keys"] += [key(2, "old", "domains:read"), key(3, "moved", "domains:read")]
+    shell.emulator.load(state)
+    assert shell.run("audit", "-o", "json=audit.json") == 0
+    state["accounts"][0]["keys"][2:] = [key(3, "moved on", "domains:read"), key(4, "new\x1b", "*")]
+    shell.emulator.load(state)
+    shell.drift(SHOP, "domains:read")
+    assert shell.run("audit", "--since", "audit.json") == 0
+    assert shell.out == (
+        "Keys, since then\n"
+        "\n"
+        "  ~ changed   shop                       widens\n"
+        f"      key {key_id(1)}\n"
+        "      scopes    + domains:read\n"
+        "                  1 unchanged\n"
+        "\n"
+        '  + appeared  unmanaged key  "new\\x1b"   widens\n'
+        f"      key {key_id(4)}\n"
+        "      scopes    + *\n"
+        "      networks  + 203.0.113.0/24\n"
+        "\n"
+        '  - gone      unmanaged key  "old"       narrows\n'
+        f"      key {key_id(2)}\n"
+        "      revokes   domains:read; use from 203.0.113.0/24\n"
+        "\n"
+        '  ~ changed   unmanaged key  "moved on"  same access\n'
+        f"      key {key_id(3)}\n"
+        '      label     "moved" -> "moved on"\n'
+        "\n"
+        '2 keys are in no file: "moved on", "new\\x1b".\n'
+        "Audit: nothing found in 4 keys; since 2026-11-23: 0 new, 0 still open, 0 gone; keys: 1 appeared, 1\n"
+        "gone, 2 changed; 2 unmanaged.\n"
+    )
+
+
+def test_keys_that_an_earlier_report_does_not_have(shell: Shell) -> None:
+    """A report of a version that did not list keys is compared by its findings, and says that its keys are not."""
+    write_policy()
+    assert shell.run("audit", "-o", "json=audit.json") == 0
+    earlier = json.loads(Path("audit.json").read_text(encoding="utf-8"))
+    del earlier["accounts"][0]["inventory"]
+    Path("audit.json").write_text(json.dumps(earlier), encoding="utf-8")
+    assert shell.run("audit", "--since", "audit.json") == 0
+    assert "\n\nKeys, since then\n  1 account not compared: only one of the two reports has its keys\n\n" in shell.out
+    assert ": 0 new, 2 still open, 0 gone.\n" in shell.out
 
 
 def test_since_says_nothing_of_how_an_audit_was_made(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

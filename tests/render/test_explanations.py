@@ -142,8 +142,8 @@ def test_an_explanation_reads_like_this() -> None:
     coloured = render_explanations(explained(desired(FULL), keys, "shop"), WHOLE, style=COLOURED)
     assert plain(coloured) == EXPLANATION
     assert "\x1b[2m  -       \x1b[0m\x1b[2melsewhere (deny): about other keys\x1b[0m\n" in coloured
-    assert "\x1b[32m  ok      \x1b[0mowned (warn)\n" in coloured
-    assert [line.strip() for line in re.findall("\x1b\\[3[12]m(.*?)\x1b\\[0m", coloured)][:3] == [
+    assert "\x1b[38;5;28m  ok      \x1b[0mowned (warn)\n" in coloured
+    assert [line.strip() for line in re.findall("\x1b\\[38;5;(?:28|196)m(.*?)\x1b\\[0m", coloured)][:3] == [
         "- domains:read",
         "+ messages:send:all",
         "+ suppressions:read",

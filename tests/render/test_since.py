@@ -1,6 +1,7 @@
 """What became of what an earlier report had found: at a terminal, in its last line, and as JSON."""
 
 import json
+import re
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -43,11 +44,11 @@ GOLDEN = """\
 Findings
   deny  no-wildcard  (3, 2 new)
         keys/ops.yaml:3: ops may do everything
-        keys/ops.yaml:3: shop may do everything  (new)
-        keys/ops.yaml:3: news may do everything  (new)
+  new   keys/ops.yaml:3: shop may do everything
+  new   keys/ops.yaml:3: news may do everything
         hint: list the scopes it needs
   warn  stray  (1 new)
-        key k-7: "st\\x1bray": it is in no file  (new)
+  new   "st\\x1bray": it is in no file  key k-7
   note  old
         shop is 3 years old
   waived  no-wildcard: keys/ops.yaml:3: glass may do everything
@@ -58,7 +59,8 @@ Gone, or waived, since then
         open
   deny  no-wildcard: old may do everything
 
-Audit: 3 deny, 1 warn, 1 note in 3 keys; since 2026-11-23: 3 new, 2 still open, 2 gone.
+Audit: 3 deny, 1 warn, 1 note in 3 keys; since 2026-11-23: 3 new, 2 still open,
+2 gone.
 """
 
 
@@ -111,10 +113,10 @@ def test_what_is_new_in_some_sub_accounts() -> None:
     assert told(made).split("\n\n")[0] == (
         "Findings\n"
         "  deny  no-wildcard  (3, 2 new)\n"
-        "        keys/ops.yaml:3: ops may do everything  (new)\n"
-        '          2 sub accounts of account a-1: "Shop 0", "Shop 1"\n'
-        "        keys/ops.yaml:3: ops may do everything\n"
-        '          sub account "Shop 2" (s-2) of account a-1\n'
+        '        2 sub accounts of account a-1: "Shop 0", "Shop 1"\n'
+        "  new     keys/ops.yaml:3: ops may do everything\n"
+        '        sub account "Shop 2" (s-2) of account a-1\n'
+        "          keys/ops.yaml:3: ops may do everything\n"
         "        hint: list the scopes it needs"
     )
     assert summary(made) == (
@@ -129,9 +131,7 @@ def test_colour_only_repeats_what_is_said(width: int) -> None:
     plain, coloured = told(made, width), render(made, style=Style(colour=True, width=width))
     assert [letter for letter in plain if not letter.isprintable() and letter != "\n"] == []
     assert "\\x1b[2J gone" in plain
-    for code in ("0", "1", "2", "33", "36"):
-        coloured = coloured.replace(f"\x1b[{code}m", "")
-    assert coloured == plain
+    assert re.sub("\x1b\\[[0-9;]*m", "", coloured) == plain
 
 
 # As JSON
