@@ -6,12 +6,12 @@ SHELL := /bin/bash
 CONFORMANCE := $(VENV)/conformance
 AHASEND_OPENAPI ?= ../shared/ahasend/openapi.yaml
 
-.PHONY: demo test check units laws campaign conformance bench pins schemas clean
+.PHONY: demo test check units laws browser campaign conformance bench pins schemas golden pictures clean
 
 demo: $(VENV)/.runtime
 	@$(BIN)/python -m reconciler demo
 
-test: check units laws conformance
+test: check units laws browser conformance
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -23,12 +23,16 @@ check: $(VENV)/.dev
 # Coverage is counted over units and stories alone: chance never decides a build.
 units: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --ignore=tests/laws -m "not conformance"
+	$(BIN)/coverage run -m pytest --ignore=tests/laws -m "not conformance and not browser"
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
 laws: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/laws
+
+# Chromium is not set up here: where there is none, the tests say so.
+browser: $(VENV)/.dev
+	@$(BIN)/python -m pytest -q -m browser tests/browser
 
 campaign: $(VENV)/.dev
 	$(BIN)/python tests/campaign.py --seeds 1-5000
@@ -48,6 +52,14 @@ pins: $(VENV)/.dev
 
 schemas: $(VENV)/.dev
 	@for name in desired policy; do $(BIN)/reconciler schema $$name > config/schema/$$name.schema.json; done
+
+# Renders the rich reports of the tests anew: look at what changed before it is committed.
+golden: $(VENV)/.dev
+	$(BIN)/python tests/golden.py
+
+# Needs Chromium, xterm, Xvfb and ImageMagick.
+pictures: $(VENV)/.dev
+	$(BIN)/python tests/pictures.py
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is needed; name another with make PYTHON=..." >&2; exit 1; }

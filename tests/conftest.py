@@ -1,4 +1,7 @@
-"""What every test may rely on: an environment that says nothing of the reconciler or its API, and a shell."""
+"""What every test may rely on: an environment that says nothing of the reconciler or its API, and a shell.
+
+What did not run is said on a line of its own: a skipped test is easily overlooked.
+"""
 
 import os
 from collections.abc import Iterator
@@ -20,3 +23,11 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
     with opened(tmp_path, monkeypatch, capsys) as one:
         yield one
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reasons = {str(report.longrepr[2]) for report in terminalreporter.getreports("skipped")}
+    for reason in sorted(reasons):
+        _, found, what = reason.partition("not run: ")
+        if found:
+            terminalreporter.write_line(found + what)

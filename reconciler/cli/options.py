@@ -35,6 +35,9 @@ class OutputFormat(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    MARKDOWN = "markdown"
+    HTML = "html"
+    SARIF = "sarif"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +215,8 @@ output = click.option(
     type=OutputType(),
     multiple=True,
     envvar="RECONCILER_OUTPUT",
-    help="text or json, to stdout or =FILE; repeatable, at most one to stdout.  [default: text; for run none]",
+    help=f"{', '.join(OutputFormat)}; to stdout or =FILE; repeatable, at most one to stdout.  "
+    "[default: text; for run none]",
 )
 log_format = click.option(
     "--log-format",

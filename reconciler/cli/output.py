@@ -1,11 +1,14 @@
 """Writes renderings of a report where they were asked for: files first, then stdout."""
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, assert_never
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any, assert_never
 
 import click
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from reconciler.render.terminal import Style
 
 _WIDTH = 100
+_PLAIN = re.compile(r"[A-Za-z0-9_-]*")
+"""What every rendering writes as it is."""
 
 
 def check_outputs(outputs: Sequence[Output]) -> tuple[Output, ...]:
@@ -47,6 +52,7 @@ def write_report(report: Report, outputs: Sequence[Output], secrets: Sequence[st
         OutputError: one of them could not be written; the others were.
     """
     failures = []
+    report = _masked(report, [secret for secret in secrets if not _PLAIN.fullmatch(secret)])
     for output in sorted(outputs, key=lambda output: output.path is None):
         text = mask(_render(report, output), *secrets)
         try:
@@ -60,6 +66,21 @@ def write_report(report: Report, outputs: Sequence[Output], secrets: Sequence[st
         raise failures[0]
 
 
+def _masked(report: Report, secrets: Sequence[str]) -> Report:
+    """Mask secrets in the texts of a report that a rendering may write in another way: escaped, or over two lines."""
+    return _without(report, secrets) if secrets else report
+
+
+def _without(value: Any, secrets: Sequence[str]) -> Any:
+    if isinstance(value, str) and not isinstance(value, Enum):
+        return mask(value, *secrets)
+    if isinstance(value, tuple):
+        return tuple(_without(each, secrets) for each in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{each.name: _without(getattr(value, each.name), secrets) for each in fields(value)})
+    return value
+
+
 def _render(report: Report, output: Output) -> str:
     match output.format:
         case OutputFormat.TEXT:
@@ -70,6 +91,18 @@ def _render(report: Report, output: Output) -> str:
             from reconciler.render import json
 
             return json.render(report)
+        case OutputFormat.MARKDOWN:
+            from reconciler.render import markdown
+
+            return markdown.render(report)
+        case OutputFormat.HTML:
+            from reconciler.render import html
+
+            return html.render(report)
+        case OutputFormat.SARIF:
+            from reconciler.render import sarif
+
+            return sarif.render(report)
         case _:
             assert_never(output.format)
 

@@ -1,35 +1,22 @@
-"""What conformance needs and this project does not hold: AhaSend's document, schemathesis, Prism.
-
-Where one of them is missing a test is skipped with ``not run: NAME (why)``. The environment variable ``REQUIRE``
-(names, comma-separated) turns that into a failure: continuous integration sets it, so that nothing goes unchecked
-unseen.
-"""
+"""What conformance needs and this project does not hold: AhaSend's document, schemathesis, Prism."""
 
 import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import pytest
 import yaml
+
+from required import not_run
 
 ROOT = Path(__file__).parents[2]
 # Read before any test: the environment of a test says nothing of AhaSend.
 OPENAPI = ROOT / os.environ.get("AHASEND_OPENAPI", "../shared/ahasend/openapi.yaml")
 PRISM = os.environ.get("PRISM", "prism")
 SCHEMATHESIS = ROOT / ".venv/conformance/bin/schemathesis"
-REQUIRED = frozenset(os.environ.get("REQUIRE", "").split(","))
 
 SERVED = re.compile(r"/v2/accounts/{account_id}/(api-keys\b|sub-accounts\b|domains(/{domain})?$)")
-
-
-def not_run(name: str, why: str) -> NoReturn:
-    """Skip the test, or fail it if ``name`` is required."""
-    message = f"not run: {name} ({why})"
-    if name in REQUIRED:
-        pytest.fail(message, pytrace=False)
-    pytest.skip(message)
 
 
 def schemathesis() -> Path:

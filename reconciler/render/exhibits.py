@@ -1,0 +1,192 @@
+"""The parts of the HTML file as values: rows of keys, lives on a time line, what ends when, what breaks which rule.
+
+Texts from files and from the server come out as they are: to escape them is the template's affair.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from reconciler.core.changes import Direction, Outcome
+from reconciler.core.endings import ENDS_SOON
+from reconciler.core.findings import Severity
+from reconciler.core.inventory import KeyStanding
+from reconciler.core.keys import Source
+from reconciler.core.report import ReportedChange, ReportedFinding, Standing
+from reconciler.render.ages import Life, Scale
+from reconciler.render.groups import Once
+from reconciler.render.matrix import Holder, Place
+
+_MOST_BARS: Final = 40
+_MOST_FOUND: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """One key of the table; ``row`` is its row of the matrix."""
+
+    holder: Holder
+    row: int
+    life: Life
+    findings: tuple[ReportedFinding, ...]
+
+    @property
+    def stale(self) -> bool:
+        """Whether nobody used it for long, although it can be used."""
+        return self.holder.place is not Place.OFF and self.life.stale
+
+    @property
+    def marks(self) -> str:
+        """The words by which the table is filtered."""
+        worst = min((one.severity for one in self.findings), key=lambda one: one.rank, default=None)
+        marks = (
+            (worst, worst or ""),
+            (self.holder.key.standing is not KeyStanding.MANAGED, self.holder.key.standing.value),
+            (self.holder.place is Place.ANYWHERE, "open"),
+            (self.holder.place is Place.OFF, "off"),
+            (self.stale, "never" if self.life.used is None else "stale"),
+            (self.holder.holds_everything, "wild"),
+        )
+        return " ".join(word for applies, word in marks if applies)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """The life of a key on the time line: from when it was made to its last use, and from there to the end."""
+
+    row: KeyRow
+    made: float
+    used: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lives:
+    """Keys that nobody used for long, the longest first, as of ``now``; of many of them the first have a bar."""
+
+    rows: tuple[KeyRow, ...]
+    now: datetime
+
+    @property
+    def more(self) -> bool:
+        """Whether some have no bar."""
+        return len(self.rows) > _MOST_BARS
+
+    @property
+    def scale(self) -> Scale:
+        """The time line on which their lives are shown."""
+        return Scale.over([row.life for row in self.rows[:_MOST_BARS]], self.now)
+
+    @property
+    def bars(self) -> list[Bar]:
+        """Their lives on it."""
+        place = self.scale.place
+        return [
+            Bar(row, place(row.life.made or self.now), place(row.life.used) if row.life.used else None)
+            for row in self.rows[:_MOST_BARS]
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A waiver or a pause with its end: how many days are left, fewer than none where it is over."""
+
+    what: str
+    about: str
+    until: str
+    days: int | None
+    owner: str
+    reason: str
+    source: Source | None
+    count: int | None = None
+
+    @property
+    def looks(self) -> str:
+        """How it is shown."""
+        if self.days is None or self.days > ENDS_SOON.days:
+            return ""
+        return "over" if self.days < 0 else "soon"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What breaks one rule: all that does, of which some are shown."""
+
+    rule: str
+    severity: Severity
+    checks: str
+    all: tuple[Once[ReportedFinding], ...]
+
+    @property
+    def shown(self) -> tuple[Once[ReportedFinding], ...]:
+        """Those that are shown."""
+        return self.all[:_MOST_FOUND]
+
+    @property
+    def count(self) -> int:
+        """How many findings there are."""
+        return sum(each.times for each in self.all)
+
+    @property
+    def new(self) -> int:
+        """How many of them an earlier report did not have."""
+        return sum(each.times for each in self.all if each.item.since is Standing.NEW)
+
+    @property
+    def more(self) -> int:
+        """How many are not shown."""
+        return self.count - sum(each.times for each in self.shown)
+
+    @property
+    def hint(self) -> str | None:
+        """What to do about each of them, None where that is not the same."""
+        hints = {each.item.hint for each in self.all}
+        return hints.pop() if len(hints) == 1 else None
+
+
+class Tone(StrEnum):
+    """How something is to be taken."""
+
+    GOOD = "good"
+    LOOK = "look"
+    ACT = "act"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A number that is told first, and what it counts."""
+
+    count: int
+    told: str
+    tone: Tone | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What it comes to in two words, how that is to be taken, and in a sentence."""
+
+    tone: Tone
+    words: str
+    sentence: str
+
+
+class Lot(StrEnum):
+    """Changes that are shown together, in this order."""
+
+    FAILED = "Failed"
+    HELD_BACK = "Held back"
+    WIDENING = "Gives more"
+    REST = "Takes away, or leaves access as it is"
+    PAUSED = "Paused"
+
+
+def lot_of(change: ReportedChange) -> Lot:
+    """Say with which others a change is shown."""
+    if change.outcome.may_be_retried:
+        return Lot.FAILED
+    if change.outcome.held_back:
+        return Lot.HELD_BACK
+    if change.outcome is Outcome.PAUSED:
+        return Lot.PAUSED
+    return Lot.WIDENING if change.access.direction in (Direction.WIDEN, Direction.MIXED) else Lot.REST

@@ -1,0 +1,94 @@
+"use strict";
+(() => {
+  const table = document.getElementById("all-keys");
+  const form = document.getElementById("filter");
+  if (!table || !form) return;
+  const body = table.tBodies[0];
+  const text = form.querySelector("input");
+  const told = document.getElementById("shown");
+  const facets = [...form.querySelectorAll("button[data-mark]")];
+  let rows = null;
+  let only = null;
+
+  // The text of thousands of rows is gathered once, when somebody first asks for it.
+  const gathered = () => rows ??= [...body.rows].map((row) => ({
+    row,
+    text: row.textContent.toLowerCase(),
+    marks: new Set(row.className.split(" ")),
+  }));
+
+  const filter = () => {
+    const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const marks = facets.filter((each) => each.ariaPressed === "true").map((each) => each.dataset.mark);
+    let count = 0;
+    for (const each of gathered()) {
+      const fits = (only === null || each.row.dataset.row === only)
+        && marks.every((mark) => each.marks.has(mark)) && words.every((word) => each.text.includes(word));
+      each.row.hidden = !fits;
+      count += fits;
+    }
+    told.textContent = count === rows.length
+      ? `all ${count.toLocaleString("en")} keys` : `${count.toLocaleString("en")} of ${rows.length.toLocaleString("en")} keys`;
+    form.querySelector("[data-clear]").hidden = count === rows.length && !words.length && !marks.length && only === null;
+  };
+
+  const show = (query, row) => {
+    text.value = query;
+    only = row;
+    for (const each of facets) each.ariaPressed = "false";
+    filter();
+  };
+
+  text.addEventListener("input", filter);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("click", ({ target }) => {
+    if (target.dataset.mark) {
+      target.ariaPressed = target.ariaPressed === "true" ? "false" : "true";
+      filter();
+    } else if ("clear" in target.dataset) {
+      show("", null);
+      text.focus();
+    }
+  });
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-show-row], a[data-show-text], a[data-show-mark]");
+    if (!link) return;
+    show(link.dataset.showText ?? "", link.dataset.showRow ?? null);
+    const facet = facets.find((each) => each.dataset.mark === link.dataset.showMark);
+    if (facet) facet.click();
+  });
+
+  // Words sort as words, days as days, and severities by how serious they are: none comes last.
+  const serious = { deny: 0, warn: 1, note: 2 };
+  const value = (row, column, bySeverity) => {
+    if (bySeverity) return serious[row.className.split(" ")[0]] ?? 3;
+    const told = row.cells[column].textContent.trim().toLowerCase();
+    return told === "never" ? "" : told;
+  };
+  const compare = new Intl.Collator("en", { numeric: true }).compare;
+  [...table.tHead.rows[0].cells].forEach((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const down = head.ariaSort === "ascending";
+      for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+      head.ariaSort = down ? "descending" : "ascending";
+      const bySeverity = "severity" in head.dataset;
+      const order = [...body.rows].map((row) => [value(row, column, bySeverity), row]);
+      order.sort(([one], [other]) => (bySeverity ? one - other : compare(one, other)) * (down ? -1 : 1));
+      body.append(...order.map(([, row]) => row));
+    });
+  });
+
+  // Rows that are laid out only when they come into view; as a grid a row is one no more unless it says so.
+  table.role = "table";
+  for (const part of [table.tHead, body]) part.role = "rowgroup";
+  for (const row of table.rows) {
+    row.role = "row";
+    for (const cell of row.cells) cell.role = { col: "columnheader", row: "rowheader" }[cell.scope] ?? "cell";
+  }
+  table.classList.add("fast");
+  form.hidden = false;
+})();

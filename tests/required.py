@@ -1,0 +1,32 @@
+"""Tools that a test needs and this project does not hold.
+
+Where one of them is missing a test is skipped with ``not run: NAME (why)``. The environment variable ``REQUIRE``
+(names, comma-separated) turns that into a failure: continuous integration sets it, so that nothing goes unchecked
+unseen.
+"""
+
+import os
+import shutil
+from typing import NoReturn
+
+import pytest
+
+# Read before any test: the environment of a test says nothing of it.
+REQUIRED = frozenset(os.environ.get("REQUIRE", "").split(","))
+CHROMIUM = os.environ.get("CHROMIUM", "chromium")
+
+
+def not_run(name: str, why: str) -> NoReturn:
+    """Skip the test, or fail it if ``name`` is required."""
+    message = f"not run: {name} ({why})"
+    if name in REQUIRED:
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
+
+
+def chromium() -> str:
+    """Where Chromium is; the test is not run where it is missing."""
+    found = shutil.which(CHROMIUM)
+    if found is None:
+        not_run("chromium", "not installed: install Debian's package of that name, or set CHROMIUM to its path")
+    return found
