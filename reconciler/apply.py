@@ -204,7 +204,7 @@ class _AccountRun:
         if _as_asked(change, seen):
             return change.ended(Outcome.APPLIED)
         failed = change.ended(Outcome.FAILED, f"the account's answer is not what was asked: {_shown(change, seen)}")
-        return replace(failed, written=tuple(change.fields.diffs))
+        return replace(failed, written=tuple(change.fields.diffs), seen=seen)
 
     async def _send(self, change: Change, key_id: str) -> RemoteKey:
         """Send the PUT; where its answer was lost, look what it did, and send it again only if it did nothing.
@@ -251,7 +251,8 @@ class _AccountRun:
             raise _Ended(change.ended(Outcome.APPLIED))
         if not seen.same_access(_target(change)[1]):
             self._keys[key_id] = seen
-            raise _Ended(change.ended(Outcome.STALE, "the key changed after it was listed; the next pass looks again"))
+            stale = change.ended(Outcome.STALE, "the key changed after it was listed; the next pass looks again")
+            raise _Ended(replace(stale, seen=seen))
         if used := self._approved.in_use(change, seen):
             raise _Ended(change.ended(Outcome.REFUSED, f"in-use: {used}"))
         if held := self._held(change):
@@ -291,14 +292,13 @@ class _AccountRun:
         except _Ended as ended:
             # It speaks of the fence alone, and what is reported is the whole change.
             if ended.change.outcome is not Outcome.APPLIED:
-                return change.ended(
-                    ended.change.outcome, f"{ended.change.reason}; before that it was refused: {refused}"
-                )
+                told = f"{ended.change.reason}; before that it was refused: {refused}"
+                return replace(change.ended(ended.change.outcome, told), seen=ended.change.seen)
             seen = self._keys[key_id]
         self._keys[key_id] = seen
         told = "was switched off" if seen.ip_allow_list.fenced else f"now has {_shown(fence, seen)}"
         failed = change.ended(Outcome.FAILED, f"the key {told}; the rest of the change was refused: {refused}")
-        return replace(failed, written=tuple(fence.fields.diffs))
+        return replace(failed, written=tuple(fence.fields.diffs), seen=seen)
 
     def _gone(self, change: Change, key_id: str) -> Change:
         self._keys.pop(key_id, None)

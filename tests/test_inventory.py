@@ -18,7 +18,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.report import AccountStatus, Mode, Report
 from reconciler.files.saved import Listing
 from reconciler.reconcile import PassInputs, Saved, Times, Told, make_report
-from world import ACCOUNT, FAMILY_MANAGER, NOON, OFFICE, OTHER, World, below, key, key_id, outcomes, sub_account
+from world import ACCOUNT, FAMILY_MANAGER, NOON, OFFICE, OTHER, World, as_api, below, key, key_id, outcomes, sub_account
 
 SHOP = "messages:send:{shop.example.com}"
 NEWS = "messages:send:{news.example.com}"
@@ -160,6 +160,53 @@ def test_a_leak_of_which_the_rest_was_refused(tmp_path: Path) -> None:
     assert outcomes(applied) == {"leak": "failed"}
     leak = told(applied, 1)
     assert (leak.label, leak.scopes, leak.ip_allow_list) == ("Leak", ("domains:read",), (FENCE,))
+    assert inventories(applied) == inventories(audit(world))
+
+
+def test_an_account_that_does_not_do_what_is_asked(tmp_path: Path) -> None:
+    """Where an account takes a PUT and does something else, the key is told as the account showed it, not as asked."""
+
+    def undo(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        if request.method == "PUT" and response.status_code == 200:
+            with world.edited() as keys:
+                keys[key_id(1)]["ip_allow_list"] = ["198.51.100.0/24"]
+            return httpx.Response(200, content=json.dumps(as_api(world.remote(1))).encode())
+        return response
+
+    for files, faults in (
+        ("", []),
+        ("scopes: [domains:read], was: [Leak], ", [{**PUT, "first": 1, "do": {"status": 400}}]),
+    ):
+        world = World(
+            tmp_path,
+            [key(1, "Leak", "domains:read")],
+            f"keys: [{{name: leak, {files}id: {key_id(1)}, state: quarantined}}]",
+            after=undo,
+        )
+        world.faults(*faults)
+        applied = world.apply()
+        assert outcomes(applied) == {"leak": "failed"}
+        assert told(applied, 1).ip_allow_list == ("198.51.100.0/24",)
+        since = compared(audit(world), applied).since
+        assert since is not None
+        assert since.keys == ()
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_key_that_changed_under_way(tmp_path: Path, refused: bool) -> None:
+    """A key that somebody changed after it was listed is told as it was read then."""
+
+    def meddle(request: httpx.Request) -> None:
+        if request.url.path.endswith(key_id(1)) and (not refused or world.puts):
+            with world.edited() as keys:
+                keys[key_id(1)]["scopes"] = ["domains:read", "domains:write"]
+
+    files = "keys: [{name: leak, was: [Leak], state: quarantined}]"
+    world = World(tmp_path, [key(1, "Leak", "domains:read")], files, before=meddle)
+    world.faults({**PUT, "first": 1, "do": {"status": 400}})
+    applied = world.apply()
+    assert outcomes(applied) == {"leak": "stale"}
+    assert told(applied, 1).scopes == ("domains:read", "domains:write")
     assert inventories(applied) == inventories(audit(world))
 
 

@@ -118,7 +118,8 @@ class Change:
     ``before`` is the key as it was listed, ``after`` the key as it would be; both are None where no key was matched.
     ``name`` is None for an unmanaged key. ``meant_to_grant`` holds what a change whose key could not be told would have
     granted: revocations elsewhere wait for that too. ``rejected`` is what the API said that does not take it as it is;
-    ``written`` are the fields that it took although the change did not come to its end.
+    ``written`` are the fields that it took although the change did not come to its end, ``seen`` is the key as it was
+    read last where it is neither as it was listed nor as it was asked for.
     """
 
     account: AccountRef
@@ -136,6 +137,7 @@ class Change:
     meant_to_grant: tuple[str, ...] = ()
     rejected: str | None = None
     written: tuple[FieldName, ...] = ()
+    seen: RemoteKey | None = None
 
     @property
     def applicable(self) -> bool:

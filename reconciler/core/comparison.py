@@ -1,11 +1,11 @@
 """What changed since an earlier audit: which findings are new, still open or gone, and which keys are other ones."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from reconciler.core.changes import Fields, ListDiff, TextDiff, access_change
+from reconciler.core.changes import AccessChange, Delta, Fields, ListDiff, TextDiff, access_change
 from reconciler.core.findings import OF_THE_RUN
-from reconciler.core.inventory import ReportedKey
+from reconciler.core.inventory import KeyStanding, ReportedKey
 from reconciler.core.keys import EVERY_SUB_ACCOUNT
 from reconciler.core.networks import FENCED, AllowList
 from reconciler.core.report import (
@@ -32,8 +32,8 @@ def compared(report: Report, earlier: Report) -> Report:
     Raises:
         ValueError: the earlier report has something on an allow list that is no network (`check_lists`).
     """
-    before = {_identity(finding): finding for finding in earlier.findings if _counts(finding)}
-    now = {_identity(finding) for finding in report.findings if _counts(finding)}
+    before = {finding.identity: finding for finding in earlier.findings if _counts(finding)}
+    now = {finding.identity for finding in report.findings if _counts(finding)}
     unread = {(one.account_id, one.sub_account_id) for one in report.accounts if one.status is AccountStatus.FAILED}
     whole_families = {account for account, below in unread if below in (None, EVERY_SUB_ACCOUNT)}
     gone = [
@@ -77,6 +77,8 @@ def check_lists(report: Report) -> None:
 
 _Whose = tuple[str, str | None]
 _Keys = Mapping[str, ReportedKey]
+_NO_KEY = ReportedKey("", "", KeyStanding.UNCLEAR, (), FENCED.networks, "", None)
+"""Stands for a key that is not there: it may do nothing, from nowhere."""
 
 
 def _listed(report: Report) -> Mapping[_Whose, _Keys]:
@@ -91,57 +93,35 @@ def _listed(report: Report) -> Mapping[_Whose, _Keys]:
 def _changed(whose: _Whose, before: _Keys, now: _Keys) -> Iterator[ChangedKey]:
     """Give the keys of one account that are other ones than before, by id."""
     for key_id in sorted({*before, *now}):
-        old, new = before.get(key_id), now.get(key_id)
-        if old is None and new is not None:
-            yield _told(KeyEvent.APPEARED, whose, new, _Access.of(None), _Access.of(new))
-        elif new is None and old is not None:
-            yield _told(KeyEvent.GONE, whose, old, _Access.of(old), _Access.of(None))
-        elif old is not None and new is not None and _differ(old, new):
-            one, other = _Access.of(old), _Access.of(new)
-            if old.label != new.label or not one.equivalent(other):
-                yield _told(KeyEvent.CHANGED, whose, new, one, other)
+        old, new = before.get(key_id, _NO_KEY), now.get(key_id, _NO_KEY)
+        if old is _NO_KEY or new is _NO_KEY or _written(old) != _written(new):  # nearly all are written as they were
+            yield from _became(whose, old, new)
 
 
-def _differ(old: ReportedKey, new: ReportedKey) -> bool:
-    """Tell quickly of nearly all keys that nothing has become of them."""
-    return (old.label, old.scopes, old.ip_allow_list) != (new.label, new.scopes, new.ip_allow_list)
+def _written(key: ReportedKey) -> tuple[object, ...]:
+    return key.label, key.scopes, key.ip_allow_list
 
 
-@dataclass(frozen=True, slots=True)
-class _Access:
-    """What a key is called and may do; a key that is not there, ``label`` None, may do nothing from nowhere."""
-
-    label: str | None
-    scopes: ScopeSet
-    networks: AllowList
-
-    @classmethod
-    def of(cls, key: ReportedKey | None) -> "_Access":
-        if key is None:
-            return cls(None, ScopeSet(()), FENCED)
-        return cls(key.label, ScopeSet.parse(key.scopes), AllowList.parse(key.ip_allow_list))
-
-    def equivalent(self, other: "_Access") -> bool:
-        return self.scopes.equivalent(other.scopes) and self.networks.equivalent(other.networks)
-
-
-def _told(what: KeyEvent, whose: _Whose, key: ReportedKey, old: _Access, new: _Access) -> ChangedKey:
-    access = access_change((old.scopes, new.scopes), (old.networks, new.networks))
-    return ChangedKey(what, *whose, key.key_id, key.name, key.label, _fields(old, new), access)
-
-
-def _fields(old: _Access, new: _Access) -> Fields:
-    """Give the fields that differ; none where the key is gone."""
-    scopes, networks = new.scopes.texts, new.networks.networks
-    if new.label is None:
-        return Fields()
-    if old.label is None:
-        return Fields(TextDiff(None, new.label), ListDiff(None, scopes), ListDiff(None, networks))
-    return Fields(
+def _became(whose: _Whose, old: ReportedKey, new: ReportedKey) -> Iterator[ChangedKey]:
+    """Tell what became of one key; nothing where lists grant and revoke nothing, since only their spelling differs."""
+    had, has = ScopeSet.parse(old.scopes), ScopeSet.parse(new.scopes)
+    was_from, is_from = AllowList.parse(old.ip_allow_list), AllowList.parse(new.ip_allow_list)
+    access = access_change((had, has), (was_from, is_from))
+    if new is _NO_KEY:
+        yield _told(KeyEvent.GONE, whose, old, Fields(), access)
+    elif old is _NO_KEY:
+        fields = Fields(TextDiff(None, new.label), ListDiff(None, has.texts), ListDiff(None, is_from.networks))
+        yield _told(KeyEvent.APPEARED, whose, new, fields, access)
+    elif fields := Fields(
         None if old.label == new.label else TextDiff(old.label, new.label),
-        None if old.scopes.equivalent(new.scopes) else ListDiff(old.scopes.texts, scopes),
-        None if old.networks.equivalent(new.networks) else ListDiff(old.networks.networks, networks),
-    )
+        None if access.scopes == Delta() else ListDiff(had.texts, has.texts),
+        None if access.networks == Delta() else ListDiff(was_from.networks, is_from.networks),
+    ):
+        yield _told(KeyEvent.CHANGED, whose, new, fields, access)
+
+
+def _told(what: KeyEvent, whose: _Whose, key: ReportedKey, fields: Fields, access: AccessChange) -> ChangedKey:
+    return ChangedKey(what, *whose, key.key_id, key.name, key.label, fields, access)
 
 
 def _counts(finding: ReportedFinding) -> bool:
@@ -151,12 +131,5 @@ def _counts(finding: ReportedFinding) -> bool:
 def _standing(finding: ReportedFinding, before: Collection[_Identity]) -> ReportedFinding:
     if not _counts(finding):
         return finding
-    known = _identity(finding) in before
+    known = finding.identity in before
     return replace(finding, since=Standing.OPEN if known else Standing.NEW)
-
-
-def _identity(finding: ReportedFinding) -> _Identity:
-    """Give what makes a finding the same in two reports; one about no key is known by its message."""
-    key = finding.key_id or finding.key
-    about = (finding.account_id, finding.sub_account_id, key)
-    return (finding.rule, *about, finding.message if key is None else None)

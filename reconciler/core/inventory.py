@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -104,13 +104,8 @@ def report_keys(plan: AccountPlan) -> tuple[ReportedKey, ...]:
 
 
 def _left(change: Change) -> RemoteKey | None:
-    """Give the key as a change left it: what was taken of one that did not come to its end is there, too."""
-    before, after = change.before, change.after
-    if before is None or after is None:
-        return before
-    if change.outcome is Outcome.APPLIED:
-        return after
-    return replace(before, **{name: getattr(after, name) for name in change.written})
+    """Give the key as a change left it, whether or not that is what was asked for."""
+    return change.seen or (change.after if change.outcome is Outcome.APPLIED else change.before)
 
 
 def _report_key(key: RemoteKey, spec: KeySpec | None, unnamed: KeyStanding) -> ReportedKey:

@@ -110,6 +110,12 @@ class ReportedFinding:
     waived: Waiver | None
     since: Standing | None = None
 
+    @property
+    def identity(self) -> tuple[str | None, ...]:
+        """What makes it the same in two reports; one about no key is known by its message."""
+        key = self.key_id or self.key
+        return self.rule, self.account_id, self.sub_account_id, key, self.message if key is None else None
+
 
 class KeyEvent(StrEnum):
     """What became of a key since an earlier report."""

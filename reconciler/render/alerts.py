@@ -18,6 +18,7 @@ from reconciler.errors import visible
 from reconciler.render import groups, owners
 from reconciler.render.groups import Owner
 from reconciler.render.page import quoted
+from reconciler.render.words import unmentioned
 
 GUARDRAIL = "guardrail/"
 CHANGE = "change/"
@@ -151,11 +152,10 @@ class _Teller:
         """Give a finding as an alert; one about no key is known by its message, any other one is not."""
         about = About(finding.account_id, finding.sub_account_id, finding.key, finding.key_id, finding.label)
         waived = finding.waived
-        key = finding.key_id or finding.key
         return Alert(
             finding.rule,
             Level.NOTE if waived else LEVELS[finding.severity],
-            (finding.rule, *_account(about), key, finding.message if key is None else None),
+            finding.identity,
             self._sentences(
                 about,
                 _named(finding),
@@ -231,8 +231,8 @@ def _who(owner: Owner) -> str:
 
 def _named(finding: ReportedFinding) -> str:
     """Give the message of a finding, with the key that it is about where it does not name that."""
-    about = finding.key if finding.key is not None else finding.label
-    if about is None or about in finding.message:
+    about = unmentioned(finding, finding.message)
+    if about is None:
         return finding.message
     return f"{finding.key or quoted(about, _LONGEST_LABEL)}: {finding.message}"
 

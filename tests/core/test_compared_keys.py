@@ -70,6 +70,14 @@ def test_a_key_that_is_gone() -> None:
     )
 
 
+def test_a_key_of_nothing() -> None:
+    """Even a key without id, label and scopes, that nobody can use, appears and is gone."""
+    nothing = keys_of(key("", at=(FENCE,), label=""))
+    (appeared,), (gone,) = changed(nothing, keys_of()), changed(keys_of(), nothing)
+    assert (appeared.what, gone.what) == (KeyEvent.APPEARED, KeyEvent.GONE)
+    assert appeared.access == gone.access == AccessChange()
+
+
 def test_a_key_that_changed() -> None:
     """A changed key is told with its present name and label, with the fields that differ, and what that changes."""
     before = key("1", SHOP, label="Shop", name="store")

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders import ACCOUNT, NOW, SUB_ACCOUNT, desired
+from builders import ACCOUNT, FENCE, NOW, SUB_ACCOUNT, desired
 from core.comparing import read, report
 from laws.test_pass_laws import ALL, stories
 from laws.universe import SPELLED_OUT, allowed, law, let_in, remotes, specs
@@ -79,10 +79,12 @@ def relabelled(key: ReportedKey) -> ReportedKey:
 AFTERWARDS: tuple[Callable[[ReportedKey], tuple[ReportedKey, ...]], ...] = (
     lambda key: (key,),
     lambda key: (respelled(key),),
+    lambda key: (relabelled(key),),
     lambda key: (relabelled(respelled(key)),),
+    lambda key: (replace(key, ip_allow_list=(FENCE,)),),
     lambda key: (),
 )
-"""What becomes of a key: nothing, another spelling, another name as well, or the end."""
+"""What becomes of a key: nothing, another spelling, another label, both, the fence, or the end."""
 
 
 def keys_of(one: Report) -> dict[str | None, Keys]:
