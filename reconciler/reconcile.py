@@ -28,7 +28,7 @@ from reconciler.core.events import (
 )
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.guardrails import Approval, Consent, Refusal, approve, way_out
-from reconciler.core.inventory import report_rules, report_waiver, rfc3339
+from reconciler.core.inventory import ReportedRule, report_pauses, report_rules, report_waiver, rfc3339
 from reconciler.core.keys import EVERY_SUB_ACCOUNT, DesiredAccount, DesiredState
 from reconciler.core.memory import Memory, learn, recall
 from reconciler.core.plan import AccountPlan, Plan, Remark, plan_account
@@ -344,9 +344,17 @@ def make_report(inputs: PassInputs, told: Told, times: Times) -> Report:
         summary=replace(summary, unchanged=0) if times.mode is Mode.AUDIT else summary,  # an audit plans nothing
         requests=RequestCounts(),
         as_of=rfc3339(times.started),
-        rules=report_rules(inputs.policy, inputs.consent.limits.require, about_changes=times.mode is not Mode.AUDIT),
+        rules=_rules(inputs, times.mode),
         waivers=tuple(map(report_waiver, inputs.policy.waivers)),
+        pauses=report_pauses(inputs.desired),
     )
+
+
+def _rules(inputs: PassInputs, mode: Mode) -> tuple[ReportedRule, ...]:
+    """Give what was asked: an audit looks at keys and at what must keep working, a plan at keys and changes."""
+    if mode is Mode.AUDIT:
+        return report_rules(inputs.policy, inputs.consent.limits.require, about_changes=False)
+    return report_rules(inputs.policy, (), about_changes=True)
 
 
 def _reported(reading: Reading, planned: Iterator[AccountPlan]) -> ReportedAccount:

@@ -53,9 +53,6 @@ def write_reports(folder: Path) -> None:
     keys.append(keys.pop() | {"id": f"{fleet.SELF[:-4]}9999", "label": "moved-to-another-account"})
     (folder / "earlier.json").write_text(json.dumps(earlier), encoding="utf-8")
     run(folder, "audit", "--actual", "earlier.json", "-o", "json=audit.json")
-    audit = json.loads((folder / "audit.json").read_text(encoding="utf-8"))
-    audit["finished_at"] = audit["as_of"]
-    (folder / "audit.json").write_text(json.dumps(audit), encoding="utf-8")
     run(folder, "audit", "--actual", "listing.json", "--since", "audit.json", "-o", "html=audit.html")
     path = folder / "config/keys/keys.yaml"
     text = path.read_text(encoding="utf-8")

@@ -88,7 +88,8 @@ def _earlier(path: Path) -> Report:
         told = "is no report of an audit: `reconciler audit -o json=FILE` writes one"
         raise FilesError((Problem(str(path), 0, 0, told),)) from None
     if report.mode is not Mode.AUDIT:
-        raise FilesError((Problem(str(path), 0, 0, f"is the report of another command ({report.mode}), not of audit"),))
+        told = f"is the report of another command ({report.mode}): make one with `reconciler audit -o json=FILE`"
+        raise FilesError((Problem(str(path), 0, 0, told),))
     try:
         check_lists(report)
     except ValueError as error:

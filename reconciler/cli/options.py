@@ -64,10 +64,34 @@ class OutputType(_Listed[Output]):
         """Read one output."""
         name, equals, path = str(value).partition("=")
         if name not in set(OutputFormat):
-            self.fail(f"{name!r} is not one of {', '.join(OutputFormat)}", param, ctx)
-        if equals and not path:
+            self.fail(f"{name!r} is not one of {', '.join(OutputFormat)}{_meant(name, path)}", param, ctx)
+        if (equals and not path) or path == "-":
             self.fail(f"{value!r} names no file: write {name} for stdout or {name}=FILE", param, ctx)
+        if match := _SECOND.search(path):
+            self.fail(f"{value!r} is two outputs in one: give each its own, -o {match[1]}={match[2]}", param, ctx)
         return Output(OutputFormat(name), Path(path) if path else None)
+
+
+_SECOND = re.compile(rf",({'|'.join(OutputFormat)})=(.*)")
+_ENDINGS = {
+    ".txt": OutputFormat.TEXT,
+    ".json": OutputFormat.JSON,
+    ".md": OutputFormat.MARKDOWN,
+    ".html": OutputFormat.HTML,
+    ".htm": OutputFormat.HTML,
+    ".sarif": OutputFormat.SARIF,
+}
+
+
+def _meant(name: str, path: str) -> str:
+    """Say what somebody probably meant who gave something that is no format, such as a file's name."""
+    from difflib import get_close_matches
+
+    ending = Path(name).suffix.lower()
+    if not path and ending in _ENDINGS:
+        return f": did you mean {_ENDINGS[ending]}={name}?"
+    near = _ENDINGS.get(f".{name.lower()}") or next(iter(get_close_matches(name.lower(), [*OutputFormat], n=1)), None)
+    return f": did you mean {near}{f'={path}' if path else ''}?" if near else ""
 
 
 class GuardrailType(_Listed[str]):

@@ -4,23 +4,26 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
-from enum import Enum
-from typing import TYPE_CHECKING, Any, assert_never
+from functools import cache
+from operator import is_not
+from typing import TYPE_CHECKING, Any, assert_never, cast
 
 import click
 
 from reconciler.cli.options import Output, OutputFormat
 from reconciler.core.report import Report
-from reconciler.errors import OutputError, mask
+from reconciler.errors import SECRET_BEGINS, SHORTEST_SECRET, OutputError, mask
 from reconciler.files.whole import write_whole
 
 if TYPE_CHECKING:
     from reconciler.render.terminal import Style
 
 _WIDTH = 100
+_WHOLE = (OutputFormat.JSON, OutputFormat.HTML)
+"""The formats that cut no text of others."""
 _PLAIN = re.compile(r"[A-Za-z0-9_-]*")
 """What every rendering writes as it is."""
 
@@ -52,9 +55,9 @@ def write_report(report: Report, outputs: Sequence[Output], secrets: Sequence[st
         OutputError: one of them could not be written; the others were.
     """
     failures = []
-    report = _masked(report, [secret for secret in secrets if not _PLAIN.fullmatch(secret)])
+    shown, whole = _masked(report, outputs, secrets)
     for output in sorted(outputs, key=lambda output: output.path is None):
-        text = mask(_render(report, output), *secrets)
+        text = mask(_render(whole if output.format in _WHOLE else shown, output), *secrets)
         try:
             if output.path is None:
                 write_stdout(text)
@@ -66,19 +69,49 @@ def write_report(report: Report, outputs: Sequence[Output], secrets: Sequence[st
         raise failures[0]
 
 
-def _masked(report: Report, secrets: Sequence[str]) -> Report:
-    """Mask secrets in the texts of a report that a rendering may write in another way: escaped, or over two lines."""
-    return _without(report, secrets) if secrets else report
+def _masked(report: Report, outputs: Sequence[Output], secrets: Sequence[str]) -> tuple[Report, Report]:
+    """Give what formats show that cut texts, perhaps in the middle of a secret, and the whole for those that do not.
+
+    To mask what is rendered is enough for the latter, unless they would write a secret in another way, escaped.
+    """
+    masked = _Mask(secrets)
+    if not all(_PLAIN.fullmatch(secret) for secret in secrets):
+        report = masked(report)
+        return report, report
+    if all(output.format in _WHOLE for output in outputs):
+        return report, report
+    if not any(output.format is OutputFormat.SARIF for output in outputs):  # the others show no inventory
+        accounts = tuple(replace(account, inventory=None) for account in report.accounts)
+        return masked(replace(report, accounts=accounts)), report
+    return masked(report), report
 
 
-def _without(value: Any, secrets: Sequence[str]) -> Any:
-    if isinstance(value, str) and not isinstance(value, Enum):
-        return mask(value, *secrets)
-    if isinstance(value, tuple):
-        return tuple(_without(each, secrets) for each in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{each.name: _without(getattr(value, each.name), secrets) for each in fields(value)})
-    return value
+class _Mask:
+    """Masks secrets in all texts of a value; what holds none is given as it is."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        self._secrets = secrets
+        marks = (*(secret for secret in secrets if len(secret) >= SHORTEST_SECRET), SECRET_BEGINS)
+        self._found = re.compile("|".join(map(re.escape, marks))).search
+
+    def __call__(self, value: Any) -> Any:
+        if type(value) is str:
+            return mask(value, *self._secrets) if self._found(value) else value
+        if isinstance(value, tuple):
+            items = tuple([self(item) for item in value])
+            return items if any(map(is_not, items, value)) else value
+        changed = {}
+        for name in _names(cast("Hashable", type(value))):
+            old = getattr(value, name)
+            if old is not None and (new := self(old)) is not old:
+                changed[name] = new
+        return replace(value, **changed) if changed else value
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    """Name the fields of a record; numbers and words of ours have none."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
 def _render(report: Report, output: Output) -> str:

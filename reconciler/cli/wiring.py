@@ -136,9 +136,20 @@ def _age(listing: Listing) -> tuple[Finding, ...]:
     return (Finding("saved-listing", Severity.NOTE, told),)
 
 
+def _absent(path: str) -> bool:
+    """Tell whether there is nothing at a path, not even a link; what cannot be looked at may be there."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _holds_none() -> bool:
     """Tell whether there are no files where they are by default; what cannot be looked at may hold some."""
-    if not os.path.lexists(DEFAULT_DESIRED):
+    if _absent(DEFAULT_DESIRED):
         return True
     found = find_files([Path(DEFAULT_DESIRED)])
     return bool(found.empty) and not found.links_out
@@ -166,7 +177,7 @@ def load_policies(paths: Sequence[Path], *, starter: bool = False) -> LoadedPoli
 
     ``starter``: then the policy that comes with the reconciler is used, and that is noted; otherwise there is none.
     """
-    if not paths and not os.path.lexists(DEFAULT_POLICY):
+    if not paths and _absent(DEFAULT_POLICY):
         near = Path(DEFAULT_POLICY).parent.glob("polic*")
         if misnamed := sorted(path for path in near if path.suffix in ("", ".yaml", ".yml")):
             hint = f"name it {DEFAULT_POLICY}, or name it with --policy"

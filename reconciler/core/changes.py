@@ -277,7 +277,7 @@ def skip_reason(provider: Change, change: Change) -> str:
     told = f"it revokes what the change of {provider.title} was to grant, and that one is {provider.outcome}: "
     if change.name is None:
         return f"{told}this key may be in use for it; settle that one first"
-    return f"{told}nobody would be left with it; settle that one first, or take this revocation out of the files"
+    return f"{told}somebody may be left without it; settle that one first, or take this revocation out of the files"
 
 
 def skip_dependents(changes: tuple[Change, ...]) -> tuple[Change, ...]:

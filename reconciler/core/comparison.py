@@ -27,22 +27,19 @@ def compared(report: Report, earlier: Report) -> Report:
     """Give a report that tells of each unwaived finding whether ``earlier`` had it, and what of that is gone.
 
     A finding is known by its rule and its key, not by its message, in which days are counted. Of an account that could
-    not be read now nothing is known to be gone, and keys are compared in accounts that both reports have read.
+    not be read now nothing is known to be gone, of one that was not read then nothing to be new, and keys are compared
+    in accounts that both reports have read.
 
     Raises:
         ValueError: the earlier report has something on an allow list that is no network (`check_lists`).
     """
     before = {finding.identity: finding for finding in earlier.findings if _counts(finding)}
     now = {finding.identity for finding in report.findings if _counts(finding)}
-    unread = {(one.account_id, one.sub_account_id) for one in report.accounts if one.status is AccountStatus.FAILED}
-    whole_families = {account for account, below in unread if below in (None, EVERY_SUB_ACCOUNT)}
+    unread, unread_before = _Unread(report), _Unread(earlier)
     gone = [
         replace(finding, since=None)
         for identity, finding in before.items()
-        if identity not in now
-        and (finding.account_id, finding.sub_account_id) not in unread
-        and not (unread and finding.rule == COVERAGE)  # the account that could not be read may be the one
-        and not (finding.sub_account_id is not None and finding.account_id in whole_families)
+        if identity not in now and not unread.hides(finding)
     ]
     gone.sort(key=lambda finding: finding.severity.rank)
     listed, listed_before = _listed(report), _listed(earlier)
@@ -53,15 +50,42 @@ def compared(report: Report, earlier: Report) -> Report:
     )
     return replace(
         report,
-        findings=tuple(_standing(finding, before.keys()) for finding in report.findings),
+        findings=tuple(
+            finding
+            if unread_before.hides(finding) or unread_before.foreign(finding)
+            else _standing(finding, before.keys())
+            for finding in report.findings
+        ),
         since=Since(
             earlier.run_id,
             earlier.finished_at,
             tuple(gone),
             tuple(keys),
             not_compared=len(listed.keys() ^ listed_before.keys()),
+            as_of=earlier.as_of,
         ),
     )
+
+
+class _Unread:
+    """What a report knows nothing of: accounts that it could not read."""
+
+    def __init__(self, report: Report) -> None:
+        failed = [one for one in report.accounts if one.status is AccountStatus.FAILED]
+        self._accounts = {one.account_id for one in report.accounts}
+        self._unread = {(one.account_id, one.sub_account_id) for one in failed}
+        self._families = {one.account_id for one in failed if one.sub_account_id in (None, EVERY_SUB_ACCOUNT)}
+
+    def hides(self, finding: ReportedFinding) -> bool:
+        """Tell whether a finding may be there although the report does not have it."""
+        account, below = finding.account_id, finding.sub_account_id
+        if self._unread and finding.rule == COVERAGE:  # the account that could not be read may be the one
+            return True
+        return (account, below) in self._unread or (below is not None and account in self._families)
+
+    def foreign(self, finding: ReportedFinding) -> bool:
+        """Tell whether a finding is of an account that the report is not about."""
+        return finding.account_id is not None and finding.account_id not in self._accounts
 
 
 def check_lists(report: Report) -> None:

@@ -10,7 +10,7 @@ from reconciler.core.builtins import AccountCheck, KeyCheck
 from reconciler.core.changes import Change, Outcome
 from reconciler.core.expressions import Expression
 from reconciler.core.findings import Severity
-from reconciler.core.keys import KeySpec, RemoteKey, Source
+from reconciler.core.keys import DesiredState, KeySpec, RemoteKey, Source
 from reconciler.core.matching import Matched
 from reconciler.core.plan import AccountPlan
 from reconciler.core.requirements import COVERAGE, Requirement
@@ -60,13 +60,17 @@ class ReportedKey:
 
 @dataclass(frozen=True, slots=True)
 class ReportedRule:
-    """One rule that was asked, or something that must keep working; ``checks`` says what it looks at."""
+    """One rule that was asked, or something that must keep working.
+
+    ``checks`` says what it looks at, ``why`` what a built-in rule is for.
+    """
 
     rule: str
     severity: Severity
     checks: str
     hint: str
     source: Source | None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,22 @@ class ReportedWaiver:
     owner: str
     reason: str
     source: Source | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedPausedKey:
+    """One key that the files pause, whether or not it is there, until the end of a date (ISO 8601) in UTC.
+
+    ``of_sub_accounts``: it is one of each sub account that a rule selects.
+    """
+
+    account_id: str
+    name: str
+    until: str
+    reason: str
+    owner: str
+    source: Source
+    of_sub_accounts: bool
 
 
 def rfc3339(moment: datetime) -> str:
@@ -134,7 +154,12 @@ def report_rules(policy: Policy, required: Iterable[Requirement], *, about_chang
 def _report_rule(rule: Rule) -> ReportedRule:
     checks, about = checks_of(rule.check), _narrowed(rule.match)
     told = f"{checks}; only keys with {about}" if about else checks
-    return ReportedRule(rule.id, rule.severity, told, rule.hint, rule.source)
+    return ReportedRule(rule.id, rule.severity, told, rule.hint, rule.source, _why(rule.check))
+
+
+def _why(check: Check) -> str:
+    """Give the reason of a built-in rule: the sentence that it is described by."""
+    return "" if isinstance(check, Expression) else (type(check).__doc__ or "").partition("\n")[0].replace("``", "")
 
 
 def _narrowed(match: Match) -> str:
@@ -188,6 +213,24 @@ def _exactly(length: timedelta) -> str:
     seconds = int(length.total_seconds())
     count, unit = next((seconds // size, unit) for unit, size in _UNITS if seconds % size == 0)
     return f"{count} {unit}{'' if count == 1 else 's'}"
+
+
+def report_pauses(desired: DesiredState) -> tuple[ReportedPausedKey, ...]:
+    """Give the keys that the files pause."""
+    return tuple(
+        ReportedPausedKey(
+            account.account.account_id,
+            spec.name,
+            spec.paused.until.isoformat(),
+            spec.paused.reason,
+            spec.owner,
+            spec.source,
+            number >= len(account.keys),
+        )
+        for account in desired.accounts
+        for number, spec in enumerate(account.named)
+        if spec.paused
+    )
 
 
 def report_waiver(waiver: WaiverRule) -> ReportedWaiver:

@@ -9,8 +9,9 @@ from typing import Literal
 from reconciler.core.changes import AccessChange, Action, Change, Fields, Outcome
 from reconciler.core.findings import OF_THE_RUN, Finding, Severity, Waiver
 from reconciler.core.guardrails import Refusal
-from reconciler.core.inventory import ReportedKey, ReportedRule, ReportedWaiver, report_keys, rfc3339
-from reconciler.core.keys import DesiredAccount, RemoteKey, Source
+from reconciler.core.inventory import ReportedKey, ReportedPausedKey, ReportedRule, ReportedWaiver, report_keys, rfc3339
+from reconciler.core.keys import DesiredAccount, RemoteKey, Source, is_named
+from reconciler.core.patterns import is_like, is_like_id
 from reconciler.core.plan import AccountPlan, KeyCounts
 
 SCHEMA: Literal["reconciler/report/v1"] = "reconciler/report/v1"
@@ -116,6 +117,16 @@ class ReportedFinding:
         key = self.key_id or self.key
         return self.rule, self.account_id, self.sub_account_id, key, self.message if key is None else None
 
+    def waived_by(self, waiver: ReportedWaiver) -> bool:
+        """Tell whether it is this waiver that accepts it, or one that says the same of it."""
+        if self.waived != Waiver(waiver.until, waiver.owner, waiver.reason) or self.rule != waiver.rule:
+            return False
+        return (
+            (waiver.key is None or is_named(waiver.key, self.key, self.key_id))
+            and (waiver.label is None or is_like(self.label or "", waiver.label))
+            and (waiver.account is None or is_like_id(self.account_id or "", waiver.account))
+        )
+
 
 class KeyEvent(StrEnum):
     """What became of a key since an earlier report."""
@@ -149,6 +160,7 @@ class Since:
     Attributes:
         run_id: Its run.
         finished_at: When it was made.
+        as_of: As of when it is, where that is known: when the keys were listed.
         gone: The findings of it that are gone, or waived by now.
         keys: The keys that appeared, changed or are gone, in accounts that both reports have read.
         not_compared: How many accounts only one of the two has read, so that nothing is known of their keys.
@@ -159,6 +171,12 @@ class Since:
     gone: tuple[ReportedFinding, ...]
     keys: tuple[ChangedKey, ...] = ()
     not_compared: int = 0
+    as_of: str | None = None
+
+    @property
+    def moment(self) -> str:
+        """As of when it is, as well as that is known."""
+        return self.as_of or self.finished_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +258,7 @@ class Report:
     as_of: str | None = None
     rules: tuple[ReportedRule, ...] = ()
     waivers: tuple[ReportedWaiver, ...] = ()
+    pauses: tuple[ReportedPausedKey, ...] = ()
 
     @property
     def changes(self) -> tuple[ReportedChange, ...]:

@@ -11,12 +11,12 @@ from reconciler.core.inventory import ReportedKey
 STALE: Final = timedelta(days=90)
 """A key that was not used for so long, or was made so long ago and never used, is shown as stale."""
 _SPANS: Final = (
-    ("within a day", timedelta(days=1)),
-    ("within a week", timedelta(days=7)),
-    ("within 30 days", timedelta(days=30)),
-    ("within 90 days", STALE),
-    ("within half a year", timedelta(days=182)),
-    ("within a year", timedelta(days=365)),
+    ("in the last day", timedelta(days=1)),
+    ("2 to 7 days ago", timedelta(days=7)),
+    ("8 to 30 days ago", timedelta(days=30)),
+    ("31 to 90 days ago", STALE),
+    ("91 days to half a year ago", timedelta(days=182)),
+    ("half a year to a year ago", timedelta(days=365)),
 )
 _LONGER: Final = "longer ago"
 _NEVER: Final = "never"

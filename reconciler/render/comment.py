@@ -19,8 +19,8 @@ LONG = 1_000
 _SHORT = 300
 _SCREENFUL = 45
 _LINE = 110
-_MOST_LINES = 40
-_MOST_BYTES = 6_000
+_MOST_LINES = 60
+_MOST_BYTES = 12_000
 _FRAME = 500
 """More bytes than what stands around the items of one section takes."""
 _BACKTICKS = re.compile("`+")

@@ -10,8 +10,9 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
-from reconciler.core.changes import Direction
+from reconciler.core.changes import Action, Direction, Outcome
 from reconciler.core.findings import Severity
+from reconciler.core.networks import ANYWHERE
 from reconciler.core.report import (
     AccountStatus,
     ChangedKey,
@@ -20,7 +21,9 @@ from reconciler.core.report import (
     ReportedChange,
     ReportedFinding,
     ReportedRefusal,
+    Standing,
 )
+from reconciler.core.scopes import EVERYTHING
 
 _Item = TypeVar("_Item")
 _Identity = tuple[str | None, str | None]
@@ -158,14 +161,15 @@ def failures(report: Report) -> list[Once[ReportedAccount]]:
 
 def refusals(report: Report) -> list[Once[ReportedRefusal]]:
     """Give each refusal that no change tells in full."""
-    told: defaultdict[tuple[_Identity, str | None], str] = defaultdict(str)
+    told: defaultdict[tuple[_Identity, str | None], list[str]] = defaultdict(list)
     for account in report.accounts:
         for change in account.changes:
-            told[(account.account_id, account.sub_account_id), change.key_id] += f"{change.reason}\n"
+            told[(account.account_id, account.sub_account_id), change.key_id].append(change.reason or "")
     left = (
         refusal
         for refusal in report.refusals
-        if refusal.key_id is None or refusal.message not in told[_identity(refusal), refusal.key_id]
+        if refusal.key_id is None
+        or not any(refusal.message in reason for reason in told[_identity(refusal), refusal.key_id])
     )
     owners = _Owners(report)
     return _told_once(
@@ -173,9 +177,41 @@ def refusals(report: Report) -> list[Once[ReportedRefusal]]:
     )
 
 
+_OUTCOMES = (Outcome.FAILED, Outcome.STALE, Outcome.DENIED, Outcome.REFUSED, Outcome.SKIPPED)
+
+
+def by_gravity(changes: Iterable[Once[ReportedChange]]) -> list[Once[ReportedChange]]:
+    """Sort changes: what failed or is held back first, by how; then what gives everything, or to everybody."""
+    return sorted(changes, key=lambda told: _gravity(told.item))
+
+
+def _gravity(change: ReportedChange) -> tuple[int, int, int]:
+    ended = _OUTCOMES.index(change.outcome) if change.outcome in _OUTCOMES else len(_OUTCOMES)
+    scopes, networks = change.access.scopes.granted, change.access.networks.granted
+    if EVERYTHING in scopes or ANYWHERE in networks:
+        reach = 0
+    else:
+        reach = 1 if any(scope.endswith(":all") for scope in scopes) else 2
+    loss = 0 if change.action in (Action.QUARANTINE, Action.DELETE) else 1
+    return ended, reach, loss + (change.access.direction is Direction.NONE)
+
+
 def findings(report: Report) -> list[Once[ReportedFinding]]:
-    """Give each finding, those together that are the same in several sub accounts."""
+    """Give each finding, those together that are the same in several sub accounts.
+
+    Those that an earlier report did not have come first, then those about keys that are to be changed.
+    """
     owners = _Owners(report)
+    changed = {
+        (account.account_id, account.sub_account_id, change.key_id or change.name)
+        for account in report.accounts
+        for change in account.changes
+    }
+
+    def place(finding: ReportedFinding) -> tuple[bool, bool]:
+        about = (finding.account_id, finding.sub_account_id, finding.key_id or finding.key)
+        return finding.since is not Standing.NEW, about not in changed
+
     return _told_once(
         _Entry(
             finding,
@@ -184,7 +220,7 @@ def findings(report: Report) -> list[Once[ReportedFinding]]:
             owners.of(finding),
             finding.key_id,
         )
-        for finding in report.findings
+        for finding in sorted(report.findings, key=place)
     )
 
 

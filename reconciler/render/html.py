@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.core.changes import TextDiff
 from reconciler.core.report import Report
 from reconciler.errors import visible
-from reconciler.render.dossier import Dossier
+from reconciler.render.overview import Overview
 from reconciler.render.words import Line, in_words, kept, network_lines, number, scope_lines, unmentioned
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def render(report: Report) -> str:
     """Give the report as an HTML document."""
-    return _environment().get_template("report.html.j2").render(told=Dossier(report), report=report)
+    return _environment().get_template("report.html.j2").render(told=Overview(report), report=report)
 
 
 @cache

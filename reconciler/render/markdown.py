@@ -9,8 +9,9 @@ import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import accumulate
 
-from reconciler.core.changes import Action, Direction, Outcome
+from reconciler.core.changes import Direction, Outcome
 from reconciler.core.findings import Severity, Waiver
 from reconciler.core.keys import EVERY_SUB_ACCOUNT, Source
 from reconciler.core.report import (
@@ -30,11 +31,14 @@ from reconciler.render import groups
 from reconciler.render.comment import LONG, Item, Section, code, compose, fence, sentence
 from reconciler.render.groups import Once, Owner
 from reconciler.render.page import listed
+from reconciler.render.verdict import verdict
 from reconciler.render.words import (
     Line,
+    approvable,
     in_sync,
     in_words,
     kept,
+    list_not_managed,
     network_lines,
     number,
     scope_lines,
@@ -53,6 +57,8 @@ _HELD_BACK, _GIVES, _OTHER, _PAUSED = "held back", "gives", "other", "paused"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _BETWEEN = " · "
 _MOST_LISTED = 5
+_MOST_SIDE = 10
+_MOST_SIDE_BYTES = 1500
 _MOST_OWNERS = 10
 _MOST_TOLD = 50
 _MOST_GONE = 20
@@ -62,44 +68,34 @@ _MOST_FOUND = {Severity.DENY: 100, Severity.WARN: 100, Severity.NOTE: 10}
 
 def render(report: Report) -> str:
     """Give the report as Markdown that ends with a newline and has room in a comment on GitHub or GitLab."""
-    verdict = f"**{_verdict(report)}** {_call(report)}"
+    first = f"**{_summary(report)}** {verdict(report).call}"
     if in_sync(report) and report.mode is not Mode.AUDIT and report.since is None:
-        return "\n".join([verdict, *_in_passing(report)]) + "\n"
-    return compose(verdict, _sections(report), _approval(report))
+        return "\n".join([first, *_in_passing(report)]) + "\n"
+    return compose(first, _sections(report), _approval(report))
 
 
 # The first lines and the last
 
 
-def _verdict(report: Report) -> str:
+def _summary(report: Report) -> str:
     """Give the sentence that sums up; a date in it may come from a file, so that only a real one is shown."""
-    if report.since and not _DATE.fullmatch(report.since.finished_at[:10]):
-        report = replace(report, since=replace(report.since, finished_at="earlier"))
+    if report.since and not _DATE.fullmatch(report.since.moment[:10]):
+        report = replace(report, since=replace(report.since, finished_at="earlier", as_of=None))
     return summary(report)
 
 
-def _call(report: Report) -> str:
-    """Say whether a person must do something."""
-    counts = report.summary
-    if report.refusals or counts.refused or counts.denied or counts.skipped or counts.findings.deny:
-        return "A person must act."
-    failed = any(account.status is AccountStatus.FAILED for account in report.accounts)
-    if failed or counts.failed or counts.stale:
-        return "A retry may help; if it does not, a person must act."
-    return "A person should look at what was found." if counts.findings.warn else "No person has to act."
-
-
 def _in_passing(report: Report) -> list[str]:
-    """Count what the verdict does not, where everything is in sync."""
+    """Tell what the verdict does not, where everything is in sync."""
     waived = sum(finding.waived is not None for finding in report.findings)
     found = ((report.summary.findings.note, "note"), (waived, "waived finding"))
     told = " and ".join(number(count, what) for count, what in found if count)
-    return [f"Besides {told}: `-o json` has them all."] if told else []
+    besides = [f"Besides {told}: `-o json` has them all."] if told else []
+    return [*(f"{each}." for each in _list_not_managed(report)), *besides]
 
 
 def _approval(report: Report) -> str:
     """Give the command that applies exactly this plan; nothing where there is nothing to approve."""
-    if report.mode is not Mode.PLAN or not report.summary.planned or report.digest is None:
+    if not approvable(report) or report.digest is None:
         return ""
     digest = shlex.quote(visible(report.digest))
     return f"To apply exactly this plan:\n\n{fence([f'reconciler apply --digest {digest}'], 'sh')}"
@@ -113,13 +109,13 @@ def _sections(report: Report) -> Iterator[Section]:
     several = len({account.account_id for account in report.accounts}) > 1
     kinds: defaultdict[str, list[Item]] = defaultdict(list)
     changes = (told for family in groups.families(report, "above") for told in family.changes)
-    for told in sorted(changes, key=lambda told: _loss(told.item)):
+    for told in groups.by_gravity(changes):
         kinds[_kind(told.item)].append(_change(told, several=several))
     yield _listed("Could not be read", [_failure(told, several=several) for told in groups.failures(report)])
     refused = [_refusal(told, several=several) for told in groups.refusals(report)]
     yield _listed("Refused by guardrails", refused, rank=0, open_lines=10)
-    yield Section(_held_back_title(report), kinds[_HELD_BACK], rank=0, open_lines=20)
-    yield Section("Changes that give access", kinds[_GIVES], open_lines=20)
+    yield Section(_held_back_title(report), kinds[_HELD_BACK], rank=0, open_lines=60)
+    yield Section("Changes that give access", kinds[_GIVES], open_lines=40)
     yield Section("Other changes", kinds[_OTHER])
     yield Section("Paused", kinds[_PAUSED])
     yield from _findings(groups.findings(report), several=several)
@@ -134,13 +130,6 @@ def _kind(change: ReportedChange) -> str:
     if change.outcome is Outcome.PAUSED:
         return _PAUSED
     return _GIVES if change.access.direction in _GIVING else _OTHER
-
-
-def _loss(change: ReportedChange) -> int:
-    """Give the place among changes of one kind: what switches a key off is the last that may be cut."""
-    if change.action in (Action.QUARANTINE, Action.DELETE):
-        return 0
-    return 2 if change.access.direction is Direction.NONE else 1
 
 
 def _held_back_title(report: Report) -> str:
@@ -200,8 +189,20 @@ def _difference(change: ReportedChange | ChangedKey) -> list[str]:
 
 
 def _lines(title: str, lines: Sequence[Line], unchanged: int) -> list[str]:
-    shown = [f"{line.sign} {line.text}{f'  ({line.remark})' if line.remark else ''}" for line in lines]
-    return [f"@@ {title}{f', {unchanged} unchanged' if unchanged else ''} @@", *shown] if lines or unchanged else []
+    """Give the lines of one field: what comes before what goes, since nobody may overlook it where much goes."""
+    if not (lines or unchanged):
+        return []
+    come, gone = ([line for line in lines if line.sign == sign] for sign in "+-")
+    return [f"@@ {title}{f', {unchanged} unchanged' if unchanged else ''} @@", *_side(come), *_side(gone)]
+
+
+def _side(lines: Sequence[Line]) -> list[str]:
+    """Give what comes, or what goes, cut where it is too much."""
+    told = [f"{line.sign} {line.text}{f'  ({line.remark})' if line.remark else ''}" for line in lines]
+    sizes = accumulate(len(text.encode(errors="replace")) for text in told)
+    shown = [text for text, size in zip(told, sizes, strict=True) if size <= _MOST_SIDE_BYTES][:_MOST_SIDE] or told[:1]
+    more = len(told) - len(shown)
+    return [*shown, f"{lines[0].sign} and {more} more, all of them in -o json"] if more else shown
 
 
 # Findings, and what is left
@@ -257,7 +258,7 @@ def _since(report: Report, since: Since, *, several: bool) -> Section:
     """Tell what changed since an earlier report: keys, and findings that are gone."""
     standings = Counter(finding.since for finding in report.findings)
     counts = f"{standings[Standing.NEW]} new, {standings[Standing.OPEN]} still open, {len(since.gone)} gone"
-    items = [Item(f"- report {code(since.run_id)} of {code(since.finished_at)}; findings: {counts}", 0)]
+    items = [Item(f"- report {code(since.run_id)} of {code(since.moment)}; findings: {counts}", 0)]
     if since.not_compared:
         told = f"{number(since.not_compared, 'account')} of which only one of the two reports has the keys"
         items.append(Item(f"- not compared: {told}", 0))
@@ -289,14 +290,15 @@ def _left_alone(report: Report) -> Iterator[str]:
     if suspended:
         names = _names(groups.by_name(map(groups.owner_of, suspended)))
         yield f"{number(len(suspended), 'suspended sub account')}: {names}"
-    free = sum(account.keys.list_not_managed for account in report.accounts)
-    open_ = sum(account.keys.list_open for account in report.accounts)
-    if free:
-        yield f"{number(free, 'key')} without `ip_allow_list` in the files, {open_} of them usable from anywhere"
+    yield from _list_not_managed(report)
     unmanaged = [(key.label, account.sub_account_name) for account in report.accounts for key in account.unmanaged]
     if unmanaged:
         shown = [f"{code(label)}{f' of {code(of)}' if of else ''}" for label, of in unmanaged[:_MOST_LISTED]]
         yield f"{number(len(unmanaged), 'key')} in no file: {' '.join(listed(shown, len(unmanaged)))}"
+
+
+def _list_not_managed(report: Report) -> list[str]:
+    return [told.replace("ip_allow_list", "`ip_allow_list`") for told in list_not_managed(report)]
 
 
 # What things are called

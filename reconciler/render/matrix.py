@@ -86,7 +86,12 @@ class Row:
     def networks(self) -> tuple[str, ...] | None:
         """The networks of all of them, None where their lists differ."""
         first = self.holders[0].networks.networks
-        return first if all(each.networks.networks == first for each in self.holders) else None
+        return first if self.lists == 1 else None
+
+    @property
+    def lists(self) -> int:
+        """How many different lists of networks they have."""
+        return len({each.networks.networks for each in self.holders})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +107,22 @@ class Column:
         return self.family.rpartition(":")[0] or self.family
 
     @property
-    def mighty(self) -> bool:
+    def grants_anything(self) -> bool:
         """Whether whoever holds it can grant themselves anything."""
         return self.family in _MANAGING
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """The rows, the mightiest first, the families that any key holds, and the known ones that none holds."""
+    """The rows, the most powerful first, the families that any key holds, and the ``others`` that are known.
+
+    ``everything``: some key that is not switched off holds ``*``, so those others as well; else nobody holds them.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
-    nobody: tuple[str, ...]
+    others: tuple[str, ...]
+    everything: bool
 
 
 def matrix(holders: Sequence[Holder], most_single: int) -> Matrix:
@@ -125,7 +134,7 @@ def matrix(holders: Sequence[Holder], most_single: int) -> Matrix:
     for number, (holder, cells) in enumerate(zip(holders, rows_of, strict=True)):
         alone = number if len(holders) <= most_single else None
         together[holder.place, cells, holder.holds_everything, alone].append(number)
-    groups = sorted(together.values(), key=lambda group: _might(holders[group[0]], rows_of[group[0]], len(group)))
+    groups = sorted(together.values(), key=lambda group: _by_power(holders[group[0]], rows_of[group[0]], len(group)))
     rows = (
         Row(number, tuple(holders[each] for each in group), holders[group[0]].place, rows_of[group[0]])
         for number, group in enumerate(groups)
@@ -134,9 +143,9 @@ def matrix(holders: Sequence[Holder], most_single: int) -> Matrix:
     counts = Counter(
         family for cells in usable for family, cell in zip(families, cells, strict=True) if cell.grant is not Grant.NONE
     )
-    mighty = any(holder.holds_everything and holder.place is not Place.OFF for holder in holders)
-    nobody = () if mighty else tuple(sorted(_KNOWN - set(families)))
-    return Matrix(tuple(Column(family, counts[family]) for family in families), tuple(rows), nobody)
+    everything = any(holder.holds_everything and holder.place is not Place.OFF for holder in holders)
+    others = tuple(sorted(_KNOWN - set(families)))
+    return Matrix(tuple(Column(family, counts[family]) for family in families), tuple(rows), others, everything)
 
 
 def _held(holder: Holder) -> dict[str, Cell]:
@@ -170,7 +179,7 @@ def _order(family: str) -> tuple[bool, str]:
 _PLACES = list(Place)
 
 
-def _might(holder: Holder, cells: Sequence[Cell], count: int) -> tuple[object, ...]:
+def _by_power(holder: Holder, cells: Sequence[Cell], count: int) -> tuple[object, ...]:
     """Sort by what a key may do: ``*`` first, then who can write keys, then by how much, and from how many places."""
     manages = not _MANAGING.isdisjoint(holder.scopes.texts)
     reach = sum(cell.grant is not Grant.NONE for cell in cells)

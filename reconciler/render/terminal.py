@@ -26,7 +26,7 @@ from reconciler.render.block import Columns, add_change, add_key, called
 from reconciler.render.groups import Family, Once, Owner, Section, Told
 from reconciler.render.page import Page, Style, listed, quoted, width_of
 from reconciler.render.recap import SEVERITIES
-from reconciler.render.words import in_sync, mention, number, summary, unmentioned
+from reconciler.render.words import approvable, in_sync, list_not_managed, mention, number, summary, unmentioned
 
 __all__ = ["Style", "render"]
 
@@ -243,7 +243,11 @@ def _gone(page: Page, report: Report) -> None:
     page.gap()
     page.add(page.paint("Gone, or waived, since then", "bold"))
     for finding in report.since.gone[:_MOST_GONE]:
-        page.hang(f"  {finding.severity:<6}", f"{finding.rule}: {finding.message}", "dim", gutter_looks="dim")
+        about = unmentioned(finding, finding.message)
+        who = "" if about is None else f"{finding.key or quoted(about, _LONGEST_LABEL)}: "
+        beside = f"key {visible(finding.key_id)}" if finding.key_id and not finding.key else ""
+        told = f"{finding.rule}: {visible(who)}{finding.message}"
+        page.hang(f"  {finding.severity:<6}", told, "dim", gutter_looks="dim", beside=beside)
     if (more := len(report.since.gone) - _MOST_GONE) > 0:
         page.hang(_MARGIN, f"and {more} more, all of them in -o json", "dim")
 
@@ -286,12 +290,8 @@ def _left_alone(page: Page, report: Report) -> None:
     if suspended:
         told = f"{number(len(suspended), 'suspended sub account')} left alone:"
         _sentence(page, told, owners.in_list(groups.by_name(map(groups.owner_of, suspended)), _MOST_LISTED))
-    free = sum(account.keys.list_not_managed for account in report.accounts)
-    open_ = sum(account.keys.list_open for account in report.accounts)
-    if free:
-        have = "has" if free == 1 else "have"
-        usable = f", {open_} of them {'is' if open_ == 1 else 'are'} usable from anywhere" if open_ else ""
-        page.hang("", f"{number(free, 'key')} {have} no ip_allow_list in the files{usable}.")
+    for told in list_not_managed(report):
+        page.hang("", f"{told}.")
     unmanaged = [(key.label, account) for account in report.accounts for key in account.unmanaged]
     if unmanaged:
         are = "is" if len(unmanaged) == 1 else "are"
@@ -313,7 +313,7 @@ def _end(page: Page, report: Report) -> None:
     _left_alone(page, report)
     good = in_sync(report) and report.mode is not Mode.AUDIT
     page.hang("", summary(report), "bold green" if good else "bold")
-    if report.mode is Mode.PLAN and report.summary.planned and report.digest is not None:
+    if approvable(report) and report.digest is not None:
         digest, use = visible(f"digest {report.digest}"), "(apply exactly this with --digest)"
         between = " " if len(digest) + len(use) < page.width else "\n"  # a terminal must not break what is to be copied
         page.add(f"{digest}{between}{page.paint(use, 'dim')}")

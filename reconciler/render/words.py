@@ -125,6 +125,22 @@ def summary(report: Report) -> str:
     return "; ".join([told, *_remainder(report)]) + "."
 
 
+def approvable(report: Report) -> bool:
+    """Tell whether a plan holds what can be applied, by its digest, as it is or with a guardrail let through."""
+    return report.mode is Mode.PLAN and bool(report.summary.planned or report.summary.refused)
+
+
+def list_not_managed(report: Report) -> list[str]:
+    """Say how many keys have no allow list in the files, and how many of those are usable from anywhere."""
+    free = sum(account.keys.list_not_managed for account in report.accounts)
+    open_ = sum(account.keys.list_open for account in report.accounts)
+    if not free:
+        return []
+    have = "has" if free == 1 else "have"
+    usable = f", {open_} of them {'is' if open_ == 1 else 'are'} usable from anywhere" if open_ else ""
+    return [f"{number(free, 'key')} {have} no ip_allow_list in the files{usable}"]
+
+
 def in_sync(report: Report) -> bool:
     """Tell whether every account was read, nothing differs, nothing was refused, and there is nothing to look at."""
     return _nothing_differs(report) and not _to_look_at(report)
@@ -171,6 +187,8 @@ def _audit(report: Report) -> str:
     judged = sum(account.keys.actual for account in report.accounts)
     told = ", ".join(f"{count} {severity}" for severity, count in found if count) or "nothing found"
     read = [account for account in report.accounts if account.status is AccountStatus.OK]
+    if not read and any(account.status is AccountStatus.FAILED for account in report.accounts):
+        return "Audit: nothing could be read, so nothing is known of any key"
     of = f" of {accounts_in_words(read)}" if any(account.sub_account_id is not None for account in read) else ""
     return f"Audit: {told} in {number(judged, 'key')}{of}{_compared(report)}"
 
@@ -181,7 +199,7 @@ def _compared(report: Report) -> str:
         return ""
     standings = [finding.since for finding in report.findings]
     counts = (standings.count(Standing.NEW), standings.count(Standing.OPEN), len(report.since.gone))
-    told = "; since {}: {} new, {} still open, {} gone".format(report.since.finished_at[:10], *counts)
+    told = "; since {}: {} new, {} still open, {} gone".format(report.since.moment[:10], *counts)
     events = [key.what for key in report.since.keys]
     keys = [f"{events.count(event)} {event}" for event in KeyEvent if event in events]
     return f"{told}; keys: {', '.join(keys)}" if keys else told

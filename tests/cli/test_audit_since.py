@@ -157,6 +157,8 @@ def test_an_earlier_report_of_another_command(shell: Shell) -> None:
     """Only an audit is compared with an audit; a folder is no report."""
     assert shell.run("plan", "-o", "json=plan.json") == 0
     assert shell.run("audit", "--since", "plan.json") == 1
-    assert shell.err.startswith("plan.json: is the report of another command (plan), not of audit\n")
+    assert shell.err.startswith(
+        "plan.json: is the report of another command (plan): make one with `reconciler audit -o json=FILE`\n"
+    )
     assert shell.run("audit", "--since", "config") == 1
     assert shell.err.startswith("config: cannot be read: is a directory\n")

@@ -58,9 +58,14 @@ def test_all_to_files_leaves_stdout_empty(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ("htm", "'htm' is not one of text, json, markdown, html, sarif"),
-        ("md=x.md", "'md' is not one of"),
+        ("htm", "'htm' is not one of text, json, markdown, html, sarif: did you mean html?"),
+        ("md=x.md", "'md' is not one of text, json, markdown, html, sarif: did you mean markdown=x.md?"),
+        ("audit.html", "did you mean html=audit.html?"),
+        ("jsno", "did you mean json?"),
+        ("pdf", "'pdf' is not one of text, json, markdown, html, sarif\n"),
         ("html=", "'html=' names no file"),
+        ("html=-", "'html=-' names no file: write html for stdout or html=FILE"),
+        ("html=x.html,json=x.json", "is two outputs in one: give each its own, -o json=x.json"),
     ],
 )
 def test_a_format_that_is_none(shell: Shell, value: str, told: str) -> None:
@@ -77,6 +82,24 @@ def test_two_to_stdout(shell: Shell) -> None:
 
 
 ODD = 'pa"ss <word> & more\\ of | `it`, long enough to go over the end of a line at a terminal, wherever that is'
+
+
+PLAIN = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize("before", ["see ", "x" * 40, "x" * 200])
+@pytest.mark.parametrize("name", OutputFormat)
+def test_no_format_shows_a_part_of_a_secret(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, name: str, before: str
+) -> None:
+    """A secret in a label that a format cuts is masked before that, so that not even its beginning is shown."""
+    monkeypatch.setenv("AHASEND_API_KEY_OTHER", PLAIN)
+    other = "version: 1\naccount: {id: 99999999-9999-4999-8999-999999999999, credential: other}\nkeys: []\n"
+    Path("config/keys/other.yaml").write_text(other, encoding="utf-8")
+    shell.drift("*", label=f"{before}{PLAIN}"[:255])
+    for command in ("plan", "audit"):
+        assert shell.run(command, "-o", name) == 4
+        assert PLAIN[:9] not in shell.out.replace("\n", "").replace(" ", "")
 
 
 @pytest.mark.parametrize("secret", [TOKEN, ODD], ids=["token", "odd"])

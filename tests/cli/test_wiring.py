@@ -97,3 +97,25 @@ def test_what_is_no_policy_by_its_name(shell: Shell) -> None:
     """A copy that an editor left is not taken for a policy of another name."""
     write("policy.yaml.bak")
     assert inputs(wired()).policy.rules == ()
+
+
+def test_what_cannot_be_looked_at_is_not_absent(shell: Shell) -> None:
+    """Where nobody can tell whether there are files and a policy, an audit does not judge as if there were none."""
+    Path("config/keys/keys.yaml").unlink()
+    Path("config/keys").rmdir()
+    Path("config").rmdir()
+    Path("config").symlink_to("config")
+    assert shell.run("audit") == 1
+    assert "config/policy.yaml: " in shell.err
+    assert "config/keys: " in shell.err
+    assert shell.emulator.requests["GET"] == 0
+
+
+def test_a_file_in_the_place_of_the_folder_holds_no_policy(shell: Shell) -> None:
+    """Below a file there is nothing: that is known, and an audit goes on without files."""
+    Path("config/keys/keys.yaml").unlink()
+    Path("config/keys").rmdir()
+    Path("config").rmdir()
+    Path("config").write_text("", encoding="utf-8")
+    assert shell.run("audit", "--fail-on", "never") == 0
+    assert "judged by the starter policy" in shell.out

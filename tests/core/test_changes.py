@@ -205,7 +205,7 @@ def test_a_right_that_does_not_arrive_does_not_leave(outcome: Outcome, action: A
     """Whatever holds a grant back also holds back the revocation of the same right, which says why."""
     provider = change("new", grants=(SHOP,), action=action, outcome=outcome)
     taker = change("old", revokes=(SHOP,))
-    why = f"it revokes what the change of new was to grant, and that one is {outcome}: nobody would be left with it"
+    why = f"it revokes what the change of new was to grant, and that one is {outcome}: somebody may be left without it"
     reason = f"{why}; settle that one first, or take this revocation out of the files"
     assert skip_dependents((provider, taker)) == (provider, taker.ended(Outcome.SKIPPED, reason))
 

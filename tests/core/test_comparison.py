@@ -105,7 +105,8 @@ def test_an_audit_compared_with_itself() -> None:
 )
 def test_what_makes_two_findings_the_same(then: ReportedFinding, now: ReportedFinding, same: bool) -> None:
     """A finding is known by its rule and its key, whatever it says of it; one about no key by its message."""
-    after = compared(report(now), earlier(then))
+    both = (read(ACCOUNT), read(OTHER))
+    after = compared(report(now, accounts=both), replace(earlier(then), accounts=both))
     assert standings(after) == [Standing.OPEN if same else Standing.NEW]
     assert after.since is not None
     assert after.since.gone == (() if same else (then,))
@@ -151,6 +152,34 @@ def test_what_could_not_be_read_is_not_gone(accounts: tuple[ReportedAccount, ...
         found("own", "1"), found("first", "1", SUB_ACCOUNT), found("second", "1", below(1)), found("other", "1", OTHER)
     )
     assert [rule for rule, _ in gone(report(accounts=accounts), before)] == left
+
+
+@pytest.mark.parametrize(
+    ("accounts", "standing"),
+    [
+        ((read(ACCOUNT),), Standing.NEW),
+        ((read(ACCOUNT), read(SUB_ACCOUNT)), Standing.NEW),
+        ((read(ACCOUNT), read(SUB_ACCOUNT, FAILED)), None),
+        ((read(ACCOUNT), read(EVERY, FAILED)), None),
+        ((read(ACCOUNT, FAILED),), None),
+        ((read(OTHER),), None),
+        ((), None),
+    ],
+)
+def test_what_had_not_been_read_is_not_known_to_be_new(
+    accounts: tuple[ReportedAccount, ...], standing: Standing | None
+) -> None:
+    """A finding is new where its account was read before; one of a new sub account of such an account is, too."""
+    after = compared(report(found("a", "1", SUB_ACCOUNT)), replace(earlier(), accounts=accounts))
+    assert standings(after) == [standing]
+
+
+def test_as_of_when_the_earlier_one_is_is_kept() -> None:
+    """The earlier report is told as of when its keys were listed, else as of when it was made."""
+    since = compared(report(), replace(earlier(), as_of="2026-06-01T00:00:00Z")).since
+    assert since is not None
+    assert since.moment == "2026-06-01T00:00:00Z"
+    assert replace(since, as_of=None).moment == since.finished_at
 
 
 def test_findings_of_no_account_are_gone_all_the_same() -> None:

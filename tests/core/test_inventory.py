@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from builders import FENCE, NEWS, NOW, OFFICE, SHOP, plan, remote, spec
+from builders import ACCOUNT, FENCE, NEWS, NOW, OFFICE, SHOP, desired, plan, remote, spec
 from core.rulebook import PLACE, built_in, policy, waiver, when
 from reconciler.core.changes import Outcome
 from reconciler.core.findings import Severity
@@ -14,15 +14,26 @@ from reconciler.core.inventory import (
     KeyStanding,
     ReportedKey,
     ReportedPause,
+    ReportedPausedKey,
     ReportedRule,
     ReportedWaiver,
     checks_of,
     report_keys,
+    report_pauses,
     report_rules,
     report_waiver,
     rfc3339,
 )
-from reconciler.core.keys import KeyState, Pause, Source, UnmanagedAction, UnmanagedRule
+from reconciler.core.keys import (
+    DesiredState,
+    KeyState,
+    Pause,
+    Selector,
+    Source,
+    SubAccountRule,
+    UnmanagedAction,
+    UnmanagedRule,
+)
 from reconciler.core.plan import AccountPlan
 from reconciler.core.requirements import Requirement
 from reconciler.core.rules import Match
@@ -168,7 +179,14 @@ def test_rules_in_the_policys_order() -> None:
     )
     wanted = Requirement(parse_scope(SHOP), source=Source("policy.yaml", 9, 3))
     assert report_rules(rules, (wanted,), about_changes=False) == (
-        ReportedRule("no-wildcard", Severity.DENY, "no-wildcard", "list the scopes", PLACE),
+        ReportedRule(
+            "no-wildcard",
+            Severity.DENY,
+            "no-wildcard",
+            "list the scopes",
+            PLACE,
+            "No key holds *: whoever has it can do everything, also what AhaSend adds tomorrow.",
+        ),
         ReportedRule("tmp", Severity.WARN, 'key.label == "tmp"', "delete it", None),
         ReportedRule(
             "coverage",
@@ -294,3 +312,19 @@ def test_waivers_are_told_as_they_stand() -> None:
     ended_long_ago = waiver("owned", label="legacy-*", until=date(1970, 1, 1), source=None)
     told = report_waiver(ended_long_ago)
     assert told == ReportedWaiver("owned", None, "legacy-*", None, "1970-01-01", "team-sec", "INC-204", None)
+
+
+# Pauses
+
+
+def test_pauses_are_those_of_the_files() -> None:
+    """Every pause of the files is told, whether or not its key is there, and whether it is one of sub accounts."""
+    paused = Pause("moving", date(2026, 12, 24))
+    own = spec("gone", SHOP, paused=paused, owner="team")
+    rule = SubAccountRule(Selector(name="*"), (spec("sender", SHOP, paused=paused),), Source("keys.yaml", 9, 5))
+    state = DesiredState((replace(desired(own, spec("shop", SHOP)), sub_accounts=(rule,)),))
+    place = Source("keys.yaml", 1, 5)
+    assert report_pauses(state) == (
+        ReportedPausedKey(ACCOUNT.account_id, "gone", "2026-12-24", "moving", "team", place, of_sub_accounts=False),
+        ReportedPausedKey(ACCOUNT.account_id, "sender", "2026-12-24", "moving", "", place, of_sub_accounts=True),
+    )

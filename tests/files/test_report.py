@@ -11,7 +11,14 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it
 
 from reconciler.core.changes import AccessChange, Action, Delta, Direction, Fields, ListDiff, Outcome, TextDiff
 from reconciler.core.findings import Severity, Waiver
-from reconciler.core.inventory import KeyStanding, ReportedKey, ReportedPause, ReportedRule, ReportedWaiver
+from reconciler.core.inventory import (
+    KeyStanding,
+    ReportedKey,
+    ReportedPause,
+    ReportedPausedKey,
+    ReportedRule,
+    ReportedWaiver,
+)
 from reconciler.core.keys import Source
 from reconciler.core.plan import KeyCounts
 from reconciler.core.report import (
@@ -103,10 +110,16 @@ REPORT = Report(
         (),
         (ChangedKey(KeyEvent.CHANGED, "a-1", None, "k-1", "storefront", "Ladentür", CHANGE.fields, CHANGE.access),),
         not_compared=1,
+        as_of="2026-11-22T09:00:00Z",
     ),
     as_of="2026-11-23T10:00:00Z",
     rules=(ReportedRule("no-wildcard", Severity.DENY, "no-wildcard", "list the scopes", Source("policy.yaml", 3, 5)),),
     waivers=(ReportedWaiver("no-wildcard", "ops", None, None, "2027-01-31", "team-sec", "INC-204", None),),
+    pauses=(
+        ReportedPausedKey(
+            "a-1", "storefront", "2026-12-24", "migration runs", "team-growth", Source("shop.yaml", 12, 5), False
+        ),
+    ),
 )
 DUMPED: dict[str, Any] = {
     "schema": "reconciler/report/v1",
@@ -231,6 +244,7 @@ DUMPED: dict[str, Any] = {
             }
         ],
         "not_compared": 1,
+        "as_of": "2026-11-22T09:00:00Z",
     },
     "as_of": "2026-11-23T10:00:00Z",
     "rules": [
@@ -240,6 +254,7 @@ DUMPED: dict[str, Any] = {
             "checks": "no-wildcard",
             "hint": "list the scopes",
             "source": {"file": "policy.yaml", "line": 3, "column": 5},
+            "why": "",
         }
     ],
     "waivers": [
@@ -252,6 +267,17 @@ DUMPED: dict[str, Any] = {
             "owner": "team-sec",
             "reason": "INC-204",
             "source": None,
+        }
+    ],
+    "pauses": [
+        {
+            "account_id": "a-1",
+            "name": "storefront",
+            "until": "2026-12-24",
+            "reason": "migration runs",
+            "owner": "team-growth",
+            "source": {"file": "shop.yaml", "line": 12, "column": 5},
+            "of_sub_accounts": False,
         }
     ],
 }
@@ -295,8 +321,10 @@ def test_a_report_from_before_sub_accounts_had_names_loads() -> None:
 def test_a_report_from_before_keys_and_rules_were_told_loads() -> None:
     """Where nothing of this is there at all, keys are not known, none was compared, and no rule or waiver is told."""
     document = json.loads(json.dumps(DUMPED))
-    del document["accounts"][0]["inventory"], document["as_of"], document["rules"], document["waivers"]
-    del document["since"]["keys"], document["since"]["not_compared"]
+    for name in ("as_of", "rules", "waivers", "pauses"):
+        del document[name]
+    del document["accounts"][0]["inventory"]
+    del document["since"]["keys"], document["since"]["not_compared"], document["since"]["as_of"]
     assert load_report(json.dumps(document)) == replace(
         REPORT,
         accounts=(replace(ACCOUNT, inventory=None),),
@@ -304,6 +332,7 @@ def test_a_report_from_before_keys_and_rules_were_told_loads() -> None:
         as_of=None,
         rules=(),
         waivers=(),
+        pauses=(),
     )
 
 

@@ -4,7 +4,14 @@ from dataclasses import replace
 
 from reconciler.core.changes import Action, Fields, ListDiff, Outcome, TextDiff, access_change
 from reconciler.core.findings import Severity, Waiver
-from reconciler.core.inventory import KeyStanding, ReportedKey, ReportedPause, ReportedRule, ReportedWaiver
+from reconciler.core.inventory import (
+    KeyStanding,
+    ReportedKey,
+    ReportedPause,
+    ReportedPausedKey,
+    ReportedRule,
+    ReportedWaiver,
+)
 from reconciler.core.keys import Source
 from reconciler.core.networks import FENCED, AllowList
 from reconciler.core.plan import NO_CREATION, KeyCounts
@@ -83,7 +90,7 @@ KEYS = (
         "messages:read:all",
         networks=("192.0.2.1/32",),
         used="2026-02-11T10:00:00Z",
-        paused=ReportedPause("2026-12-24", "migration runs, INC-77"),
+        paused=ReportedPause("2026-12-24", "migration, INC-77"),
     ),
     key(5, "reconciler", "api-keys:read", "api-keys:write", networks=("198.51.100.0/28",), owner="team-platform"),
     key(6, None, "*", label="break-glass", used=None),
@@ -126,8 +133,8 @@ RULES = (
 WAIVERS = (
     ReportedWaiver(
         "no-wildcard",
-        "break-glass",
         None,
+        "break-glass",
         None,
         "2026-12-05",
         "team-sec",
@@ -263,7 +270,29 @@ CHANGES = (
         for place, label in enumerate(HOSTILE)
     ),
 )
-REFUSALS = (ReportedRefusal("max-changes", ACCOUNT, None, None, CROWDED, 5, 9),)
+BELOW_CHANGES = (
+    replace(
+        change(
+            "sender",
+            networks=([], ["203.0.113.0/24"]),
+            outcome=Outcome.REFUSED,
+            reason=f"max-changes: {CROWDED}",
+        ),
+        key_id=key_id(40),
+    ),
+)
+REFUSALS = (ReportedRefusal("max-changes", ACCOUNT, ACME, None, CROWDED, 5, 9),)
+PAUSES = (
+    ReportedPausedKey(
+        ACCOUNT,
+        "old-importer",
+        "2026-12-24",
+        "migration, INC-77",
+        "",
+        Source("config/keys/shop.yaml", 26, 5),
+        False,
+    ),
+)
 
 
 def unmanaged(keys: tuple[ReportedKey, ...]) -> tuple[UnmanagedKey, ...]:
@@ -279,7 +308,10 @@ def _accounts(changes: tuple[ReportedChange, ...]) -> tuple[ReportedAccount, ...
     own = ReportedAccount(
         ACCOUNT, None, AccountStatus.OK, None, KeyCounts(8, len(KEYS), 2, 1), changes, unmanaged(KEYS), None, KEYS
     )
-    acme = ReportedAccount(ACCOUNT, ACME, AccountStatus.OK, None, KeyCounts(1, 1), (), (), "Acme | <b>Inc</b>", BELOW)
+    below = BELOW_CHANGES if changes else ()
+    acme = ReportedAccount(
+        ACCOUNT, ACME, AccountStatus.OK, None, KeyCounts(1, 1), below, (), "Acme | <b>Inc</b>", BELOW
+    )
     asleep = ReportedAccount(ACCOUNT, f"{ACME[:-1]}d", AccountStatus.SUSPENDED, None, KeyCounts(1), (), (), "Sleepy")
     return own, acme, asleep
 
@@ -303,8 +335,9 @@ def _report(mode: Mode, accounts: tuple[ReportedAccount, ...], refusals: tuple[R
         summary=summary if mode is not Mode.AUDIT else replace(summary, unchanged=0),
         requests=RequestCounts(GET=4),
         as_of="2026-11-24T09:00:00Z",
-        rules=RULES,
+        rules=RULES if mode is Mode.AUDIT else RULES[:-1],  # a plan does not ask what must keep working
         waivers=WAIVERS,
+        pauses=PAUSES,
     )
 
 
@@ -363,11 +396,18 @@ AUDITED = replace(
         "2026-10-24T09:00:01Z",
         (
             replace(
-                FINDINGS[2], key="news", label="news", message="news was not used for 120 days", since=None, source=None
+                FINDINGS[2],
+                key="news",
+                key_id=key_id(99),
+                label="news",
+                message="news was not used for 120 days",
+                since=None,
+                source=None,
             ),
         ),
         _changed_keys(),
         1,
+        "2026-10-24T09:00:00Z",
     ),
 )
 """An audit that is compared with an earlier one; one account could not be read."""

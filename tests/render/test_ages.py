@@ -47,16 +47,16 @@ def test_last_uses_are_counted_by_how_long_ago() -> None:
     days = (0, 1, 1.1, 7, 30, 90, 182, 365, 366)
     told = last_uses([*(life(used=timedelta(days=each)) for each in days), life(), life(made=None)])
     assert [(share.told, share.count) for share in told] == [
-        ("within a day", 2),
-        ("within a week", 2),
-        ("within 30 days", 1),
-        ("within 90 days", 1),
-        ("within half a year", 1),
-        ("within a year", 1),
+        ("in the last day", 2),
+        ("2 to 7 days ago", 2),
+        ("8 to 30 days ago", 1),
+        ("31 to 90 days ago", 1),
+        ("91 days to half a year ago", 1),
+        ("half a year to a year ago", 1),
         ("longer ago", 1),
         ("never", 2),
     ]
-    assert told[0] == Share("within a day", 2, 100.0)
+    assert told[0] == Share("in the last day", 2, 100.0)
     assert told[2].percent == 50.0
     assert {share.percent for share in last_uses([])} == {0.0}
 

@@ -81,14 +81,14 @@ def test_no_secret_is_shown() -> None:
 
 
 def test_a_fence_holds_so_many_lines() -> None:
-    """After forty lines, or six thousand bytes, the others are counted."""
-    assert fence(["+ a"] * 40, "diff").count("+ a") == 40
-    many = fence(["+ a"] * 43, "diff")
-    assert many.count("+ a") == 40
+    """After sixty lines, or twelve thousand bytes, the others are counted."""
+    assert fence(["+ a"] * 60, "diff").count("+ a") == 60
+    many = fence(["+ a"] * 63, "diff")
+    assert many.count("+ a") == 60
     assert many.endswith("\n  and 3 more, all of them in -o json\n```")
     wide = fence([f"+ {'🔑' * 290}"] * 40, "diff")
-    assert wide.count("+ ") == 6
-    assert "and 34 more" in wide
+    assert wide.count("+ ") == 11
+    assert "and 29 more" in wide
 
 
 # Sections

@@ -10,7 +10,7 @@ from reconciler.core.findings import Severity, Waiver
 from reconciler.core.report import Mode, ReportedAccount, ReportedFinding, Standing
 from reconciler.errors import visible
 from reconciler.render.terminal import Style, render
-from render.reports import account, below, finding, report
+from render.reports import account, below, change, finding, report
 from render.rich import HOSTILE
 
 PLAIN = Style(colour=False, width=80)
@@ -84,8 +84,8 @@ def test_whom_findings_are_about_is_told_for_each_run_of_them() -> None:
         Findings
           warn  odd  (5, 1 new)
                 account a-1
-                  keys/ops.yaml:3: a is odd
           new     keys/ops.yaml:3: b is odd
+                  keys/ops.yaml:3: a is odd
                 account a-2
                   keys/ops.yaml:3: c is odd
                 who?
@@ -94,6 +94,19 @@ def test_whom_findings_are_about_is_told_for_each_run_of_them() -> None:
                 hint: look
         """
     )
+
+
+def test_findings_about_keys_that_are_to_be_changed_come_first() -> None:
+    """Among findings of a rule those come first that are new, then those about keys that the plan changes."""
+    found = [finding("odd", Severity.WARN, key=name, message=f"{name} is odd") for name in ("a", "b", "c")]
+    found[2] = replace(found[2], since=Standing.NEW)
+    changed = account(replace(change("b", scopes=([], ["domains:read"])), key_id=None))
+    text = render(report(changed, findings=found), style=Style(colour=False, width=80))
+    assert [line.split(": ")[1] for line in text.split("\n") if " is odd" in line] == [
+        "c is odd",
+        "b is odd",
+        "a is odd",
+    ]
 
 
 def test_a_hint_of_several_lines_stands_right_of_its_title() -> None:

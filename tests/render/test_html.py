@@ -16,8 +16,8 @@ from reconciler.core.report import AccountStatus, Mode, Report, ReportedAccount,
 from reconciler.errors import visible
 from reconciler.render.html import render
 from render.markup import Markup
-from render.reports import account, below, broken, change, finding, report
-from render.rich import AUDITED, BOTH, HOSTILE, KEYS, PLANNED, WAIVERS, key
+from render.reports import account, below, broken, change, failed, finding, report
+from render.rich import ACCOUNT, AUDITED, BOTH, HOSTILE, KEYS, PLANNED, RULES, WAIVERS, key
 
 OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
@@ -87,16 +87,18 @@ def test_the_head_says_what_was_checked() -> None:
     facts = dict(zip((each.text for each in made.find("dt")), (each.text for each in made.find("dd")), strict=True))
     assert facts == {
         "Judged as of": "2026-11-24 09:00 UTC",
-        "Policy": PLANNED.policy,
-        "Plan": PLANNED.digest,
-        "Over": "15 keys in 1 account and 1 sub account",
+        "Accounts": f"{ACCOUNT}; 15 keys in 1 account and 1 sub account",
+        "Besides": "2 keys have no ip_allow_list in the files, 1 of them is usable from anywhere",
+        "Policy": f"{PLANNED.policy} (config/policy.yaml)",
+        "Plan": f"to apply exactly this: reconciler apply --digest {PLANNED.digest}",
         "Run": f"{PLANNED.run_id} of reconciler 0.1.0; 4 GET",
     }
     bare = page(replace(keyed(), as_of="2026-11-20T09:00:00Z", started_at="2026-11-24T09:00:00Z"))
     told = [each.text for each in bare.find("dd")]
-    assert told[:2] == ["2026-11-20 09:00 UTC; made 2026-11-24 09:00 UTC", "none"]
+    assert told[0] == "2026-11-20 09:00 UTC; made 2026-11-24 09:00 UTC"
+    assert "none: no rule has judged this" in told
     assert told[-1].endswith("; no requests")
-    assert "the audit of 2026-10-24T09:00:01Z" in page(AUDITED).find("header")[0].text
+    assert "the audit as of 2026-10-24T09:00:00Z" in page(AUDITED).find("header")[0].text
 
 
 def test_changes_are_told_whole() -> None:
@@ -127,7 +129,7 @@ def test_what_a_change_does_beyond_its_lines_is_told() -> None:
     (block,) = page(report(account(unclear))).find("article")
     assert "same access" not in block.text
     (why,) = page(report(account(unclear))).find("p", class_="why")
-    assert why.text == "pin the id\n  asked for at a.yaml:1:2"
+    assert why.text == "pin the id asked for at a.yaml:1:2"
 
 
 def test_many_sub_accounts_are_counted() -> None:
@@ -170,14 +172,18 @@ def test_findings_are_told_by_rule() -> None:
 
 
 def test_of_very_many_findings_the_others_are_in_the_table() -> None:
-    """From the 201st on they are only counted, with a link that shows the keys that break the rule."""
-    many = [finding("r", Severity.WARN, key=f"k{number}", hint=f"h{number}") for number in range(203)]
+    """From the 1,001st on they are only counted, with a link to those keys that break the rule."""
+    many = [finding("r", Severity.WARN, key=f"k{number}", hint=f"h{number}") for number in range(1003)]
     made = page(report(account(), findings=many))
-    assert "200 of 203 findings" in only(report(account(), findings=many))
-    (link,) = made.find("a", **{"data-show-text": "r"})
+    assert "1,000 of 1,003 findings" in only(report(account(), findings=many))
+    assert "3 more; all of them are in -o json." in only(report(account(), findings=many))
+    assert made.find("a", **{"data-show-rule": "r"}) == []
+    with_keys = replace(keyed(key(1, "a")), findings=tuple(many))
+    (link,) = page(with_keys).find("a", **{"data-show-rule": "r"})
     assert link.text == "table of keys"
-    assert "h199" in made.find("main")[0].text
-    assert "h200" not in made.find("main")[0].text
+    assert "3 more: those of keys that are there are marked in the table of keys; all" in only(with_keys)
+    assert "h999" in made.find("main")[0].text
+    assert "h1000" not in made.find("main")[0].text
 
 
 def test_refusals_say_whom_they_are_about() -> None:
@@ -193,7 +199,7 @@ def test_what_became_of_keys_is_told() -> None:
     told = only(AUDITED)
     assert "7 findings new, 1 still open, 1 gone or waived. Keys of 1 account cannot be compared" in told
     assert "billing 3c90c3cc-0d44-4b50-8888-000000000003" in told
-    assert "warn stale: news was not used for 120 days" in told
+    assert "warn stale news was not used for 120 days 3c90c3cc-0d44-4b50-8888-000000000063" in told
     assert AUDITED.since is not None
     quiet = replace(AUDITED, since=replace(AUDITED.since, keys=(), gone=(), not_compared=0))
     assert "No key appeared, changed its access, or is gone." in only(quiet)
@@ -209,7 +215,7 @@ def test_the_table_tells_each_key() -> None:
     assert len(rows) == len(KEYS) + 1
     assert next(row for row in rows if row.startswith("billing")) == (
         "billing 3c90c3cc-0d44-4b50-8888-000000000003 6a0d2c1e-5b7f-4c3e-9d8a-1f2e3d4c5b6a config/keys/shop.yaml:22"
-        " messages:read:allmessages:send:all 198.51.100.7/32 203.0.113.0/25 2026-11-242025-03-01 no-wildcard"
+        " messages:read:allmessages:send:all 198.51.100.7/32 203.0.113.0/25 2026-11-242025-03-01 no-wildcard, new"
     )
     paused = next(row for row in rows if row.startswith("old-importer"))
     assert "paused until 2026-12-24" in paused
@@ -235,9 +241,9 @@ def test_keys_that_may_do_the_same_share_a_line() -> None:
     keys += [key(30 + number, f"a{number:02}", "domains:read") for number in range(10)]
     keys += [key(40 + number, f"i{number:02}", "domains:read", networks=(f"10.0.0.{number}",)) for number in range(2)]
     told = only(keyed(*keys))
-    assert "Keys that may do the same share a line." in told
+    assert "Keys that may do the same kinds of things share a line, whatever their domains and networks." in told
     assert "10 keys such as a00, a01 anywhere" in told
-    assert "30 keys such as k00, k01 listed networks" in told
+    assert "30 keys such as k00, k01 2 different lists" in told
     assert "2 keys such as i00, i01 nobody: no public IPv4" in told
     halves = ("0.0.0.0/1", "128.0.0.0/1")
     keys += [key(50, "h0", "domains:read", networks=halves)]
@@ -261,11 +267,21 @@ def test_waivers_pauses_and_rules_are_told() -> None:
     told = only(AUDITED)
     (ends,) = [each for each in page(AUDITED).find("tr") if each.text.startswith("2026-12-05")]
     assert ends.text == (
-        "2026-12-05 11 days leftwaiver of no-wildcard config/policy.yaml:21break-glassteam-secINC-2041 finding"
+        "2026-12-05 11 days leftwaiver of no-wildcard config/policy.yaml:21"
+        "labels like break-glassteam-secINC-2041 finding"
     )
     assert 'key.last_used_at < now - duration("2160h")' in told
     over = replace(AUDITED, waivers=(replace(WAIVERS[0], until="2026-11-01"),))
     assert "2026-11-01 over" in only(over)
     assert "There are none." in only(keyed(key(1, "a")))
+    assert "Needed by" in told
+    assert "Needed by" not in only(PLANNED)
+    assert "nothing that was read" in told
+    assert "Keys of no file are judged by reconciler audit." in only(PLANNED)
+    assert "none in what was read" in told
+    nothing = replace(report(failed("401"), mode=Mode.AUDIT), rules=RULES)
+    assert only(nothing).count("not known") == len(RULES)
+    assert "Nothing was found: nothing was read." in only(nothing)
+    assert "Nothing was found, in what was read." in only(report(failed("401"), replace(account(), inventory=())))
     assert "No rules: there is no policy, or it has none." in only(keyed(key(1, "a")))
     assert "unknown" in told

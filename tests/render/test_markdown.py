@@ -51,6 +51,30 @@ def told(*accounts: ReportedAccount, mode: Mode = Mode.PLAN) -> str:
 # As a whole
 
 
+def test_what_comes_is_shown_however_much_goes() -> None:
+    """Of each field what comes stands first, however much goes; what is not shown is counted for each side."""
+    many = [f"new-{number:02}:read" for number in range(50)]
+    taken = change("shop", scopes=(many, ["messages:read:all", "domains:read"]), networks=(["203.0.113.0/24"], []))
+    text = told(account(taken))
+    for line in (
+        "+ messages:read:all",
+        "+ domains:read",
+        "+ anywhere",
+        "- new-09:read",
+        "- and 40 more, all of them in -o json",
+    ):
+        assert f"\n{line}\n" in text
+    assert "- new-10:read" not in text
+    assert text.index("+ domains:read") < text.index("- new-00:read")
+    wide = change("shop", scopes=([], [f"{'x' * 290}{number:02}:read" for number in range(9)]))
+    assert text_of_side(told(account(wide)), "+ ") == 5
+
+
+def text_of_side(text: str, sign: str) -> int:
+    """Count the lines of a diff with a sign, but for the one that counts the others."""
+    return sum(line.startswith(sign) and " more, all of them" not in line for line in text.split("\n"))
+
+
 def test_a_plan_in_full() -> None:
     """What happens to which key is told with its line, direction, reason and difference; then the digest."""
     denied = replace(WIDER, outcome=Outcome.DENIED, reason="no-reading: shop would read\n  asked for at x")
@@ -78,8 +102,8 @@ def test_a_plan_in_full() -> None:
         '- "Post"\n'
         '+ "Mail"\n'
         "@@ networks @@\n"
-        "- anywhere\n"
         "+ 203.0.113.0/24\n"
+        "- anywhere\n"
         "```\n"
         "\n"
         "To apply exactly this plan:\n"
@@ -137,10 +161,10 @@ def test_the_order_of_sections() -> None:
 @pytest.mark.parametrize(
     ("made", "call"),
     [
-        (report(account(WIDER)), "No person has to act."),
+        (report(account(WIDER)), "A person should review it before it is applied."),
         (report(account(replace(WIDER, outcome=Outcome.APPLIED)), mode=Mode.APPLY), "No person has to act."),
         (report(account(), mode=Mode.AUDIT), "No person has to act."),
-        (report(account(WIDER), findings=[finding("r", Severity.WARN)]), "A person should look at what was found."),
+        (report(account(), findings=[finding("r", Severity.WARN)]), "A person should look at what was found."),
         (report(account(), failed("403")), "A retry may help; if it does not, a person must act."),
         (
             report(account(replace(WIDER, outcome=Outcome.FAILED))),
@@ -391,7 +415,7 @@ def test_what_changed_since_an_earlier_report() -> None:
         "\n\n- report `r-0` of `2026-11-23T10:00:01Z`; findings: 1 new, 0 still open, 2 gone\n"
         "- not compared: 2 accounts of which only one of the two reports has the keys\n\n"
         "**changed** `shop` · widens · key `k-1`\n\n"
-        '```diff\n@@ label @@\n- "Shop"\n+ "shop"\n@@ scopes @@\n- domains:read  (still covered)\n+ *\n```\n\n'
+        '```diff\n@@ label @@\n- "Shop"\n+ "shop"\n@@ scopes @@\n+ *\n- domains:read  (still covered)\n```\n\n'
         "**gone** unmanaged key `Old` · narrows · key `k-1`\n\nrevokes `*`\n\n"
         "- **gone**, or waived: warn, `r`: `ops may do everything` · `keys/ops.yaml:3`\n"
         "- **gone**, or waived: note, `q`: `ops`: `old` · key `k-3`\n"
@@ -436,7 +460,7 @@ def test_what_is_left_alone() -> None:
     assert section(made, "Left alone").split("To apply")[0].strip().split("\n") == [
         "- 1 sub account in sync",
         "- 1 suspended sub account: `Asleep`",
-        "- 3 keys without `ip_allow_list` in the files, 1 of them usable from anywhere",
+        "- 3 keys have no `ip_allow_list` in the files, 1 of them is usable from anywhere",
         "- 7 keys in no file: `stray 0`, `stray 1`, `stray 2`, `stray 3`, `stray 0` of `Acme` and 2 more",
     ]
     assert "in sync" not in render(replace(made, mode=Mode.AUDIT))

@@ -56,11 +56,12 @@ def test_counts_leave_out_what_is_switched_off() -> None:
     """A column counts the keys that can do something in it now; nobody can do what only such a key could."""
     made = matrix([holder(1, "domains:read"), holder(2, "domains:read", networks=(FENCE,)), holder(3, "*")], 9)
     assert made.columns == (Column("domains:read", 2),)
-    assert made.nobody == ()
+    assert made.everything
     made = matrix([holder(1, "domains:read"), holder(3, "*", networks=(FENCE,))], 9)
     assert made.columns == (Column("domains:read", 1),)
-    assert "domains:read" not in made.nobody
-    assert {"messages:send", "api-keys:write"} <= set(made.nobody)
+    assert not made.everything
+    assert "domains:read" not in made.others
+    assert {"messages:send", "api-keys:write"} <= set(made.others)
 
 
 def test_a_family_that_nobody_can_use_is_told() -> None:
@@ -102,16 +103,18 @@ def test_many_keys_share_rows() -> None:
     rows = matrix(keys, 5).rows
     assert [[each.key.name for each in row.holders] for row in rows] == [["k5", "k6"], ["k3", "k4"], ["k1", "k2"]]
     assert [row.networks for row in rows] == [OFFICE, (), None]
+    assert [row.lists for row in rows] == [1, 1, 2]
     assert [row.place for row in rows] == [Place.LISTED, Place.ANYWHERE, Place.LISTED]
 
 
 def test_what_lets_whoever_has_it_do_more_is_marked() -> None:
-    """Columns of writing keys are mighty; a column's resource is what stands before its last colon."""
+    """Columns of writing keys are marked; a column's resource is what stands before its last colon."""
     marked = {
-        column.family: column.mighty for column in matrix([holder(1, "api-keys:write", "api-keys:read")], 9).columns
+        column.family: column.grants_anything
+        for column in matrix([holder(1, "api-keys:write", "api-keys:read")], 9).columns
     }
     assert marked == {"api-keys:read": False, "api-keys:write": True}
-    assert Column("sub-account-api-keys:write", 1).mighty
+    assert Column("sub-account-api-keys:write", 1).grants_anything
     assert Column("accounts:members:add", 1).resource == "accounts:members"
     assert Column("odd", 1).resource == "odd"
 

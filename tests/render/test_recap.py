@@ -13,7 +13,7 @@ from reconciler.render.terminal import Style, render
 from render.reports import account, below, broken, change, failed, finding, report
 
 WAIVED = Waiver("2027-01-31", "team-sec", "INC-204")
-LONG = "it revokes what the change of {} was to grant, and that one is denied: nobody would be left with it"
+LONG = "it revokes what the change of {} was to grant, and that one is denied: somebody may be left without it"
 
 
 def told(

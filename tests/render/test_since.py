@@ -43,9 +43,9 @@ def told(made: Report, width: int = 80) -> str:
 GOLDEN = """\
 Findings
   deny  no-wildcard  (3, 2 new)
-        keys/ops.yaml:3: ops may do everything
   new   keys/ops.yaml:3: shop may do everything
   new   keys/ops.yaml:3: news may do everything
+        keys/ops.yaml:3: ops may do everything
         hint: list the scopes it needs
   warn  stray  (1 new)
   new   "st\\x1bray": it is in no file  key k-7
@@ -55,7 +55,7 @@ Findings
           until 2027-01-31, by team-sec: INC-204
 
 Gone, or waived, since then
-  warn  fenced: it was
+  warn  fenced: ops: it was
         open
   deny  no-wildcard: old may do everything
 
@@ -65,7 +65,7 @@ Audit: 3 deny, 1 warn, 1 note in 3 keys; since 2026-11-23: 3 new, 2 still open,
 
 
 def test_what_became_of_it_reads_like_this() -> None:
-    """New findings are counted by rule and marked, what is gone comes after all others, the last line sums up."""
+    """New findings come first and are marked, what is gone comes after all others, the last line sums up."""
     open_ = standing(WIDE, Standing.OPEN)
     new = [
         standing(replace(WIDE, key=name, label=name, message=f"{name} may do everything")) for name in ("shop", "news")

@@ -9,32 +9,39 @@
   const facets = [...form.querySelectorAll("button[data-mark]")];
   let rows = null;
   let only = null;
+  let rule = null;
 
   // The text of thousands of rows is gathered once, when somebody first asks for it.
   const gathered = () => rows ??= [...body.rows].map((row) => ({
     row,
     text: row.textContent.toLowerCase(),
     marks: new Set(row.className.split(" ")),
+    rules: new Set([...row.lastElementChild.children].map((tag) => tag.textContent.split(",")[0])),
   }));
+
+  const pressed = () => facets.filter((each) => each.ariaPressed === "true");
 
   const filter = () => {
     const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const marks = facets.filter((each) => each.ariaPressed === "true").map((each) => each.dataset.mark);
+    const marks = pressed().map((each) => each.dataset.mark);
     let count = 0;
     for (const each of gathered()) {
-      const fits = (only === null || each.row.dataset.row === only)
+      const fits = (only === null || each.row.dataset.row === only) && (rule === null || each.rules.has(rule))
         && marks.every((mark) => each.marks.has(mark)) && words.every((word) => each.text.includes(word));
       each.row.hidden = !fits;
       count += fits;
     }
-    told.textContent = count === rows.length
-      ? `all ${count.toLocaleString("en")} keys` : `${count.toLocaleString("en")} of ${rows.length.toLocaleString("en")} keys`;
-    form.querySelector("[data-clear]").hidden = count === rows.length && !words.length && !marks.length && only === null;
+    const by = [...(text.value.trim() ? [`“${text.value.trim()}”`] : []), ...pressed().map((each) => each.dataset.name),
+      ...(rule === null ? [] : [`the rule ${rule}`]), ...(only === null ? [] : ["a line of the matrix"])];
+    const every = `${rows.length.toLocaleString("en")} keys`;
+    told.textContent = by.length ? `${count.toLocaleString("en")} of ${every}, filtered by ${by.join(", ")}` : `all ${every}`;
+    form.querySelector("[data-clear]").hidden = !by.length;
   };
 
-  const show = (query, row) => {
+  const show = (query, row, broken) => {
     text.value = query;
     only = row;
+    rule = broken;
     for (const each of facets) each.ariaPressed = "false";
     filter();
   };
@@ -46,14 +53,16 @@
       target.ariaPressed = target.ariaPressed === "true" ? "false" : "true";
       filter();
     } else if ("clear" in target.dataset) {
-      show("", null);
+      show("", null, null);
       text.focus();
     }
   });
   document.addEventListener("click", (event) => {
-    const link = event.target.closest("a[data-show-row], a[data-show-text], a[data-show-mark]");
+    const link = event.target.closest("a[data-show-row], a[data-show-text], a[data-show-mark], a[data-show-rule]");
     if (!link) return;
-    show(link.dataset.showText ?? "", link.dataset.showRow ?? null);
+    event.preventDefault();
+    form.scrollIntoView();
+    show(link.dataset.showText ?? "", link.dataset.showRow ?? null, link.dataset.showRule ?? null);
     const facet = facets.find((each) => each.dataset.mark === link.dataset.showMark);
     if (facet) facet.click();
   });

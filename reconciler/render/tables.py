@@ -4,7 +4,6 @@ Texts from files and from the server come out as they are: to escape them is the
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -17,9 +16,10 @@ from reconciler.core.report import ReportedChange, ReportedFinding, Standing
 from reconciler.render.ages import Life, Scale
 from reconciler.render.groups import Once
 from reconciler.render.matrix import Holder, Place
+from reconciler.render.verdict import Tone
 
-_MOST_BARS: Final = 40
-_MOST_FOUND: Final = 200
+MOST_BARS: Final = 40
+_MOST_FOUND: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class KeyRow:
     row: int
     life: Life
     findings: tuple[ReportedFinding, ...]
+    waived: tuple[ReportedFinding, ...] = ()
 
     @property
     def stale(self) -> bool:
@@ -39,14 +40,15 @@ class KeyRow:
     @property
     def marks(self) -> str:
         """The words by which the table is filtered."""
-        worst = min((one.severity for one in self.findings), key=lambda one: one.rank, default=None)
+        found = {one.severity for one in self.findings}
         marks = (
-            (worst, worst or ""),
+            *((severity in found, severity.value) for severity in Severity),
             (self.holder.key.standing is not KeyStanding.MANAGED, self.holder.key.standing.value),
             (self.holder.place is Place.ANYWHERE, "open"),
             (self.holder.place is Place.OFF, "off"),
             (self.stale, "never" if self.life.used is None else "stale"),
             (self.holder.holds_everything, "wild"),
+            (any(one.since is Standing.NEW for one in self.findings), "new"),
         )
         return " ".join(word for applies, word in marks if applies)
 
@@ -62,28 +64,23 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Lives:
-    """Keys that nobody used for long, the longest first, as of ``now``; of many of them the first have a bar."""
+    """Keys that nobody used for long, the longest first, on a time line; of many of them the first have a bar."""
 
     rows: tuple[KeyRow, ...]
-    now: datetime
+    scale: Scale
 
     @property
     def more(self) -> bool:
         """Whether some have no bar."""
-        return len(self.rows) > _MOST_BARS
-
-    @property
-    def scale(self) -> Scale:
-        """The time line on which their lives are shown."""
-        return Scale.over([row.life for row in self.rows[:_MOST_BARS]], self.now)
+        return len(self.rows) > MOST_BARS
 
     @property
     def bars(self) -> list[Bar]:
         """Their lives on it."""
         place = self.scale.place
         return [
-            Bar(row, place(row.life.made or self.now), place(row.life.used) if row.life.used else None)
-            for row in self.rows[:_MOST_BARS]
+            Bar(row, place(row.life.made or self.scale.end), place(row.life.used) if row.life.used else None)
+            for row in self.rows[:MOST_BARS]
         ]
 
 
@@ -115,6 +112,7 @@ class Found:
     rule: str
     severity: Severity
     checks: str
+    why: str
     all: tuple[Once[ReportedFinding], ...]
 
     @property
@@ -144,34 +142,17 @@ class Found:
         return hints.pop() if len(hints) == 1 else None
 
 
-class Tone(StrEnum):
-    """How something is to be taken."""
-
-    GOOD = "good"
-    LOOK = "look"
-    ACT = "act"
-    BAD = "bad"
-
-
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A number that is told first, and what it counts."""
+    """A number that is told first, None where it is not known, what it counts, and by what mark to find it."""
 
-    count: int
+    count: int | None
     told: str
     tone: Tone | None = None
+    mark: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What it comes to in two words, how that is to be taken, and in a sentence."""
-
-    tone: Tone
-    words: str
-    sentence: str
-
-
-class Lot(StrEnum):
+class Group(StrEnum):
     """Changes that are shown together, in this order."""
 
     FAILED = "Failed"
@@ -181,12 +162,12 @@ class Lot(StrEnum):
     PAUSED = "Paused"
 
 
-def lot_of(change: ReportedChange) -> Lot:
+def group_of(change: ReportedChange) -> Group:
     """Say with which others a change is shown."""
     if change.outcome.may_be_retried:
-        return Lot.FAILED
+        return Group.FAILED
     if change.outcome.held_back:
-        return Lot.HELD_BACK
+        return Group.HELD_BACK
     if change.outcome is Outcome.PAUSED:
-        return Lot.PAUSED
-    return Lot.WIDENING if change.access.direction in (Direction.WIDEN, Direction.MIXED) else Lot.REST
+        return Group.PAUSED
+    return Group.WIDENING if change.access.direction in (Direction.WIDEN, Direction.MIXED) else Group.REST

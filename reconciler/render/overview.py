@@ -4,12 +4,14 @@ Texts from files and from the server come out as they are: to escape them is the
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Final
 
 from reconciler.core.inventory import ReportedRule
+from reconciler.core.keys import Source
 from reconciler.core.report import (
     AccountStatus,
     ChangedKey,
@@ -20,17 +22,19 @@ from reconciler.core.report import (
     ReportedFinding,
     ReportedRefusal,
 )
+from reconciler.core.requirements import COVERAGE
 from reconciler.render import groups
-from reconciler.render.ages import Life, Share, last_uses, moment
-from reconciler.render.exhibits import Ending, Found, KeyRow, Lives, Lot, Tile, Tone, Verdict, lot_of
+from reconciler.render.ages import Life, Scale, Share, last_uses, moment
 from reconciler.render.groups import Once, Owner
-from reconciler.render.matrix import Column, Holder, Matrix, matrix
-from reconciler.render.words import accounts_in_words, number, summary
+from reconciler.render.matrix import Column, Holder, Matrix, Row, matrix
+from reconciler.render.tables import MOST_BARS, Ending, Found, Group, KeyRow, Lives, Tile, group_of
+from reconciler.render.verdict import Tone, Verdict, verdict
+from reconciler.render.words import accounts_in_words, approvable, list_not_managed, number, summary
 
 _MOST_ROWS: Final = 40
 
 
-class Dossier:
+class Overview:
     """Everything that the file tells of one report."""
 
     def __init__(self, report: Report) -> None:
@@ -52,26 +56,13 @@ class Dossier:
 
     @cached_property
     def verdict(self) -> Verdict:
-        """What it comes to."""
-        tone, words = self._verdict()
-        return Verdict(tone, words, summary(self.report))
+        """What it comes to, and what is to be done."""
+        return verdict(self.report)
 
-    def _verdict(self) -> tuple[Tone, str]:
-        report, counts = self.report, self.report.summary
-        failed = any(account.status is AccountStatus.FAILED for account in report.accounts)
-        held_back = counts.denied or counts.refused or counts.skipped or report.refusals
-        if failed or counts.failed or counts.stale:
-            return Tone.BAD, "Not complete"
-        if held_back or (report.mode is Mode.AUDIT and counts.findings.deny):
-            return Tone.ACT, "A person must act"
-        if counts.planned:
-            return Tone.LOOK, "Differs"
-        if counts.findings.deny or counts.findings.warn:
-            return Tone.LOOK, "To look at"
-        if counts.paused:
-            return Tone.LOOK, "Paused"
-        done = "Applied" if counts.applied else "In sync"
-        return Tone.GOOD, "Nothing found" if report.mode is Mode.AUDIT else done
+    @property
+    def sentence(self) -> str:
+        """What it comes to in numbers."""
+        return summary(self.report)
 
     # What was looked at
 
@@ -97,6 +88,51 @@ class Dossier:
         return f"{number(sum(account.keys.actual for account in read), 'key')} in {accounts_in_words(read)}"
 
     @property
+    def approvable(self) -> bool:
+        """Whether there is something to apply by its digest."""
+        return approvable(self.report)
+
+    @property
+    def list_not_managed(self) -> list[str]:
+        """How many keys have no allow list in the files."""
+        return list_not_managed(self.report)
+
+    @property
+    def of_actual(self) -> bool:
+        """Whether rules were asked of the keys that there are, and not of what files want them to be."""
+        return self.report.mode is Mode.AUDIT
+
+    @property
+    def before_or_after(self) -> str:
+        """As of when keys are shown: a plan shows them without its changes."""
+        if self.of_actual or not self.report.changes:
+            return ""
+        changes = "before the changes of this plan" if self.report.mode is Mode.PLAN else "after what was applied"
+        told = f"Here, in the table and on the time line keys are as they are {changes}"
+        return f"{told}; findings are about what the files want them to be."
+
+    @property
+    def account_ids(self) -> list[str]:
+        """The accounts that it is about, each once."""
+        return list(dict.fromkeys(account.account_id for account in self.report.accounts))
+
+    @property
+    def policy_files(self) -> list[str]:
+        """The files in which its rules and waivers stand."""
+        places = [*(rule.source for rule in self.report.rules), *(waiver.source for waiver in self.report.waivers)]
+        return sorted({place.file for place in places if place})
+
+    @property
+    def known(self) -> bool:
+        """Whether any account was read: where none was, nothing is known of keys and of what breaks rules."""
+        return any(account.inventory is not None for account in self.report.accounts)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every account was read."""
+        return not self.failures
+
+    @property
     def requests(self) -> list[tuple[str, int]]:
         """The requests that it took, by method."""
         counts = self.report.requests
@@ -106,36 +142,48 @@ class Dossier:
     @cached_property
     def rules(self) -> list[tuple[ReportedRule, int]]:
         """The rules that were asked, and how many findings each has that are not waived."""
-        counts = Counter(finding.rule for finding in self.report.findings if finding.waived is None)
-        return [(rule, counts[rule.rule]) for rule in self.report.rules]
+        counts: Counter[tuple[str, Source | None]] = Counter()
+        for finding in self.report.findings:
+            if finding.waived is None:
+                counts[finding.rule, finding.source if finding.rule == COVERAGE else None] += 1
+        places = ((rule, rule.source if rule.rule == COVERAGE else None) for rule in self.report.rules)
+        return [(rule, counts[rule.rule, place]) for rule, place in places]
 
     @cached_property
     def tiles(self) -> list[Tile]:
         """The numbers that are told first."""
-        counts = self.report.summary
-        tiles = [Tile(len(self.rows), "keys read")]
+        counts, found, marks = self.report.summary, self.report.summary.findings, self.marks
+        tiles = [Tile(sum(account.keys.actual for account in self.report.accounts), "keys read")]
         if self.report.mode is not Mode.AUDIT:
             tiles += [
                 Tile(len(self.report.changes), "changes"),
+                Tile(counts.failed + counts.stale, "failed", Tone.BAD),
                 Tile(counts.denied + counts.refused + counts.skipped, "held back", Tone.ACT),
             ]
-        found = counts.findings
-        tiles += [Tile(found.deny, "deny", Tone.ACT), Tile(found.warn, "warn", Tone.LOOK), Tile(found.note, "note")]
-        marks = self.marks
-        return [
-            *tiles,
-            Tile(marks["open"], "usable from anywhere"),
-            Tile(marks["wild"], "may do everything"),
-            Tile(marks["stale"] + marks["never"], "unused for 90 days"),
-            Tile(counts.unmanaged, "in no file"),
-        ]
+        if self.report.mode is Mode.APPLY:
+            tiles.append(Tile(counts.applied, "applied"))
+        of_keys = (
+            Tile(found.deny, "deny", Tone.ACT, "deny"),
+            Tile(found.warn, "warn", Tone.LOOK, "warn"),
+            Tile(found.note, "note", mark="note"),
+            Tile(marks["open"], f"usable from anywhere{self._now}", mark="open"),
+            Tile(marks["wild"], f"may do everything{self._now}", mark="wild"),
+            Tile(marks["stale"], "not used for 90 days", mark="stale"),
+            Tile(marks["never"], "never used", mark="never"),
+            Tile(marks["unmanaged"], "in no file", mark="unmanaged"),
+        )
+        return [*tiles, *(tile if self.known else replace(tile, count=None) for tile in of_keys)]
+
+    @property
+    def _now(self) -> str:
+        return " now" if self.report.mode is Mode.PLAN else ""
 
     @cached_property
     def sections(self) -> list[tuple[str, str]]:
         """The parts of the file that there are, by the names of their headings."""
         sections = (
             (self.failures, "failures", "Not read"),
-            (self.lots or self.refusals, "changes", "Changes"),
+            (self.changes or self.refusals, "changes", "Changes"),
             (True, "findings", "Findings"),
             (self.report.since, "since", "Since the earlier audit"),
             (self.rows, "who", "Who can do what"),
@@ -157,8 +205,9 @@ class Dossier:
             ("unclear", "unclear"),
             ("open", "usable from anywhere"),
             ("wild", "may do everything"),
-            ("stale", "unused for 90 days"),
-            ("never", "never used for 90 days"),
+            ("stale", "not used for 90 days"),
+            ("never", "never used"),
+            ("new", "new findings"),
             ("off", "switched off"),
         )
         return [(mark, told) for mark, told in facets if self.marks[mark]]
@@ -170,13 +219,13 @@ class Dossier:
     # Changes
 
     @cached_property
-    def lots(self) -> dict[Lot, list[Once[ReportedChange]]]:
-        """The changes by lot; those that are the same in several sub accounts once."""
-        found: dict[Lot, list[Once[ReportedChange]]] = {lot: [] for lot in Lot}
+    def changes(self) -> dict[Group, list[Once[ReportedChange]]]:
+        """The changes by group; those that are the same in several sub accounts once."""
+        found: dict[Group, list[Once[ReportedChange]]] = {group: [] for group in Group}
         for family in groups.families(self.report, "above"):
             for told in family.changes:
-                found[lot_of(told.item)].append(told)
-        return {lot: changes for lot, changes in found.items() if changes}
+                found[group_of(told.item)].append(told)
+        return {group: groups.by_gravity(changes) for group, changes in found.items() if changes}
 
     @cached_property
     def refusals(self) -> list[Once[ReportedRefusal]]:
@@ -193,9 +242,11 @@ class Dossier:
     @cached_property
     def found(self) -> list[Found]:
         """What breaks which rule, the most serious first; what is waived is not among it."""
-        checks = {rule.rule: rule.checks for rule in self.report.rules}
+        rules = {rule.rule: (rule.checks, rule.why) for rule in self.report.rules if rule.rule != COVERAGE}
         found = groups.by_rule(groups.findings(self.report))
-        return [Found(rule, severity, checks.get(rule, ""), tuple(told)) for (severity, rule), told in found.items()]
+        return [
+            Found(rule, severity, *rules.get(rule, ("", "")), tuple(told)) for (severity, rule), told in found.items()
+        ]
 
     @cached_property
     def waived(self) -> list[Once[ReportedFinding]]:
@@ -233,18 +284,17 @@ class Dossier:
         """The table of keys, in the order of the matrix: the mightiest first."""
         found: defaultdict[tuple[str | None, ...], list[ReportedFinding]] = defaultdict(list)
         for finding in sorted(self.report.findings, key=lambda each: each.severity.rank):
-            if finding.waived is None and finding.key_id is not None:
+            if finding.key_id is not None:
                 found[finding.account_id, finding.sub_account_id, finding.key_id].append(finding)
-        return [
-            KeyRow(
-                holder,
-                row.number,
-                Life.of(holder.key, self.now),
-                tuple(found[holder.owner.account_id, holder.owner.sub_account_id, holder.key.key_id]),
-            )
-            for row in self.matrix.rows
-            for holder in row.holders
-        ]
+        return [self._row(row, holder, found) for row in self.matrix.rows for holder in row.holders]
+
+    def _row(self, row: Row, holder: Holder, found: Mapping[tuple[str | None, ...], list[ReportedFinding]]) -> KeyRow:
+        owner, key = holder.owner, holder.key
+        own = found.get((owner.account_id, owner.sub_account_id, key.key_id), [])
+        standing = tuple(finding for finding in own if finding.waived is None)
+        return KeyRow(
+            holder, row.number, Life.of(key, self.now), standing, tuple(finding for finding in own if finding.waived)
+        )
 
     @cached_property
     def marks(self) -> Counter[str]:
@@ -266,8 +316,9 @@ class Dossier:
             key=lambda row: (-(row.life.idle or timedelta()), row.holder.key.key_id),
         )
         used, never = ([row for row in rows if (row.life.used is None) is unused] for unused in (False, True))
-        lots = (("Not used for 90 days or longer", "stale", used), ("Made as long ago, and never used", "never", never))
-        return [(title, mark, Lives(tuple(lot), self.now)) for title, mark, lot in lots if lot]
+        scale = Scale.over([row.life for those in (used, never) for row in those[:MOST_BARS]], self.now)
+        told = (("Not used for 90 days or longer", "stale", used), ("Made as long ago, and never used", "never", never))
+        return [(title, mark, Lives(tuple(those), scale)) for title, mark, those in told if those]
 
     # What ends
 
@@ -277,11 +328,10 @@ class Dossier:
         return sorted((*self._waivers(), *self._pauses()), key=lambda each: (each.until, each.what, each.about))
 
     def _waivers(self) -> Iterator[Ending]:
-        used = Counter(
-            (told.rule, told.waived.until, told.waived.owner, told.waived.reason)
-            for told in self.report.findings
-            if told.waived
-        )
+        waived: defaultdict[str, list[ReportedFinding]] = defaultdict(list)
+        for finding in self.report.findings:
+            if finding.waived:
+                waived[finding.rule].append(finding)
         for waiver in self.report.waivers:
             about = waiver.key if waiver.key is not None else f"labels like {waiver.label}"
             yield Ending(
@@ -292,20 +342,20 @@ class Dossier:
                 waiver.owner,
                 waiver.reason,
                 waiver.source,
-                used[waiver.rule, waiver.until, waiver.owner, waiver.reason],
+                sum(finding.waived_by(waiver) for finding in waived[waiver.rule]),
             )
 
     def _pauses(self) -> Iterator[Ending]:
-        for holder in self.holders:
-            key = holder.key
-            if key.paused:
-                until, reason = key.paused.until, key.paused.reason
-                yield Ending("pause", key.name or key.label, until, self._days(until), key.owner, reason, key.source)
+        for pause in self.report.pauses:
+            below = " of sub accounts" if pause.of_sub_accounts else ""
+            of = f" of account {pause.account_id}" if len(self._ids) > 1 or below else ""
+            about = f"{pause.name}{below}{of}"
+            yield Ending("pause", about, pause.until, self._days(pause.until), "", pause.reason, pause.source)
 
     def _days(self, until: str) -> int | None:
         """Count the days until the end of a day; that day itself is 0."""
         end = moment(until)
-        return (end.date() - self.now.date()).days if end else None
+        return (end.date() - self.now.astimezone(UTC).date()).days if end else None
 
 
 def _minute(text: str) -> str:

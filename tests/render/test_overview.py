@@ -7,14 +7,17 @@ import pytest
 from reconciler.core.changes import Action, Outcome
 from reconciler.core.findings import Severity, Waiver
 from reconciler.core.inventory import ReportedWaiver
+from reconciler.core.keys import Source
 from reconciler.core.networks import FENCE
 from reconciler.core.plan import KeyCounts
 from reconciler.core.report import AccountStatus, Mode, Report, ReportedAccount, RequestCounts, Standing
-from reconciler.render.dossier import Dossier
-from reconciler.render.exhibits import Lot, Tone
 from reconciler.render.groups import Owner
+from reconciler.render.overview import Overview
+from reconciler.render.tables import Group
+from reconciler.render.verdict import Tone
+from reconciler.render.words import summary
 from render.reports import account, below, change, failed, finding, report
-from render.rich import ACCOUNT, ACME, AUDITED, KEYS, PLANNED, key, key_id
+from render.rich import ACCOUNT, ACME, AUDITED, HOSTILE, KEYS, OTHER, PAUSES, PLANNED, RULES, key, key_id
 
 WIDE = change("wide", scopes=([], ["domains:read"]))
 NARROW = change("narrow", scopes=(["domains:read"], []))
@@ -30,10 +33,10 @@ def audit(*findings: object) -> Report:
     return replace(report(account(), mode=Mode.AUDIT, findings=findings), digest=None)  # type: ignore[arg-type]
 
 
-def keyed(*keys: object, as_of: str = "2026-11-24T09:00:00Z") -> Dossier:
-    """Give the dossier of an audit of one account with these keys."""
+def keyed(*keys: object, as_of: str = "2026-11-24T09:00:00Z") -> Overview:
+    """Give the overview of an audit of one account with these keys."""
     own = ReportedAccount("a-1", None, AccountStatus.OK, None, KeyCounts(0, len(keys)), inventory=keys)  # type: ignore[arg-type]
-    return Dossier(replace(report(own, mode=Mode.AUDIT), as_of=as_of))
+    return Overview(replace(report(own, mode=Mode.AUDIT), as_of=as_of))
 
 
 @pytest.mark.parametrize(
@@ -60,40 +63,40 @@ def keyed(*keys: object, as_of: str = "2026-11-24T09:00:00Z") -> Dossier:
 )
 def test_the_verdict(made: Report, tone: Tone, words: str) -> None:
     """What is not known comes before what is held back, that before what differs, and only then all is well."""
-    verdict = Dossier(made).verdict
-    assert (verdict.tone, verdict.words) == (tone, words)
-    assert verdict.sentence.endswith(".")
+    told = Overview(made)
+    assert (told.verdict.tone, told.verdict.words) == (tone, words)
+    assert told.sentence == summary(made)
 
 
 def test_changes_come_in_lots() -> None:
     """What failed comes first, then what is held back, what gives more, the rest, and last what is paused."""
     outcomes = (Outcome.PAUSED, Outcome.STALE, Outcome.FAILED, Outcome.DENIED, Outcome.REFUSED, Outcome.SKIPPED)
     made = report(account(NARROW, WIDE, *(replace(NARROW, name=each.value, outcome=each) for each in outcomes)))
-    lots = Dossier(made).lots
-    assert [(lot, [told.item.name for told in changes]) for lot, changes in lots.items()] == [
-        (Lot.FAILED, ["stale", "failed"]),
-        (Lot.HELD_BACK, ["denied", "refused", "skipped"]),
-        (Lot.WIDENING, ["wide"]),
-        (Lot.REST, ["narrow"]),
-        (Lot.PAUSED, ["paused"]),
+    changes = Overview(made).changes
+    assert [(lot, [told.item.name for told in changes]) for lot, changes in changes.items()] == [
+        (Group.FAILED, ["failed", "stale"]),
+        (Group.HELD_BACK, ["denied", "refused", "skipped"]),
+        (Group.WIDENING, ["wide"]),
+        (Group.REST, ["narrow"]),
+        (Group.PAUSED, ["paused"]),
     ]
     mixed = change("mixed", scopes=(["domains:read"], ["suppressions:read"]))
-    assert list(Dossier(report(account(mixed))).lots) == [Lot.WIDENING]
+    assert list(Overview(report(account(mixed))).changes) == [Group.WIDENING]
 
 
 def test_what_is_the_same_in_sub_accounts_is_told_once() -> None:
     """A change, a finding or a failure of many sub accounts is one, with whose it is."""
-    told = Dossier(report(below("s-1", "One", WIDE), below("s-2", "Two", WIDE)))
-    (once,) = told.lots[Lot.WIDENING]
+    told = Overview(report(below("s-1", "One", WIDE), below("s-2", "Two", WIDE)))
+    (once,) = told.changes[Group.WIDENING]
     assert [owner.name for owner in once.owners] == ["One", "Two"]
     same = [finding("r", Severity.WARN, sub_account_id=each) for each in ("s-1", "s-2")]
-    (found,) = Dossier(report(below("s-1", "One"), below("s-2", "Two"), findings=same)).found
+    (found,) = Overview(report(below("s-1", "One"), below("s-2", "Two"), findings=same)).found
     assert (found.count, len(found.all)) == (2, 1)
 
 
 def test_findings_come_by_how_serious_they_are() -> None:
     """Rules come by severity, each with what it checks, what to do where that is one thing, and how many are new."""
-    told = Dossier(AUDITED).found
+    told = Overview(AUDITED).found
     assert [(found.severity, found.rule, found.count, found.new) for found in told] == [
         (Severity.DENY, "no-wildcard", 1, 1),
         (Severity.WARN, "stale", 1, 0),
@@ -102,21 +105,21 @@ def test_findings_come_by_how_serious_they_are() -> None:
     ]
     assert told[2].checks == "require-owner (owners: *)"
     assert told[2].hint == "write 'owner: <team>'"
-    assert [once.item.rule for once in Dossier(AUDITED).waived] == ["no-wildcard"]
+    assert [once.item.rule for once in Overview(AUDITED).waived] == ["no-wildcard"]
     two = report(account(), findings=[DENY, replace(DENY, hint="another")])
-    assert Dossier(two).found[0].hint is None
+    assert Overview(two).found[0].hint is None
 
 
 def test_of_many_findings_some_are_shown() -> None:
-    """Of each rule 200 findings are shown, and how many more there are is known."""
-    many = [replace(WARN, key=f"k{number}", since=Standing.NEW) for number in range(250)]
-    (found,) = Dossier(report(account(), findings=many)).found
-    assert (len(found.shown), found.more, found.count, found.new) == (200, 50, 250, 250)
+    """Of each rule 1,000 findings are shown, and how many more there are is known."""
+    many = [replace(WARN, key=f"k{number}", since=Standing.NEW) for number in range(1050)]
+    (found,) = Overview(report(account(), findings=many)).found
+    assert (len(found.shown), found.more, found.count, found.new) == (1000, 50, 1050, 1050)
 
 
 def test_rules_are_told_with_what_they_found() -> None:
     """Every rule that was asked is there, those too that found nothing; what is waived does not count."""
-    assert [(rule.rule, count) for rule, count in Dossier(AUDITED).rules] == [
+    assert [(rule.rule, count) for rule, count in Overview(AUDITED).rules] == [
         ("no-wildcard", 1),
         ("owned", 6),
         ("stale", 1),
@@ -126,14 +129,15 @@ def test_rules_are_told_with_what_they_found() -> None:
 
 def test_keys_bear_marks() -> None:
     """A key is marked by its worst finding, where it stands, from where it can be used, by its age and by ``*``."""
-    told = Dossier(AUDITED)
+    told = Overview(AUDITED)
     marks = {row.holder.key.label: row.marks for row in told.rows}
-    assert marks["billing"] == "deny"
+    assert marks["billing"] == "deny new"
     assert marks["old-importer"] == "warn off"
     assert marks["break-glass"] == "unmanaged open never wild"
     assert marks["newsletter"] == "unmanaged open stale"
     assert marks["twins"] == "unclear open"
     assert marks["storefront"] == ""
+    assert marks[HOSTILE[0]] == "note unmanaged open new"
     assert told.marks["open"] == sum("open" in each.split() for each in marks.values()) > 5
     assert [mark for mark, _ in told.facets] == [
         "deny",
@@ -145,6 +149,7 @@ def test_keys_bear_marks() -> None:
         "wild",
         "stale",
         "never",
+        "new",
         "off",
     ]
     assert [mark for mark, _ in keyed(key(1, "a", "domains:read", networks=("203.0.113.1",))).facets] == []
@@ -156,14 +161,15 @@ def test_the_worst_finding_counts() -> None:
     own = ReportedAccount("a-1", None, AccountStatus.OK, None, KeyCounts(1, 1), inventory=(one,))
     about = [replace(each, key_id=one.key_id) for each in (finding("n", Severity.NOTE), WARN, WAIVED)]
     about += [replace(DENY, key_id=one.key_id, account_id="a-2"), replace(DENY, key_id=None)]
-    (row,) = Dossier(report(own, findings=about)).rows
+    (row,) = Overview(report(own, findings=about)).rows
     assert [each.rule for each in row.findings] == ["r", "n"]
-    assert row.marks.split()[0] == "warn"
+    assert [each.severity for each in row.waived] == [Severity.DENY]
+    assert row.marks.split()[:2] == ["warn", "note"]
 
 
 def test_rows_follow_the_matrix() -> None:
     """The table of keys has the order of the matrix, and each key the number of its row there."""
-    told = Dossier(AUDITED)
+    told = Overview(AUDITED)
     assert [row.row for row in told.rows] == list(range(len(KEYS) + 1))
     assert told.rows[0].holder.key.label == "break-glass"
     assert told.columns == told.matrix.columns
@@ -180,8 +186,8 @@ def test_stale_keys_are_those_that_could_be_used() -> None:
         key(5, "never", used=None),
         key(6, "new", used=None, made=day.format("11-01")),
     )
-    lots = {mark: [row.holder.key.name for row in lives.rows] for _, mark, lives in told.stale}
-    assert lots == {"stale": ["older", "old"], "never": ["never"]}
+    changes = {mark: [row.holder.key.name for row in lives.rows] for _, mark, lives in told.stale}
+    assert changes == {"stale": ["older", "old"], "never": ["never"]}
     (_, _, used), (_, _, never) = told.stale
     assert [(bar.made, bar.used) for bar in never.bars] == [(0.0, None)]
     assert [bar.used is not None and 0 < bar.used < 100 for bar in used.bars] == [True, True]
@@ -202,17 +208,17 @@ def test_of_many_stale_keys_some_have_a_bar() -> None:
 
 def test_waivers_and_pauses_have_their_ends() -> None:
     """They are told with the days that are left and how many findings need them, those first that end first."""
-    told = [(each.what, each.about, each.days, each.looks, each.count) for each in Dossier(AUDITED).endings]
+    told = [(each.what, each.about, each.days, each.looks, each.count) for each in Overview(AUDITED).endings]
     assert told == [
-        ("waiver of no-wildcard", "break-glass", 11, "soon", 1),
-        ("pause", "old-importer", 30, "", None),
+        ("waiver of no-wildcard", "labels like break-glass", 11, "soon", 1),
+        ("pause", f"old-importer of account {ACCOUNT}", 30, "", None),
         ("waiver of owned", "labels like legacy-*", 218, "", 0),
     ]
     over = ReportedWaiver("r", "k", None, "a-1", "2026-11-23", "team", "why", None)
     last = replace(over, until="2026-11-24")
     odd = replace(over, until="one day")
-    endings = Dossier(replace(AUDITED, waivers=(odd, last, over))).endings
-    assert [(each.about, each.days, each.looks) for each in endings if each.about != "old-importer"] == [
+    endings = Overview(replace(AUDITED, waivers=(odd, last, over), pauses=())).endings
+    assert [(each.about, each.days, each.looks) for each in endings] == [
         ("k in account a-1", -1, "over"),
         ("k in account a-1", 0, "soon"),
         ("k in account a-1", None, ""),
@@ -221,29 +227,112 @@ def test_waivers_and_pauses_have_their_ends() -> None:
 
 def test_what_can_do_more_than_before_comes_first() -> None:
     """Of the keys that are other ones than before, those come first that gained something."""
-    assert [each.item.label for each in Dossier(AUDITED).changed_keys][:2] == ["billing", "break-glass"]
+    assert [each.item.label for each in Overview(AUDITED).changed_keys][:2] == ["billing", "break-glass"]
     turned = replace(AUDITED, since=AUDITED.since and replace(AUDITED.since, keys=AUDITED.since.keys[::-1]))
-    assert [each.item.label for each in Dossier(turned).changed_keys][:2] == ["break-glass", "billing"]
-    assert Dossier(PLANNED).changed_keys == []
+    assert [each.item.label for each in Overview(turned).changed_keys][:2] == ["break-glass", "billing"]
+    assert Overview(PLANNED).changed_keys == []
 
 
 def test_what_was_looked_at() -> None:
     """The head tells what was read, as of when, over what, with how many requests."""
-    told = Dossier(AUDITED)
+    told = Overview(AUDITED)
     assert (told.title, told.as_of, told.made) == ("Audit", "2026-11-24 09:00 UTC", "2026-11-24 09:00 UTC")
     assert told.over == "15 keys in 1 account and 1 sub account"
     assert told.requests == [("GET", 4)]
-    assert Dossier(replace(AUDITED, requests=RequestCounts())).requests == []
-    assert Dossier(replace(AUDITED, as_of=None, started_at="soon")).as_of == "soon"
+    assert Overview(replace(AUDITED, requests=RequestCounts())).requests == []
+    assert Overview(replace(AUDITED, as_of=None, started_at="soon")).as_of == "soon"
     assert told.standing("new") == 7
     assert [tile.told for tile in told.tiles][:4] == ["keys read", "deny", "warn", "note"]
-    assert [tile.count for tile in Dossier(PLANNED).tiles][:3] == [15, 12, 3]
+    assert told.account_ids == [ACCOUNT, OTHER]
+    assert told.policy_files == ["config/policy.yaml"]
+    tiles = {tile.told: tile.count for tile in Overview(PLANNED).tiles}
+    assert tiles == {
+        "keys read": 15,
+        "changes": 13,
+        "failed": 0,
+        "held back": 4,
+        "deny": 1,
+        "warn": 1,
+        "note": 7,
+        "usable from anywhere now": 11,
+        "may do everything now": 1,
+        "not used for 90 days": 1,
+        "never used": 2,
+        "in no file": 8,
+    }
+    applied = Overview(replace(PLANNED, mode=Mode.APPLY)).tiles
+    assert [tile.told for tile in applied[4:]][:1] == ["applied"]
+    assert "usable from anywhere" in [tile.told for tile in applied]
+
+
+def test_what_is_not_known_is_not_told_as_none() -> None:
+    """Where no key is known, numbers of keys are not known, either; where some account was not read, not all is."""
+    nothing = Overview(report(failed("401"), mode=Mode.AUDIT))
+    assert not nothing.known
+    assert not nothing.whole
+    assert {tile.count for tile in nothing.tiles[1:]} == {None}
+    assert Overview(AUDITED).known
+    assert not Overview(AUDITED).whole
+    assert Overview(PLANNED).whole
+
+
+def test_as_of_when_keys_are_shown_is_told() -> None:
+    """A plan shows keys without its changes, an apply with what was applied; where nothing differs that is plain."""
+    assert "as they are before the changes of this plan; findings are" in Overview(PLANNED).before_or_after
+    assert "as they are after what was applied; findings" in Overview(replace(PLANNED, mode=Mode.APPLY)).before_or_after
+    assert Overview(AUDITED).before_or_after == ""
+    assert Overview(report(account())).before_or_after == ""
+    assert Overview(AUDITED).of_actual
+    assert Overview(PLANNED).approvable
+
+
+def test_requirements_count_each_for_itself() -> None:
+    """Of several things that must keep working each has its own findings, and no one's words stand for all."""
+    places = [Source("config/policy.yaml", line, 5) for line in (30, 31)]
+    rules = [replace(RULES[-1], source=place, checks=f"c{place.line}") for place in places]
+    unmet = finding("coverage", Severity.DENY, key=None, label=None, source=places[1])
+    told = Overview(replace(report(account(), mode=Mode.AUDIT, findings=[unmet]), rules=tuple(rules)))
+    assert [(rule.checks, count) for rule, count in told.rules] == [("c30", 0), ("c31", 1)]
+    assert [found.checks for found in told.found] == [""]
+
+
+def test_pauses_say_whose_they_are() -> None:
+    """A pause of a rule for sub accounts says so; of several accounts each says which."""
+    below_it = replace(PAUSES[0], of_sub_accounts=True)
+    told = Overview(replace(report(account()), pauses=(PAUSES[0], below_it))).endings
+    assert [each.about for each in told] == ["old-importer", f"old-importer of sub accounts of account {ACCOUNT}"]
+    several = Overview(replace(AUDITED, waivers=())).endings
+    assert [each.about for each in several] == [f"old-importer of account {ACCOUNT}"]
+
+
+def test_each_waiver_counts_what_it_is_for() -> None:
+    """Waivers that differ only in what they are for count each its own findings."""
+    same = [
+        ReportedWaiver("r", "a", None, None, "2027-01-31", "sec", "why", None),
+        ReportedWaiver("r", "b", None, None, "2027-01-31", "sec", "why", None),
+        ReportedWaiver("r", None, "tmp-*", None, "2027-01-31", "sec", "why", None),
+        ReportedWaiver("r", "a", None, "a-9", "2027-01-31", "sec", "why", None),
+        ReportedWaiver("other", "a", None, None, "2027-01-31", "sec", "why", None),
+    ]
+    accepted = Waiver("2027-01-31", "sec", "why")
+    found = [
+        finding("r", Severity.WARN, key="a", label="A", waived=accepted),
+        finding("r", Severity.WARN, key=None, label="tmp-1", waived=accepted),
+    ]
+    told = Overview(replace(report(account(), mode=Mode.AUDIT, findings=found), waivers=tuple(same)))
+    assert [(each.what, each.about, each.count) for each in told.endings] == [
+        ("waiver of other", "a", 0),
+        ("waiver of r", "a", 1),
+        ("waiver of r", "a in account a-9", 0),
+        ("waiver of r", "b", 0),
+        ("waiver of r", "labels like tmp-*", 1),
+    ]
 
 
 def test_only_what_there_is_has_a_section() -> None:
     """Sections are those that have something to tell."""
-    assert [name for name, _ in Dossier(report(account())).sections] == ["findings", "ends", "checked"]
-    assert [name for name, _ in Dossier(AUDITED).sections] == [
+    assert [name for name, _ in Overview(report(account())).sections] == ["findings", "ends", "checked"]
+    assert [name for name, _ in Overview(AUDITED).sections] == [
         "failures",
         "findings",
         "since",
@@ -253,21 +342,21 @@ def test_only_what_there_is_has_a_section() -> None:
         "ends",
         "checked",
     ]
-    assert next(name for name, _ in Dossier(PLANNED).sections) == "changes"
+    assert next(name for name, _ in Overview(PLANNED).sections) == "changes"
 
 
 def test_whose_something_is_is_told_where_it_is_not_plain() -> None:
     """Of one account that is plain, but for its sub accounts; of several it is not."""
-    one, both = Dossier(PLANNED), Dossier(AUDITED)
+    one, both = Overview(PLANNED), Overview(AUDITED)
     assert not one.names(Owner(ACCOUNT))
     assert one.names(Owner(ACCOUNT, ACME))
     assert both.names(Owner(ACCOUNT))
     assert one.several
-    assert not Dossier(report(account())).several
+    assert not Overview(report(account())).several
 
 
 def test_keys_of_old_reports_are_not_known() -> None:
     """A report of which the keys are not known has none, and no quarantine is taken for one."""
     old = report(account(change(None, Action.QUARANTINE, label="x", networks=([], [FENCE]))))
-    assert Dossier(old).rows == []
+    assert Overview(old).rows == []
     assert key_id(1).endswith("1")
