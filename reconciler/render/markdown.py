@@ -57,6 +57,7 @@ _HELD_BACK, _GIVES, _OTHER, _PAUSED = "held back", "gives", "other", "paused"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _BETWEEN = " · "
 _MOST_LISTED = 5
+_MOST_ACCOUNTS = 3
 _MOST_SIDE = 10
 _MOST_SIDE_BYTES = 1500
 _MOST_OWNERS = 10
@@ -71,7 +72,7 @@ def render(report: Report) -> str:
     first = f"**{_summary(report)}** {verdict(report).call}"
     if in_sync(report) and report.mode is not Mode.AUDIT and report.since is None:
         return "\n".join([first, *_in_passing(report)]) + "\n"
-    return compose(first, _sections(report), _approval(report))
+    return compose(f"{first}\n\n{_of_what(report)}", _sections(report), _approval(report))
 
 
 # The first lines and the last
@@ -82,6 +83,14 @@ def _summary(report: Report) -> str:
     if report.since and not _DATE.fullmatch(report.since.moment[:10]):
         report = replace(report, since=replace(report.since, finished_at="earlier", as_of=None))
     return summary(report)
+
+
+def _of_what(report: Report) -> str:
+    """Say of which accounts it is, and by which policy they were judged."""
+    ids = list(dict.fromkeys(account.account_id for account in report.accounts))
+    names = " ".join(listed([code(each) for each in ids[:_MOST_ACCOUNTS]], len(ids)))
+    accounts = f"{'Account' if len(ids) == 1 else 'Accounts'} {names}" if ids else "No account"
+    return f"{accounts}; {f'policy {code(report.policy)}' if report.policy else 'no policy: no rule has judged this'}"
 
 
 def _in_passing(report: Report) -> list[str]:

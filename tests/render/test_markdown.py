@@ -51,6 +51,14 @@ def told(*accounts: ReportedAccount, mode: Mode = Mode.PLAN) -> str:
 # As a whole
 
 
+def test_of_what_it_is() -> None:
+    """Below the verdict stand the accounts, three of them by name, and the policy that judged them."""
+    made = report(*(account(WIDER, name=f"a-{number}") for number in range(5)))
+    assert "\nAccounts `a-0`, `a-1`, `a-2` and 2 more; no policy" in render(made)
+    assert "\nAccount `a-1`; policy `sha256:cd`\n" in render(replace(report(account(WIDER)), policy="sha256:cd"))
+    assert "\nNo account; no policy" in render(report(mode=Mode.AUDIT))
+
+
 def test_what_comes_is_shown_however_much_goes() -> None:
     """Of each field what comes stands first, however much goes; what is not shown is counted for each side."""
     many = [f"new-{number:02}:read" for number in range(50)]
@@ -81,6 +89,8 @@ def test_a_plan_in_full() -> None:
     moved = change("mail", label="Mail", relabelled=("Post", "Mail"), networks=([], ["203.0.113.0/24"]))
     assert told(account(denied, moved)) == (
         "**Plan: 1 to update; 1 held back; 10 unchanged.** A person must act.\n"
+        "\n"
+        "Account `a-1`; no policy: no rule has judged this\n"
         "\n"
         "### Held back (1)\n"
         "\n"

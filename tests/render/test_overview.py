@@ -59,6 +59,7 @@ def keyed(*keys: object, as_of: str = "2026-11-24T09:00:00Z") -> Overview:
         (outcome(Outcome.APPLIED), Tone.GOOD, "Applied"),
         (outcome(Outcome.PAUSED), Tone.LOOK, "Paused"),
         (report(account()), Tone.GOOD, "In sync"),
+        (report(account(), findings=[finding("saved-listing", Severity.NOTE)]), Tone.GOOD, "Was in sync"),
     ],
 )
 def test_the_verdict(made: Report, tone: Tone, words: str) -> None:
