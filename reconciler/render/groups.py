@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Generic, Literal, TypeVar
 
 from reconciler.core.changes import Action, Direction, Outcome
@@ -175,6 +176,27 @@ def refusals(report: Report) -> list[Once[ReportedRefusal]]:
     return _told_once(
         _Entry(refusal, refusal.guardrail, refusal.message, owners.of(refusal), refusal.key_id) for refusal in left
     )
+
+
+class Group(StrEnum):
+    """Changes that are shown together, in this order."""
+
+    FAILED = "Failed"
+    HELD_BACK = "Held back"
+    WIDENING = "Gives more"
+    REST = "Takes away, or leaves access as it is"
+    PAUSED = "Paused"
+
+
+def group_of(change: ReportedChange) -> Group:
+    """Say with which others a change is shown."""
+    if change.outcome.may_be_retried:
+        return Group.FAILED
+    if change.outcome.held_back:
+        return Group.HELD_BACK
+    if change.outcome is Outcome.PAUSED:
+        return Group.PAUSED
+    return Group.WIDENING if change.access.direction in (Direction.WIDEN, Direction.MIXED) else Group.REST
 
 
 _OUTCOMES = (Outcome.FAILED, Outcome.STALE, Outcome.DENIED, Outcome.REFUSED, Outcome.SKIPPED)

@@ -29,7 +29,7 @@ from reconciler.core.report import (
 from reconciler.errors import visible
 from reconciler.render import groups
 from reconciler.render.comment import LONG, Item, Section, code, compose, fence, sentence
-from reconciler.render.groups import Once, Owner
+from reconciler.render.groups import Group, Once, Owner, group_of
 from reconciler.render.page import listed
 from reconciler.render.verdict import verdict
 from reconciler.render.words import (
@@ -52,8 +52,6 @@ _DIRECTIONS = {
     Direction.MIXED: "mixed",
     Direction.NONE: "same access",
 }
-_GIVING = (Direction.WIDEN, Direction.MIXED)
-_HELD_BACK, _GIVES, _OTHER, _PAUSED = "held back", "gives", "other", "paused"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _BETWEEN = " · "
 _MOST_LISTED = 5
@@ -116,29 +114,21 @@ def _approval(report: Report) -> str:
 def _sections(report: Report) -> Iterator[Section]:
     """Give the sections in the order of reading; what is held back is cut after all others."""
     several = len({account.account_id for account in report.accounts}) > 1
-    kinds: defaultdict[str, list[Item]] = defaultdict(list)
+    kinds: defaultdict[Group, list[Item]] = defaultdict(list)
     changes = (told for family in groups.families(report, "above") for told in family.changes)
     for told in groups.by_gravity(changes):
-        kinds[_kind(told.item)].append(_change(told, several=several))
+        kinds[group_of(told.item)].append(_change(told, several=several))
     yield _listed("Could not be read", [_failure(told, several=several) for told in groups.failures(report)])
     refused = [_refusal(told, several=several) for told in groups.refusals(report)]
     yield _listed("Refused by guardrails", refused, rank=0, open_lines=10)
-    yield Section(_held_back_title(report), kinds[_HELD_BACK], rank=0, open_lines=60)
-    yield Section("Changes that give access", kinds[_GIVES], open_lines=40)
-    yield Section("Other changes", kinds[_OTHER])
-    yield Section("Paused", kinds[_PAUSED])
+    yield Section(_held_back_title(report), [*kinds[Group.FAILED], *kinds[Group.HELD_BACK]], rank=0, open_lines=60)
+    yield Section("Changes that give access", kinds[Group.WIDENING], open_lines=40)
+    yield Section("Other changes", kinds[Group.REST])
+    yield Section("Paused", kinds[Group.PAUSED])
     yield from _findings(groups.findings(report), several=several)
     if report.since is not None:
         yield _since(report, report.since, several=several)
     yield Section("Left alone", [Item(f"- {told}", 0) for told in _left_alone(report)])
-
-
-def _kind(change: ReportedChange) -> str:
-    if change.outcome.held_back or change.outcome.may_be_retried:
-        return _HELD_BACK
-    if change.outcome is Outcome.PAUSED:
-        return _PAUSED
-    return _GIVES if change.access.direction in _GIVING else _OTHER
 
 
 def _held_back_title(report: Report) -> str:
@@ -219,14 +209,11 @@ def _side(lines: Sequence[Line]) -> list[str]:
 
 def _findings(found: Sequence[Once[ReportedFinding]], *, several: bool) -> Iterator[Section]:
     """Give findings by severity and rule, and those that are waived after all others."""
-    for severity in Severity:
-        by_rule: defaultdict[str, list[Once[ReportedFinding]]] = defaultdict(list)
-        for told in found:
-            if told.item.waived is None and told.item.severity is severity:
-                by_rule[told.item.rule].append(told)
-        most = _MOST_FOUND[severity]
-        items = [item for group in by_rule.values() for item in _group(group[:most], several=several)]
-        left_out = sum(told.times for group in by_rule.values() for told in group[most:])
+    by_rule = groups.by_rule(found)
+    for severity, most in _MOST_FOUND.items():
+        of_rules = [group for (of, _), group in by_rule.items() if of is severity]
+        items = [item for group in of_rules for item in _group(group[:most], several=several)]
+        left_out = sum(told.times for group in of_rules for told in group[most:])
         yield Section(f"{severity.capitalize()} findings", items, left_out)
     waived = [told for told in found if told.item.waived is not None]
     items = [_waived(told, told.item.waived, several=several) for told in waived[:_MOST_WAIVED] if told.item.waived]

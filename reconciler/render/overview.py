@@ -25,9 +25,9 @@ from reconciler.core.report import (
 from reconciler.core.requirements import COVERAGE
 from reconciler.render import groups
 from reconciler.render.ages import Life, Scale, Share, last_uses, moment
-from reconciler.render.groups import Once, Owner
+from reconciler.render.groups import Group, Once, Owner, group_of
 from reconciler.render.matrix import Column, Holder, Matrix, Row, matrix
-from reconciler.render.tables import MOST_BARS, Ending, Found, Group, KeyRow, Lives, Tile, group_of
+from reconciler.render.tables import MOST_BARS, Ending, Found, KeyRow, Lives, Tile
 from reconciler.render.verdict import Tone, Verdict, verdict
 from reconciler.render.words import accounts_in_words, approvable, list_not_managed, number, summary
 

@@ -4,15 +4,13 @@ Texts from files and from the server come out as they are: to escape them is the
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-from reconciler.core.changes import Direction, Outcome
 from reconciler.core.endings import ENDS_SOON
 from reconciler.core.findings import Severity
 from reconciler.core.inventory import KeyStanding
 from reconciler.core.keys import Source
-from reconciler.core.report import ReportedChange, ReportedFinding, Standing
+from reconciler.core.report import ReportedFinding, Standing
 from reconciler.render.ages import Life, Scale
 from reconciler.render.groups import Once
 from reconciler.render.matrix import Holder, Place
@@ -150,24 +148,3 @@ class Tile:
     told: str
     tone: Tone | None = None
     mark: str = ""
-
-
-class Group(StrEnum):
-    """Changes that are shown together, in this order."""
-
-    FAILED = "Failed"
-    HELD_BACK = "Held back"
-    WIDENING = "Gives more"
-    REST = "Takes away, or leaves access as it is"
-    PAUSED = "Paused"
-
-
-def group_of(change: ReportedChange) -> Group:
-    """Say with which others a change is shown."""
-    if change.outcome.may_be_retried:
-        return Group.FAILED
-    if change.outcome.held_back:
-        return Group.HELD_BACK
-    if change.outcome is Outcome.PAUSED:
-        return Group.PAUSED
-    return Group.WIDENING if change.access.direction in (Direction.WIDEN, Direction.MIXED) else Group.REST

@@ -11,9 +11,8 @@ from reconciler.core.keys import Source
 from reconciler.core.networks import FENCE
 from reconciler.core.plan import KeyCounts
 from reconciler.core.report import AccountStatus, Mode, Report, ReportedAccount, RequestCounts, Standing
-from reconciler.render.groups import Owner
+from reconciler.render.groups import Group, Owner
 from reconciler.render.overview import Overview
-from reconciler.render.tables import Group
 from reconciler.render.verdict import Tone
 from reconciler.render.words import summary
 from render.reports import account, below, change, failed, finding, report
