@@ -41,10 +41,25 @@ def mask(text: str, *secrets: str) -> str:
     return _SECRET.sub("aha-sk-***", text)
 
 
+# What has no looks of its own although it counts as printable: joiners, fillers, selectors of variants.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\uffa0\U000e0100-\U000e01ef]"
+    "|(?<![^\x00-\x7f])[\ufe00-\ufe0f]"  # one after a picture chooses how that looks
+)
+# A runner of GitHub or Azure takes ##[command] and ##vso[command] for its own wherever they stand in a line of output.
+_COMMAND = re.compile(r"(?<=##)(vso)?\[")
+
+
 def visible(text: str) -> str:
-    """Escape what a terminal would obey instead of show: control, format, bidi and zero-width characters."""
-    if text.isprintable():
+    """Escape what a terminal would obey instead of show, and what nobody would see.
+
+    That is control, format, bidi and zero-width characters, fillers, and what makes text a command for a CI runner.
+    """
+    if "##" in text:
+        text = _COMMAND.sub(lambda found: f"{found[1] or ''}\\x5b", text)
+    if text.isprintable() and (text.isascii() or not _UNSEEN.search(text)):
         return text
+    text = _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
     )

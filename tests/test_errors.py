@@ -21,6 +21,7 @@ from reconciler.errors import (
     UnsoundListing,
     UsageError,
     mask,
+    visible,
 )
 
 REMOTE = (
@@ -91,6 +92,24 @@ def test_the_tree_is_whole() -> None:
 def test_mask(text: str, secrets: tuple[str, ...], shown: str) -> None:
     """No part of a secret is left, whatever its form and whichever other secret it begins with."""
     assert mask(text, *secrets) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain, Zoë, 日本, ❤️", "plain, Zoë, 日本, ❤️"),
+        ("a\x1b[31m\u202eb\u200b", "a\\x1b[31m\\u202eb\\u200b"),
+        ("storefront\ufe0f", "storefront\\ufe0f"),
+        ("\ufe0fx\u034fy\u3164z\u2800", "\\ufe0fx\\u034fy\\u3164z\\u2800"),
+        ("a\U000e0101b\u115f", "a\\U000e0101b\\u115f"),
+        ("##[set-output name=x;]true", "##\\x5bset-output name=x;]true"),
+        ("a ##vso[task.setvariable]b", "a ##vso\\x5btask.setvariable]b"),
+        ("# [x] ##", "# [x] ##"),
+    ],
+)
+def test_what_is_obeyed_or_not_seen_is_escaped(text: str, shown: str) -> None:
+    """Whatever a terminal or a CI runner would obey, or nobody would see, is shown as what it is; other text stays."""
+    assert visible(text) == shown
 
 
 def test_problems_name_their_place() -> None:

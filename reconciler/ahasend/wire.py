@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, TypeVar, assert_never
 from urllib.parse import quote
 
-from pydantic import AwareDatetime, StringConstraints, TypeAdapter, ValidationError
+from pydantic import AfterValidator, AwareDatetime, StringConstraints, TypeAdapter, ValidationError
 
 from reconciler.ahasend.transport import Answer, Ask, Endpoint, Passing, Resource, legible
 from reconciler.core.changes import Fields
@@ -34,6 +34,17 @@ from reconciler.errors import (
 
 type_model = TypeVar("type_model")
 Uuid = Annotated[str, StringConstraints(to_lower=True, pattern=UUID_PATTERN)]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Give a time in UTC; one that the calendar does not hold there is none."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is no time in UTC") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 LONGEST_PAUSE = 60.0
 """Seconds that a server's ``Retry-After`` is followed at most."""
@@ -61,8 +72,8 @@ class WireKey:
     label: str
     scopes: tuple[WireScope, ...]
     ip_allow_list: tuple[str, ...]
-    created_at: AwareDatetime
-    last_used_at: AwareDatetime | None
+    created_at: Moment
+    last_used_at: Moment | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,9 +59,9 @@ def command(  # noqa: PLR0913 # one parameter an option
 
     Example: reconciler audit --fail-on warn -o text -o json=audit.json
     """
-    outputs = check_outputs(output)
     secrets = Secrets()
     wiring = Wiring(about.looking(actual, starter=True), make_observer(log_format, log_level, secrets), secrets)
+    outputs = check_outputs(output, wiring.options.inputs)
     earlier = _earlier(since) if since else None
 
     async def work(stop: Stop) -> int:

@@ -15,7 +15,7 @@ def make_pass(
     wiring: Wiring, outputs: tuple[Output, ...], *, tell_differences: bool = False, judge_held_back: bool = True
 ) -> int:
     """Make one pass without a memory, write its report, and give its exit code."""
-    outputs = check_outputs(outputs)
+    outputs = check_outputs(outputs, wiring.options.inputs)
 
     async def work(stop: Stop) -> int:
         paces = Paces(wiring.options.rate, wiring.options.burst)

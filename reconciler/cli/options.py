@@ -316,6 +316,11 @@ class Options:
     starter: bool = False
     without_files: bool = False
 
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """The files, and directories of files, that a pass reads."""
+        return (*self.desired, *(self.policy or (Path(DEFAULT_POLICY),)), *self.actual)
+
     def by_listing(self, actual: tuple[Path, ...]) -> "Options":
         """Give the same for a pass that goes by saved listings, if there are any.
 

@@ -4,11 +4,13 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
+from io import TextIOWrapper
 from operator import is_not
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never, cast
 
 import click
@@ -22,30 +24,53 @@ if TYPE_CHECKING:
     from reconciler.render.terminal import Style
 
 _WIDTH = 100
-_WHOLE = (OutputFormat.JSON, OutputFormat.HTML)
-"""The formats that cut no text of others."""
-_PLAIN = re.compile(r"[A-Za-z0-9_-]*")
-"""What every rendering writes as it is."""
+_MASKED = "aha-sk-***"
+_BLANKS = r"[\s\u200b-\u200f\u2060-\u2064\ufeff]*"
+"""What may break a secret that was pasted somewhere."""
 
 
-def check_outputs(outputs: Sequence[Output]) -> tuple[Output, ...]:
+def check_outputs(outputs: Sequence[Output], inputs: Iterable[Path] = ()) -> tuple[Output, ...]:
     """Check, before anything is done, that the outputs do not get in each other's way and can be written.
 
+    Args:
+        outputs: Where to write which format.
+        inputs: Files, and directories of files, that are read.
+
     Raises:
-        click.UsageError: two outputs want stdout or the same file.
+        click.UsageError: two outputs want stdout or the same file, or one would replace what is read.
         OutputError: a file's folder is missing or closed.
     """
     if sum(output.path is None for output in outputs) > 1:
         raise click.UsageError("only one --output can go to stdout: give the others a file, such as json=report.json")
-    paths = [output.path.absolute() for output in outputs if output.path is not None]
-    if len(set(paths)) < len(paths):
+    paths = [output.path for output in outputs if output.path is not None]
+    if len({os.path.realpath(path) for path in paths}) < len(paths):
         raise click.UsageError("two --output options name the same file")
+    read = [Path(os.path.realpath(path)) for path in inputs]
     for path in paths:
-        special = path.exists() and not path.is_file()
-        if path.is_dir() or not os.access(path if special else path.parent, os.W_OK):
-            why = "it is a directory" if path.is_dir() else "it, or its folder, is missing or closed"
-            raise OutputError(f"{path} cannot be written: {why}", hint="give --output a file in a folder that exists")
+        if any(_is_read(Path(os.path.realpath(path)), each) for each in read):
+            raise click.UsageError(f"--output {path} would replace a file that is read: choose another one")
+        if why := _why_not(path):
+            raise OutputError(
+                f"{path.absolute()} cannot be written: {why}", hint="give --output a file in a folder that exists"
+            )
     return tuple(outputs) or (Output(OutputFormat.TEXT),)
+
+
+def _is_read(path: Path, given: Path) -> bool:
+    """Tell whether a file is what was given to be read, or would be taken for a part of it."""
+    return path == given or (path.is_relative_to(given) and path.suffix in (".yaml", ".yml"))
+
+
+def _why_not(path: Path) -> str:
+    """Say why a file cannot be written, nothing where it probably can."""
+    try:
+        special = path.exists() and not path.is_file()
+        if path.is_dir():
+            return "it is a directory"
+        writable = os.access(path if special else path.parent, os.W_OK)
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    return "" if writable else "it, or its folder, is missing or closed"
 
 
 def write_report(report: Report, outputs: Sequence[Output], secrets: Sequence[str] = ()) -> None:
@@ -55,12 +80,12 @@ def write_report(report: Report, outputs: Sequence[Output], secrets: Sequence[st
         OutputError: one of them could not be written; the others were.
     """
     failures = []
-    shown, whole = _masked(report, outputs, secrets)
+    report = _masked(report, outputs, secrets)
     for output in sorted(outputs, key=lambda output: output.path is None):
-        text = mask(_render(whole if output.format in _WHOLE else shown, output), *secrets)
+        text = mask(_render(report, output), *secrets)
         try:
             if output.path is None:
-                write_stdout(text)
+                write_stdout(text, utf8=output.format is not OutputFormat.TEXT)
             else:
                 write_whole(output.path, text, overwrite=True)
         except OutputError as error:
@@ -69,34 +94,29 @@ def write_report(report: Report, outputs: Sequence[Output], secrets: Sequence[st
         raise failures[0]
 
 
-def _masked(report: Report, outputs: Sequence[Output], secrets: Sequence[str]) -> tuple[Report, Report]:
-    """Give what formats show that cut texts, perhaps in the middle of a secret, and the whole for those that do not.
+def _masked(report: Report, outputs: Sequence[Output], secrets: Sequence[str]) -> Report:
+    """Mask secrets in the report: renderings cut texts in the middle of one, escape it, or break it.
 
-    To mask what is rendered is enough for the latter, unless they would write a secret in another way, escaped.
+    What no output shows is left out instead: that of a hundred thousand keys takes a while.
     """
-    masked = _Mask(secrets)
-    if not all(_PLAIN.fullmatch(secret) for secret in secrets):
-        report = masked(report)
-        return report, report
-    if all(output.format in _WHOLE for output in outputs):
-        return report, report
-    if not any(output.format is OutputFormat.SARIF for output in outputs):  # the others show no inventory
-        accounts = tuple(replace(account, inventory=None) for account in report.accounts)
-        return masked(replace(report, accounts=accounts)), report
-    return masked(report), report
+    if all(output.format in (OutputFormat.TEXT, OutputFormat.MARKDOWN) for output in outputs):
+        report = replace(report, accounts=tuple(replace(account, inventory=None) for account in report.accounts))
+    masked: Report = _Mask(secrets)(report)
+    return masked
 
 
 class _Mask:
-    """Masks secrets in all texts of a value; what holds none is given as it is."""
+    """Masks secrets in all texts of a value, also such as are broken by blanks; what holds none is given as it is."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        self._secrets = secrets
-        marks = (*(secret for secret in secrets if len(secret) >= SHORTEST_SECRET), SECRET_BEGINS)
-        self._found = re.compile("|".join(map(re.escape, marks))).search
+        known = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+        broken = (_BLANKS.join(map(re.escape, secret)) for secret in sorted(known, key=len, reverse=True))
+        self._known = re.compile("|".join(broken) or "(?!)")
+        self._marks = re.compile(f"{SECRET_BEGINS}|{self._known.pattern}")
 
     def __call__(self, value: Any) -> Any:
         if type(value) is str:
-            return mask(value, *self._secrets) if self._found(value) else value
+            return mask(self._known.sub(_MASKED, value)) if self._marks.search(value) else value
         if isinstance(value, tuple):
             items = tuple([self(item) for item in value])
             return items if any(map(is_not, items, value)) else value
@@ -149,13 +169,18 @@ def terminal_style(*, to_stdout: bool = True) -> "Style":
     return Style(colour=colour, width=shutil.get_terminal_size((_WIDTH, 24)).columns if on_terminal else _WIDTH)
 
 
-def write_stdout(text: str) -> None:
+def write_stdout(text: str, *, utf8: bool = False) -> None:
     """Write to stdout; whoever reads it may leave early.
+
+    Text for people is written as its reader wants it, with escapes for what that cannot show; ``utf8``: as UTF-8,
+    which is what the text says of itself.
 
     Raises:
         OutputError: it cannot be written, as on a full disk.
     """
     try:
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8" if utf8 else None, errors="backslashreplace")
         sys.stdout.write(text)
         sys.stdout.flush()
     except OSError as error:

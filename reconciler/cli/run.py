@@ -64,13 +64,13 @@ def command(  # noqa: PLR0913 # one parameter an option
     Example: reconciler run --every 5m --log-format json
     """
     schedule = _schedule(every, jitter, cron)
-    outputs = check_outputs(output) if output else ()
     secrets = Secrets()
     wiring = Wiring(
         replace(about, dry_run=dry_run, allowed=frozenset(allow)),
         make_observer(log_format, log_level, secrets),
         secrets,
     )
+    outputs = check_outputs(output, wiring.options.inputs) if output else ()
     return run_with_signals(lambda stop: _serve(wiring, schedule, outputs, stop))
 
 

@@ -15,7 +15,8 @@ from typing import Any, cast
 from reconciler.core.changes import Fields
 from reconciler.core.report import Report, ReportedAccount, Since
 
-_OBEYED = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_OBEYED = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]|(?<=##)(?:\[|v)")
+"""What a terminal would obey, no UTF-8 can hold, or a CI runner takes for a command: ``##[``, ``##vso[``."""
 
 
 def render(report: Report) -> str:

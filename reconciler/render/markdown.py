@@ -4,11 +4,9 @@ What needs nobody's eye is folded, what is the same in many sub accounts is told
 for a comment is cut from its end up.
 """
 
-import re
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import accumulate
 
 from reconciler.core.changes import Direction, Outcome
@@ -52,7 +50,6 @@ _DIRECTIONS = {
     Direction.MIXED: "mixed",
     Direction.NONE: "same access",
 }
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _BETWEEN = " · "
 _MOST_LISTED = 5
 _MOST_ACCOUNTS = 3
@@ -67,20 +64,13 @@ _MOST_FOUND = {Severity.DENY: 100, Severity.WARN: 100, Severity.NOTE: 10}
 
 def render(report: Report) -> str:
     """Give the report as Markdown that ends with a newline and has room in a comment on GitHub or GitLab."""
-    first = f"**{_summary(report)}** {verdict(report).call}"
+    first = f"**{summary(report)}** {verdict(report).call}"
     if in_sync(report) and report.mode is not Mode.AUDIT and report.since is None:
         return "\n".join([first, *_in_passing(report)]) + "\n"
     return compose(f"{first}\n\n{_of_what(report)}", _sections(report), _approval(report))
 
 
 # The first lines and the last
-
-
-def _summary(report: Report) -> str:
-    """Give the sentence that sums up; a date in it may come from a file, so that only a real one is shown."""
-    if report.since and not _DATE.fullmatch(report.since.moment[:10]):
-        report = replace(report, since=replace(report.since, finished_at="earlier", as_of=None))
-    return summary(report)
 
 
 def _of_what(report: Report) -> str:

@@ -32,6 +32,7 @@ from reconciler.render.verdict import Tone, Verdict, verdict
 from reconciler.render.words import accounts_in_words, approvable, list_not_managed, number, summary
 
 _MOST_ROWS: Final = 40
+_MOST_KEYS: Final = 10_000
 
 
 class Overview:
@@ -287,6 +288,11 @@ class Overview:
             if finding.key_id is not None:
                 found[finding.account_id, finding.sub_account_id, finding.key_id].append(finding)
         return [self._row(row, holder, found) for row in self.matrix.rows for holder in row.holders]
+
+    @property
+    def shown_rows(self) -> list[KeyRow]:
+        """The rows of the table: a browser shows no hundred thousand of them."""
+        return self.rows[:_MOST_KEYS]
 
     def _row(self, row: Row, holder: Holder, found: Mapping[tuple[str | None, ...], list[ReportedFinding]]) -> KeyRow:
         owner, key = holder.owner, holder.key

@@ -32,6 +32,7 @@ _LOOKS = {
 }
 _WORD = re.compile("( *)([^ ]+)")
 _NARROWEST = 40
+_COMMAND = re.compile(r"^((?:\s|\x1b\[[0-9;]*m)*)::")
 _GLUE = "\xa0"  # no text that was made visible holds one
 GUTTER = 10
 """How many columns the titles left of a text take."""
@@ -62,8 +63,8 @@ class Page:
         return f"\x1b[{';'.join(_LOOKS[look] for look in looks.split())}m{text}\x1b[0m"
 
     def add(self, line: str) -> None:
-        """Add one line as it is."""
-        self._lines.append(line)
+        """Add one line as it is, but for what a CI runner would take for a command: two colons at its beginning."""
+        self._lines.append(_COMMAND.sub(r"\1\\x3a:", line, count=1) if "::" in line else line)
 
     def gap(self) -> None:
         """Leave one line free, but never the first."""

@@ -50,7 +50,7 @@ def _nothing_to_do(report: Report) -> Verdict:
     if report.summary.paused:
         return Verdict(Tone.LOOK, "Paused", "No person has to act until the pauses end.")
     if report.mode is Mode.AUDIT:
-        return Verdict(Tone.GOOD, "Nothing found", _NOBODY)
+        return Verdict(Tone.GOOD, "Only notes" if report.summary.findings.note else "Nothing found", _NOBODY)
     if any(finding.rule == "saved-listing" for finding in report.findings):
         return Verdict(Tone.GOOD, "Was in sync", _NOBODY)
     return Verdict(Tone.GOOD, "Applied" if report.summary.applied else "In sync", _NOBODY)

@@ -24,6 +24,8 @@ from reconciler.core.report import (
 )
 from reconciler.core.scopes import ScopeSet, parse_scope
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -44,10 +46,16 @@ def scope_lines(diff: ListDiff | None) -> list[Line]:
     if diff is None:
         return []
     removed, added = _sides(diff)
-    before, after = ScopeSet.parse(diff.before or ()), ScopeSet.parse(diff.after)
-    gone = [Line("-", text, "still covered" if after.covers(parse_scope(text)) else "") for text in removed]
-    come = [Line("+", text, "already covered" if before.covers(parse_scope(text)) else "") for text in added]
+    before, after = (set(ScopeSet.parse(texts or ()).texts) for texts in (diff.before, diff.after))
+    gone = [Line("-", text, "still covered" if _covered(text, after) else "") for text in removed]
+    come = [Line("+", text, "already covered" if _covered(text, before) else "") for text in added]
     return gone + come
+
+
+def _covered(text: str, held: set[str]) -> bool:
+    """Tell whether a set covers a scope; asked of thousands of them, so that it must not go through the set."""
+    scope = parse_scope(text)
+    return scope.text in held or not held.isdisjoint(scope.wider)
 
 
 def network_lines(diff: ListDiff | None, access: Delta) -> list[Line]:
@@ -59,8 +67,9 @@ def network_lines(diff: ListDiff | None, access: Delta) -> list[Line]:
         return []
     removed, added = _sides(diff)
     plain = diff.before not in (None, (), (FENCE,)) and diff.after not in ((), (FENCE,))
-    gone = [Line("-", text, "still covered" if plain and text not in access.revoked else "") for text in removed]
-    come = [Line("+", text, "already covered" if plain and text not in access.granted else "") for text in added]
+    granted, revoked = set(access.granted), set(access.revoked)
+    gone = [Line("-", text, "still covered" if plain and text not in revoked else "") for text in removed]
+    come = [Line("+", text, "already covered" if plain and text not in granted else "") for text in added]
     if diff.before == (FENCE,):
         gone = [Line("-", text, "fence: switched off so far") for text in removed]
     if diff.after == (FENCE,):
@@ -199,7 +208,10 @@ def _compared(report: Report) -> str:
         return ""
     standings = [finding.since for finding in report.findings]
     counts = (standings.count(Standing.NEW), standings.count(Standing.OPEN), len(report.since.gone))
-    told = "; since {}: {} new, {} still open, {} gone".format(report.since.moment[:10], *counts)
+    day = report.since.moment[:10]  # a text from a file, of which only a day is told
+    since = f"since {day}" if _DAY.fullmatch(day) else "since the earlier audit"
+    later = ", which is the later one" if report.as_of and report.since.moment > report.as_of else ""
+    told = "; {}{}: {} new, {} still open, {} gone".format(since, later, *counts)
     events = [key.what for key in report.since.keys]
     keys = [f"{events.count(event)} {event}" for event in KeyEvent if event in events]
     return f"{told}; keys: {', '.join(keys)}" if keys else told

@@ -89,6 +89,8 @@ def test_key() -> None:
         ({"ip_allow_list": [7]}, "ip_allow_list[0]"),
         ({"created_at": "2026-01-02T03:04:05"}, "created_at"),
         ({"created_at": 1767323045}, "created_at"),
+        ({"created_at": "0001-01-01T00:00:00+14:00"}, "created_at"),
+        ({"last_used_at": "9999-12-31T23:59:59-14:00"}, "last_used_at"),
         ({"last_used_at": "yesterday"}, "last_used_at"),
     ],
 )

@@ -1,6 +1,9 @@
 """The formats of a report as commands write them: each, several at once, and none of them with a secret."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,3 +117,65 @@ def test_no_format_shows_a_secret(shell: Shell, monkeypatch: pytest.MonkeyPatch,
     assert name == "sarif" or "aha-sk-***" in shell.out  # which has no word of a key that no rule is about
     for word in ("<word>", "&lt;word", "long enough", TOKEN):
         assert word not in shell.out
+
+
+def test_a_secret_that_is_broken_is_masked(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A credential with a line end, a blank or something invisible in it is masked as a whole."""
+    monkeypatch.setenv("AHASEND_API_KEY_OTHER", PLAIN)
+    other = "version: 1\naccount: {id: 99999999-9999-4999-8999-999999999999, credential: other}\nkeys: []\n"
+    Path("config/keys/other.yaml").write_text(other, encoding="utf-8")
+    for between in ("\n", " ", "\u200b", "\r\n\t"):
+        shell.drift("*", label=f"x {PLAIN[:20]}{between}{PLAIN[20:]} y")
+        for name in OutputFormat:
+            shell.run("plan", "-o", name)
+            assert PLAIN[:12] not in shell.out
+            assert PLAIN[-12:] not in shell.out
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("r", "./r"), ("d/r", "e/r"), ("d/r", "f"), ("r", "d/../r")],
+)
+def test_one_file_by_two_names(shell: Shell, first: str, second: str) -> None:
+    """Two outputs into one file, however it is spelt or linked, are wrong usage: one of them would be lost."""
+    Path("d").mkdir()
+    Path("e").symlink_to("d")
+    Path("f").symlink_to("d/r")
+    assert shell.run("plan", "-o", f"html={first}", "-o", f"json={second}") == 64
+    assert "two --output options name the same file" in shell.err
+
+
+@pytest.mark.parametrize(
+    "output", ["json=config/keys/keys.yaml", "text=config/keys/new.yml", "json=config/policy.yaml"]
+)
+@pytest.mark.parametrize("command", ["plan", "apply", "audit", "run"])
+def test_an_output_over_what_is_read(shell: Shell, command: str, output: str) -> None:
+    """A report does not replace a file that is read, nor become one that the next run would read."""
+    assert shell.run(command, "-o", output) == 64
+    assert "would replace a file that is read" in shell.err
+    assert shell.emulator.requests["GET"] == 0
+
+
+def test_a_report_beside_what_is_read(shell: Shell) -> None:
+    """What no run would take for desired state may lie in its folder."""
+    assert shell.run("plan", "-o", "json=config/keys/plan.json") == 0
+    assert shell.run("plan") == 0
+
+
+def test_a_name_that_is_too_long(shell: Shell) -> None:
+    """The message names the file, and what is wrong with it."""
+    assert shell.run("plan", "-o", f"html={'x' * 300}") == 1
+    assert "cannot be written: file name too long" in shell.err
+
+
+@pytest.mark.parametrize("name", OutputFormat)
+def test_stdout_in_another_encoding(shell: Shell, name: str) -> None:
+    """Where stdout cannot show every letter, people get escapes, and programs UTF-8."""
+    shell.drift("*", label="Caf\u00e9")
+    command = [sys.executable, "-m", "reconciler", "plan", "-o", name]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(command, env=environment, capture_output=True, check=True)
+    if name == "text":
+        assert b"Caf\\xe9" in done.stdout
+    else:
+        assert name == "sarif" or "Caf\u00e9" in done.stdout.decode("utf-8")

@@ -450,7 +450,7 @@ def test_not_all_that_is_gone_is_told() -> None:
 def test_a_date_that_is_none(when: str) -> None:
     """The first line holds a date only where it is one; the text stands in code further down."""
     text = render(replace(found(), since=replace(SINCE, finished_at=when)))
-    assert "; since earlier: 0 new," in text.split("\n")[0]
+    assert "; since the earlier audit: 0 new," in text.split("\n")[0]
     assert "; since 2026-11-23: 0 new," in render(replace(found(), since=SINCE)).split("\n")[0]
 
 

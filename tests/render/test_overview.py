@@ -12,6 +12,7 @@ from reconciler.core.networks import FENCE
 from reconciler.core.plan import KeyCounts
 from reconciler.core.report import AccountStatus, Mode, Report, ReportedAccount, RequestCounts, Standing
 from reconciler.render.groups import Group, Owner
+from reconciler.render.html import render
 from reconciler.render.overview import Overview
 from reconciler.render.verdict import Tone
 from reconciler.render.words import summary
@@ -51,6 +52,7 @@ def keyed(*keys: object, as_of: str = "2026-11-24T09:00:00Z") -> Overview:
         (audit(DENY), Tone.ACT, "A person must act"),
         (audit(WARN), Tone.LOOK, "To look at"),
         (audit(WAIVED), Tone.GOOD, "Nothing found"),
+        (audit(finding("r", Severity.NOTE)), Tone.GOOD, "Only notes"),
         (audit(), Tone.GOOD, "Nothing found"),
         (outcome(Outcome.PLANNED), Tone.LOOK, "Differs"),
         (report(account(), findings=[DENY]), Tone.LOOK, "To look at"),
@@ -360,3 +362,15 @@ def test_keys_of_old_reports_are_not_known() -> None:
     old = report(account(change(None, Action.QUARANTINE, label="x", networks=([], [FENCE]))))
     assert Overview(old).rows == []
     assert key_id(1).endswith("1")
+
+
+def test_a_browser_shows_so_many_keys() -> None:
+    """The table holds ten thousand keys, those that can do most, and the page says how many there are."""
+    one = key(1, "a", "domains:read")
+    many = [replace(one, key_id=f"{number:06}") for number in range(10_001)]
+    wide = replace(key(2, "z", "*"), key_id="zz")
+    told = keyed(*many, wide)
+    assert len(told.shown_rows) == 10_000
+    assert told.shown_rows[0].holder.key is wide
+    assert "The table holds the 10,000 keys that can do most; all 10,002 of them are in" in render(told.report)
+    assert "The table holds" not in render(AUDITED)

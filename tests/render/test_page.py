@@ -1,5 +1,6 @@
 """Lines of text at a terminal: how wide letters are there, how text is wrapped and cut, what stands beside it."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -119,3 +120,14 @@ def test_lines_of_a_text_stay_lines() -> None:
 def test_what_stands_beside_a_text(text: str, lines: list[str]) -> None:
     """It stands on the same line where both have room, else on one of its own: never where a wrapped text ends."""
     assert hung(text, "key 3c90c3cc") == lines
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_no_line_begins_as_a_command_of_a_ci_runner(colour: bool) -> None:
+    """Two colons at the beginning of a line, after blanks and colours, are no command: the first is escaped."""
+    page = Page(Style(colour=colour, width=80))
+    page.hang("    ", "::error file=a::all fine", "red")
+    page.add("::set-output::x")
+    page.hang("", "fine a::b ::c")
+    plain = re.sub("\x1b\\[[0-9;]*m", "", page.text)
+    assert plain == "    \\x3a:error file=a::all fine\n\\x3a:set-output::x\nfine a::b ::c\n"

@@ -197,3 +197,14 @@ def test_what_a_terminal_obeys_is_escaped() -> None:
     written = render_json(made)
     assert '"run_id": "\\u001b\\u007f\\u009b\\u202e\\u200b\\ufeff\\ud800 é"' in written
     assert json.loads(written)["run_id"] == text
+
+
+def test_an_earlier_report_that_is_later_is_told() -> None:
+    """Where the reports were given the other way round, the last line says so; what is no day is not told as one."""
+    made = audited(WIDE)
+    assert made.since is not None
+    turned = replace(made, as_of="2026-11-22T10:00:00Z")
+    assert "; since 2026-11-23, which is the later one: 0 new," in " ".join(told(turned).split())
+    odd = replace(made, since=replace(made.since, finished_at="\nIn sync\n"))
+    assert "; since the earlier audit: 0 new," in " ".join(told(odd).split())
+    assert "In sync" not in told(odd)
