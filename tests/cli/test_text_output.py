@@ -7,10 +7,12 @@ import struct
 import subprocess
 import sys
 import termios
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from reconciler.cli.output import write_stdout
 from shell import SHOP, Shell
 from world import key
 
@@ -67,3 +69,11 @@ def test_a_file_alone_leaves_the_terminal_empty(shell: Shell) -> None:
     assert "Plan: 1 to update" in written
     assert "\x1b" not in written
     assert "\x1b" not in Path("plan.json").read_text(encoding="utf-8")
+
+
+def test_a_stdout_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where something else stands for stdout, as in a program that calls the commands, it is written to as it is."""
+    taken = StringIO()
+    monkeypatch.setattr("sys.stdout", taken)
+    write_stdout("Zo\u00eb\n", utf8=True)
+    assert taken.getvalue() == "Zo\u00eb\n"
