@@ -91,13 +91,15 @@
     });
   });
 
-  // Rows that are laid out only when they come into view; as a grid a row is one no more unless it says so.
-  table.role = "table";
-  for (const part of [table.tHead, body]) part.role = "rowgroup";
-  for (const row of table.rows) {
-    row.role = "row";
-    for (const cell of row.cells) cell.role = { col: "columnheader", row: "rowheader" }[cell.scope] ?? "cell";
+  // Of many rows only those in sight are laid out: as grids, which are rows of a table no more unless they say so.
+  if (body.rows.length > 500) {
+    table.role = "table";
+    for (const part of [table.tHead, body]) part.role = "rowgroup";
+    for (const row of table.rows) {
+      row.role = "row";
+      for (const cell of row.cells) cell.role = { col: "columnheader", row: "rowheader" }[cell.scope] ?? "cell";
+    }
+    table.classList.add("fast");
   }
-  table.classList.add("fast");
   form.hidden = false;
 })();
