@@ -170,7 +170,7 @@ class Overview:
             Tile(marks["open"], f"usable from anywhere{self._now}", mark="open"),
             Tile(marks["wild"], f"may do everything{self._now}", mark="wild"),
             Tile(marks["stale"], "not used for 90 days", mark="stale"),
-            Tile(marks["never"], "never used", mark="never"),
+            Tile(marks["never"], "90 days old and never used", mark="never"),
             Tile(marks["unmanaged"], "in no file", mark="unmanaged"),
         )
         return [*tiles, *(tile if self.known else replace(tile, count=None) for tile in of_keys)]
@@ -207,7 +207,7 @@ class Overview:
             ("open", "usable from anywhere"),
             ("wild", "may do everything"),
             ("stale", "not used for 90 days"),
-            ("never", "never used"),
+            ("never", "90 days old and never used"),
             ("new", "new findings"),
             ("off", "switched off"),
         )
@@ -282,7 +282,7 @@ class Overview:
 
     @cached_property
     def rows(self) -> list[KeyRow]:
-        """The table of keys, in the order of the matrix: the mightiest first."""
+        """The table of keys, in the order of the matrix: those first that can do most."""
         found: defaultdict[tuple[str | None, ...], list[ReportedFinding]] = defaultdict(list)
         for finding in sorted(self.report.findings, key=lambda each: each.severity.rank):
             if finding.key_id is not None:

@@ -259,7 +259,7 @@ def test_what_was_looked_at() -> None:
         "usable from anywhere now": 11,
         "may do everything now": 1,
         "not used for 90 days": 1,
-        "never used": 2,
+        "90 days old and never used": 2,
         "in no file": 8,
     }
     applied = Overview(replace(PLANNED, mode=Mode.APPLY)).tiles
