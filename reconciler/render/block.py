@@ -10,7 +10,7 @@ from reconciler.errors import visible
 from reconciler.render import owners
 from reconciler.render.groups import Once
 from reconciler.render.page import GUTTER, Page, cut, quoted, width_of
-from reconciler.render.words import Line, in_words, kept, network_lines, number, scope_lines
+from reconciler.render.words import DIRECTION_WORDS, Line, direction, in_words, kept, network_lines, number, scope_lines
 
 _ACTIONS = {
     Action.UPDATE: ("~", ""),
@@ -27,10 +27,10 @@ _LONGEST_LABEL = 48
 _MOST_OWNERS = 10
 
 DIRECTIONS = {
-    Direction.WIDEN: ("widens", "yellow"),
-    Direction.NARROW: ("narrows", "cyan"),
-    Direction.MIXED: ("mixed", "yellow"),
-    Direction.NONE: ("same access", "dim"),
+    Direction.WIDEN: (DIRECTION_WORDS[Direction.WIDEN], "yellow"),
+    Direction.NARROW: (DIRECTION_WORDS[Direction.NARROW], "cyan"),
+    Direction.MIXED: (DIRECTION_WORDS[Direction.MIXED], "yellow"),
+    Direction.NONE: (DIRECTION_WORDS[Direction.NONE], "dim"),
 }
 """The words for what becomes of access, with their looks."""
 
@@ -107,13 +107,12 @@ def _verdict(told: ReportedChange | ChangedKey) -> tuple[tuple[str, str], tuple[
 
     A change that could not be worked out has no direction, what is planned no outcome.
     """
-    known = told.fields or told.access.direction is not Direction.NONE
-    direction = DIRECTIONS[told.access.direction] if known else _NO_WORD
+    becomes = DIRECTIONS[told.access.direction] if direction(told) else _NO_WORD
     match told:
         case ReportedChange(outcome=outcome):
-            return direction, OUTCOMES[outcome]
+            return becomes, OUTCOMES[outcome]
         case ChangedKey():
-            return direction, _NO_WORD
+            return becomes, _NO_WORD
         case _:
             assert_never(told)
 

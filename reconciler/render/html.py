@@ -16,7 +16,7 @@ from reconciler.core.changes import TextDiff
 from reconciler.core.report import Report
 from reconciler.errors import visible
 from reconciler.render.overview import Overview
-from reconciler.render.words import Line, in_words, kept, network_lines, number, scope_lines, unmentioned
+from reconciler.render.words import Line, direction, in_words, kept, network_lines, number, scope_lines, unmentioned
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -42,6 +42,7 @@ def _environment() -> "Environment":
     )
     environment.filters["number"] = number
     words = {
+        "direction": direction,
         "label_lines": _label_lines,
         "in_words": in_words,
         "kept": kept,

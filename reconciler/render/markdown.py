@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
-from reconciler.core.changes import Direction, Outcome
+from reconciler.core.changes import Outcome
 from reconciler.core.findings import Severity, Waiver
 from reconciler.core.keys import EVERY_SUB_ACCOUNT, Source
 from reconciler.core.report import (
@@ -33,6 +33,7 @@ from reconciler.render.verdict import verdict
 from reconciler.render.words import (
     Line,
     approvable,
+    direction,
     in_sync,
     in_words,
     kept,
@@ -44,12 +45,6 @@ from reconciler.render.words import (
     unmentioned,
 )
 
-_DIRECTIONS = {
-    Direction.WIDEN: "widens",
-    Direction.NARROW: "narrows",
-    Direction.MIXED: "mixed",
-    Direction.NONE: "same access",
-}
 _BETWEEN = " · "
 _MOST_LISTED = 5
 _MOST_ACCOUNTS = 3
@@ -148,7 +143,7 @@ def _change(told: Once[ReportedChange], *, several: bool) -> Item:
     change = told.item
     outcome = "" if change.outcome is Outcome.PLANNED else f"{change.outcome} "
     heading = [f"**{outcome}{change.action}** {_called(change.name, change.label)}"]
-    heading += [*_direction(change), *_place(change.source)]
+    heading += [*_becomes(change), *_place(change.source)]
     if told.shared:
         often = f"{told.times} times " if told.times > len(told.owners) else ""
         heading.append(f"{often}in {_whom(told.owners, several=several)}")
@@ -158,10 +153,9 @@ def _change(told: Once[ReportedChange], *, several: bool) -> Item:
     return Item("\n\n".join([_BETWEEN.join(heading), *why, *_difference(change)]), told.times)
 
 
-def _direction(told: ReportedChange | ChangedKey) -> list[str]:
-    """Tell what becomes of access; of a change that could not be worked out nothing is known."""
-    known = told.fields or told.access.direction is not Direction.NONE
-    return [_DIRECTIONS[told.access.direction]] if known else []
+def _becomes(told: ReportedChange | ChangedKey) -> list[str]:
+    word = direction(told)
+    return [word] if word else []
 
 
 def _difference(change: ReportedChange | ChangedKey) -> list[str]:
@@ -256,7 +250,7 @@ def _since(report: Report, since: Since, *, several: bool) -> Section:
 def _changed(told: Once[ChangedKey], *, several: bool) -> Item:
     """Tell what became of a key, as a change is told."""
     key = told.item
-    heading = [f"**{key.what}** {_called(key.name, key.label)}", *_direction(key)]
+    heading = [f"**{key.what}** {_called(key.name, key.label)}", *_becomes(key)]
     heading += [*([] if told.shared else _key(key.key_id)), *_about(told.owners, several=several)]
     return Item("\n\n".join([_BETWEEN.join(heading), *_difference(key)]), told.times)
 

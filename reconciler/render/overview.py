@@ -241,10 +241,14 @@ class Overview:
     # Findings
 
     @cached_property
+    def _findings(self) -> list[Once[ReportedFinding]]:
+        return groups.findings(self.report)
+
+    @cached_property
     def found(self) -> list[Found]:
         """What breaks which rule, the most serious first; what is waived is not among it."""
         rules = {rule.rule: (rule.checks, rule.why) for rule in self.report.rules if rule.rule != COVERAGE}
-        found = groups.by_rule(groups.findings(self.report))
+        found = groups.by_rule(self._findings)
         return [
             Found(rule, severity, *rules.get(rule, ("", "")), tuple(told)) for (severity, rule), told in found.items()
         ]
@@ -252,7 +256,7 @@ class Overview:
     @cached_property
     def waived(self) -> list[Once[ReportedFinding]]:
         """The findings that are waived."""
-        return [told for told in groups.findings(self.report) if told.item.waived is not None]
+        return [told for told in self._findings if told.item.waived is not None]
 
     @cached_property
     def changed_keys(self) -> list[Once[ChangedKey]]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from reconciler.core.changes import Action, Delta, ListDiff, Outcome
+from reconciler.core.changes import Action, Delta, Direction, ListDiff, Outcome
 from reconciler.core.keys import EVERY_SUB_ACCOUNT
 from reconciler.core.networks import ANYWHERE, FENCE
 from reconciler.core.report import (
@@ -26,6 +26,14 @@ from reconciler.core.scopes import ScopeSet, parse_scope
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
+DIRECTION_WORDS = {
+    Direction.WIDEN: "widens",
+    Direction.NARROW: "narrows",
+    Direction.MIXED: "mixed",
+    Direction.NONE: "same access",
+}
+"""What becomes of access, as every format tells it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -34,6 +42,12 @@ class Line:
     sign: Literal["+", "-"]
     text: str
     remark: str = ""
+
+
+def direction(told: ReportedChange | ChangedKey) -> str:
+    """Tell what becomes of access; nothing of a change that could not be worked out."""
+    known = told.fields or told.access.direction is not Direction.NONE
+    return DIRECTION_WORDS[told.access.direction] if known else ""
 
 
 def kept(diff: ListDiff | None) -> int:
