@@ -176,8 +176,8 @@ def _line(event: Event) -> _Line:
             return _change_line(event)
         case RequestRetried():
             return LogLevel.WARNING, "request.retried", asdict(event)
-        case ConfigRejected(problems, message):
-            fields = {"problems": [str(problem) for problem in problems], "message": message}
+        case ConfigRejected(problems, message, age):
+            fields = {"problems": [str(problem) for problem in problems], "message": message, "in_force_age": age}
             return LogLevel.ERROR, "config.rejected", fields
         case ConfigReloaded() | DaemonStarted() | DaemonStopped():
             return LogLevel.INFO, _DAEMON_EVENTS[type(event)], asdict(event)
@@ -189,8 +189,8 @@ def _pass_line(
     event: PassStarted | AccountListed | PlanComputed | FindingRaised | PlanRefused | PassFinished,
 ) -> _Line:
     match event:
-        case PassStarted(_, mode, number):
-            return LogLevel.INFO, "pass.started", {"mode": mode, "number": number}
+        case PassStarted():
+            return LogLevel.INFO, "pass.started", _started(event)
         case AccountListed():
             return _listed(event)
         case PlanComputed(_, digest, changes, applicable):
@@ -279,6 +279,11 @@ def _refusal(refusal: Refusal) -> dict[str, Any]:
         "limit": refusal.limit,
         "actual": refusal.actual,
     }
+
+
+def _started(event: PassStarted) -> dict[str, Any]:
+    fields = {"mode": event.mode, "number": event.number, "trigger": event.trigger}
+    return {**fields, "config_age": round(event.config_age, 3)}
 
 
 def _finished(event: PassFinished) -> dict[str, Any]:

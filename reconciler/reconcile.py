@@ -25,6 +25,7 @@ from reconciler.core.events import (
     PassStarted,
     PlanComputed,
     PlanRefused,
+    Trigger,
 )
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.guardrails import Approval, Consent, Refusal, approve, way_out
@@ -93,7 +94,7 @@ class PassInputs:
 
     ``notes`` are what loading the files had to say; ``policy`` is what rules judge by; ``check_domains`` asks each
     account for its domains, so that a scope for another one is denied before it is sent; ``began`` is when the pass
-    really begins, where it judges by the time of a listing.
+    really begins, where it judges by the time of a listing. ``trigger`` and ``config_age`` are as in `PassStarted`.
     """
 
     run_id: str
@@ -107,6 +108,8 @@ class PassInputs:
     patience: Patience = field(default_factory=Patience)
     check_domains: bool = False
     began: datetime | None = None
+    trigger: Trigger | None = None
+    config_age: float = 0.0
 
     @property
     def mode(self) -> Mode:
@@ -138,7 +141,7 @@ async def run_pass(inputs: PassInputs, now: datetime, memory: Memory) -> tuple[R
     clock = asyncio.get_running_loop().time
     began = clock()
     memory = replace(memory, passes=memory.passes + 1)
-    inputs.observe(PassStarted(inputs.run_id, inputs.mode, memory.passes))
+    inputs.observe(PassStarted(inputs.run_id, inputs.mode, memory.passes, inputs.trigger, inputs.config_age))
     with inputs.stop.within(inputs.patience.per_pass, OUT_OF_TIME) as stop:
         match inputs.access:
             case DryRun() | Saved() as access:

@@ -28,6 +28,7 @@ from reconciler.core.events import (
     PlanComputed,
     PlanRefused,
     RequestRetried,
+    Trigger,
 )
 from reconciler.core.findings import Finding, Severity, Waiver
 from reconciler.core.guardrails import Refusal
@@ -78,9 +79,9 @@ FINDING = Finding(
 WAIVER = Waiver("2027-01-31", "team-sec", "INC-204")
 STORY: tuple[Event, ...] = (
     DaemonStarted("every 5m"),
-    ConfigRejected((Problem("keys/shop.yaml", 3, 7, "unknown field 'scope'"),), "the files do not load"),
+    ConfigRejected((Problem("keys/shop.yaml", 3, 7, "unknown field 'scope'"),), "the files do not load", 310.0),
     ConfigReloaded(1, 12),
-    PassStarted(RUN, Mode.APPLY, 1),
+    PassStarted(RUN, Mode.APPLY, 1, Trigger.SCHEDULE),
     RequestRetried("d3b0", "GET", "503 Service Unavailable", 1, 0.5),
     AccountListed(RUN, ACCOUNT, 14, None, "Acme East"),
     PlanComputed(RUN, "sha256:ab", 2, 1),
@@ -155,7 +156,7 @@ def test_a_line_begins_with_when_what_and_which_pass() -> None:
     observe(PassStarted("rün", Mode.PLAN, 3))
     assert stream.getvalue() == (
         '{"timestamp": "2026-11-23T09:00:00.123Z", "level": "info", "event": "pass.started", '
-        '"run_id": "r\\u00fcn", "mode": "plan", "number": 3}\n'
+        '"run_id": "r\\u00fcn", "mode": "plan", "number": 3, "trigger": null, "config_age": 0.0}\n'
     )
 
 
@@ -318,7 +319,7 @@ def test_the_console_shows_a_hostile_label_escaped() -> None:
 def test_the_console_line_reads_from_left_to_right() -> None:
     """Time, level and event come first, then the fields in their order."""
     assert " ".join(shown(PassStarted(RUN, Mode.PLAN, 1)).split()) == (
-        "2026-11-23T10:00:00.000Z [info ] pass.started run_id='4f1c' mode='plan' number=1"
+        "2026-11-23T10:00:00.000Z [info ] pass.started run_id='4f1c' mode='plan' number=1 trigger=None config_age=0.0"
     )
 
 

@@ -20,7 +20,8 @@ from reconciler.core.events import ChangeApplied, Event, Observer
 from reconciler.core.guardrails import Consent
 from reconciler.core.memory import Memory
 from reconciler.core.report import Report, exit_code
-from reconciler.daemon.service import Schedule, Service
+from reconciler.daemon.schedule import Schedule
+from reconciler.daemon.service import Service
 from reconciler.files.desired import load_desired
 from reconciler.reconcile import DryRun, Live, PassInputs, run_pass
 

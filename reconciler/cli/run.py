@@ -13,7 +13,8 @@ from reconciler.cli.options import DurationType, Options, Output
 from reconciler.cli.output import check_outputs, write_report
 from reconciler.cli.wiring import Secrets, Wiring, make_observer, run_with_signals
 from reconciler.core.report import Report
-from reconciler.daemon.service import Schedule, Service
+from reconciler.daemon.schedule import Schedule
+from reconciler.daemon.service import Service
 from reconciler.errors import OutputError
 
 DEFAULT_EVERY = timedelta(minutes=5)

@@ -6,6 +6,7 @@ raises then forbids the write.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from reconciler.core.changes import Change
 from reconciler.core.findings import Finding
@@ -15,13 +16,29 @@ from reconciler.core.report import Mode, Report
 from reconciler.errors import Problem
 
 
+class Trigger(StrEnum):
+    """Why a pass of the daemon begins."""
+
+    START = "start"
+    SCHEDULE = "schedule"
+    FILES = "files"
+    SIGNAL = "signal"
+    REQUEST = "request"
+
+
 @dataclass(frozen=True, slots=True)
 class PassStarted:
-    """A pass begins; ``number`` counts the passes of this process from 1."""
+    """A pass begins; ``number`` counts the passes of this process from 1.
+
+    ``trigger`` is None where a person or a CronJob made it. ``config_age`` is how many seconds ago the configuration
+    that it goes by was loaded: 0 but where newer files do not load.
+    """
 
     run_id: str
     mode: Mode
     number: int
+    trigger: Trigger | None = None
+    config_age: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +136,16 @@ class PassFinished:
 
 @dataclass(frozen=True, slots=True)
 class ConfigRejected:
-    """The files do not load; nothing is done until they do."""
+    """The files or settings do not load; those of ``in_force_age`` seconds ago stay in force, None: there are none."""
 
     problems: tuple[Problem, ...]
     message: str
+    in_force_age: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigReloaded:
-    """Files that had been rejected load again."""
+    """Files that say something else than before, or had been rejected, were loaded."""
 
     accounts: int
     keys: int
@@ -166,3 +184,24 @@ Event = (
     | DaemonStopped
 )
 Observer = Callable[[Event], None]
+
+
+def tell_all(*observers: Observer) -> Observer:
+    """Give one observer for several, told in their order.
+
+    One that forbids a write ends the telling of it; what has happened is told to all, and then the first error raised.
+    """
+
+    def observe(event: Event) -> None:
+        errors: list[Exception] = []
+        for each in observers:
+            try:
+                each(event)
+            except Exception as error:
+                if isinstance(event, ChangeStarted):
+                    raise
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    return observe

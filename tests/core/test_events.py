@@ -6,6 +6,8 @@ from typing import get_args
 import pytest
 
 from reconciler.core import events
+from reconciler.core.changes import Action, Change
+from reconciler.core.keys import AccountRef
 
 
 def test_events_are_frozen() -> None:
@@ -24,3 +26,21 @@ def test_events_are_complete() -> None:
     }
     assert defined == set(get_args(events.Event))
     assert all(fields(event) for event in get_args(events.Event))
+
+
+def test_several_observers() -> None:
+    """Each is told in its order; a veto ends the telling of a write, and what has happened is told to all."""
+    told: list[str] = []
+
+    def strict(event: events.Event) -> None:
+        told.append("strict")
+        raise OSError("full")
+
+    observe = events.tell_all(lambda event: told.append("first"), strict, lambda event: told.append("last"))
+    change = Change(AccountRef("a"), Action.UPDATE, "shop", "k", "shop", None)
+    with pytest.raises(OSError, match="full"):
+        observe(events.ChangeStarted("run", change))
+    assert told == ["first", "strict"]
+    with pytest.raises(OSError, match="full"):
+        observe(events.ChangeApplied("run", change))
+    assert told[2:] == ["first", "strict", "last"]

@@ -14,7 +14,8 @@ from reconciler.ahasend.client import ClientConfig, Endpoint, open_writes
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.core.events import ConfigRejected, ConfigReloaded, DaemonStarted, DaemonStopped, Event
 from reconciler.core.report import Report
-from reconciler.daemon.service import Schedule, Service
+from reconciler.daemon.schedule import Schedule
+from reconciler.daemon.service import Service
 from reconciler.errors import FilesError, Problem, SettingsError
 from reconciler.files.desired import load_desired
 from reconciler.reconcile import Live, PassInputs
@@ -22,7 +23,6 @@ from world import InProcess, World, key, key_id
 
 SHOP = "messages:send:{shop.example.com}"
 FILES = f'keys: [{{name: shop, scopes: ["{SHOP}"]}}]'
-MONDAY = datetime(2026, 11, 23, 0, 0, tzinfo=UTC)
 
 
 class Daemon:
@@ -202,73 +202,3 @@ async def test_asked_to_stop_while_waiting(daemon: Daemon) -> None:
     daemon.service = Service(schedule, daemon.load, daemon.deliver)
     await daemon.run_until(1)
     assert daemon.loads == 1
-
-
-def begins(schedule: Schedule, count: int = 3, after: datetime = MONDAY) -> list[datetime]:
-    times: list[datetime] = []
-    now, previous = after, None
-    for _ in range(count):
-        previous = schedule.trigger.get_next_fire_time(previous, now)
-        times.append(previous)
-        now = previous + timedelta(seconds=1)
-    return times
-
-
-@pytest.mark.parametrize(
-    ("expression", "days"),
-    [
-        ("0 3 * * 0", ["Sun"]),
-        ("0 3 * * 7", ["Sun"]),
-        ("0 3 * * 1", ["Mon"]),
-        ("0 3 * * 1-5", ["Mon", "Tue", "Wed", "Thu", "Fri"]),
-        ("0 3 * * 5-7", ["Fri", "Sat", "Sun"]),
-        ("0 3 * * fri-sun", ["Fri", "Sat", "Sun"]),
-        ("0 3 * * SAT,sun", ["Sat", "Sun"]),
-        ("0 3 * * */2", ["Tue", "Thu", "Sat", "Sun"]),
-        ("0 3 * * 1-5/2", ["Mon", "Wed", "Fri"]),
-        ("0 3 * * *", ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]),
-    ],
-)
-def test_weekdays_count_as_in_crontab(expression: str, days: list[str]) -> None:
-    """Weekdays are crontab's, counted from Sunday, in ranges, lists, steps and names."""
-    times = begins(Schedule.cron(expression), 7)
-    week = [time for time in times if time < MONDAY + timedelta(days=7)]
-    assert [time.strftime("%a") for time in week] == days
-    assert {time.hour for time in week} == {3}
-
-
-@pytest.mark.parametrize(
-    ("expression", "words"),
-    [
-        ("* * * *", "five fields"),
-        ("61 * * * *", "61"),
-        ("x * * * *", '"x"'),
-        ("0 3 1 * 1", "restrict one of them"),
-        ("0 3 * * 8", "no range of weekdays"),
-        ("0 3 * * 5-2", "no range of weekdays"),
-        ("0 3 * * funday", "no weekday"),
-        ("0 3 * * 1/x", "no range of weekdays"),
-        ("0 3 * * 1/0", "no range of weekdays"),
-    ],
-)
-def test_crontab_lines_that_are_none(expression: str, words: str) -> None:
-    """A crontab line that is none, or that programs read differently, is refused with what is wrong."""
-    with pytest.raises(ValueError, match="--cron") as caught:
-        Schedule.cron(expression)
-    assert words in str(caught.value)
-
-
-def test_an_interval_has_jitter() -> None:
-    """An interval's beginnings are shifted by up to a tenth of it, at most 30 s, or as it was said."""
-    assert Schedule.every(timedelta(minutes=1)).trigger.jitter == 6
-    assert Schedule.every(timedelta(hours=1)).trigger.jitter == 30
-    assert Schedule.every(timedelta(hours=1), timedelta()).trigger.jitter is None
-    assert Schedule.cron("0 3 * * *", timedelta(seconds=5)).trigger.jitter == 5
-
-
-def test_intervals_that_are_none() -> None:
-    """An interval under a second, or jitter as long as the interval, is refused."""
-    with pytest.raises(ValueError, match="at least 1s"):
-        Schedule.every(timedelta(milliseconds=999))
-    with pytest.raises(ValueError, match="shorter than --every"):
-        Schedule.every(timedelta(seconds=5), timedelta(seconds=5))

@@ -1,0 +1,29 @@
+"""When passes begin."""
+
+from datetime import timedelta
+
+import pytest
+
+from reconciler.daemon.schedule import Schedule
+
+
+def test_an_interval_has_jitter() -> None:
+    """An interval's beginnings are shifted by up to a tenth of it, at most 30 s, or as it was said."""
+    assert Schedule.every(timedelta(minutes=1)).trigger.jitter == 6
+    assert Schedule.every(timedelta(hours=1)).trigger.jitter == 30
+    assert Schedule.every(timedelta(hours=1), timedelta()).trigger.jitter is None
+    assert Schedule.cron("0 3 * * *", timedelta(seconds=5)).trigger.jitter == 5
+
+
+def test_intervals_that_are_none() -> None:
+    """An interval under a second, or jitter as long as the interval, is refused."""
+    with pytest.raises(ValueError, match="at least 1s"):
+        Schedule.every(timedelta(milliseconds=999))
+    with pytest.raises(ValueError, match="shorter than --every"):
+        Schedule.every(timedelta(seconds=5), timedelta(seconds=5))
+
+
+def test_a_crontab_line_that_is_none() -> None:
+    """A crontab line that is none is refused by the name of its option, with what is wrong."""
+    with pytest.raises(ValueError, match=r"--cron '61 \* \* \* \*': .*61"):
+        Schedule.cron("61 * * * *")
