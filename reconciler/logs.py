@@ -27,6 +27,7 @@ from reconciler.core.events import (
     Event,
     FindingRaised,
     Observer,
+    PassFailed,
     PassFinished,
     PassStarted,
     PlanComputed,
@@ -110,7 +111,7 @@ def log_observer(
             logger = logger or _logger(stream, format, secrets)
             with suppress(OSError, ValueError):  # a broken pipe, a full disk, a closed file
                 logger.log(numbers[severity.upper()], name, **fields)
-        if isinstance(event, PassFinished):
+        if isinstance(event, PassFinished | PassFailed):
             run_id = None
 
     return observe
@@ -172,6 +173,8 @@ def _line(event: Event) -> _Line:
     match event:
         case PassStarted() | AccountListed() | PlanComputed() | FindingRaised() | PlanRefused() | PassFinished():
             return _pass_line(event)
+        case PassFailed():
+            return LogLevel.ERROR, "pass.failed", asdict(event)
         case ChangeStarted() | ChangeApplied() | ChangeFailed() | ChangeSkipped():
             return _change_line(event)
         case RequestRetried():

@@ -3,18 +3,18 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from apscheduler.triggers.cron import CronTrigger
 
-from reconciler.crontab import read_crontab
+from reconciler.crontab import Crontab, read_crontab, read_zone
 
 MONDAY = datetime(2026, 11, 23, 0, 0, tzinfo=UTC)
 
 
-def begins(trigger: CronTrigger, count: int = 3, after: datetime = MONDAY) -> list[datetime]:
+def begins(trigger: Crontab, count: int = 3, after: datetime = MONDAY) -> list[datetime]:
     times: list[datetime] = []
     now, previous = after, None
     for _ in range(count):
         previous = trigger.get_next_fire_time(previous, now)
+        assert previous
         times.append(previous)
         now = previous + timedelta(seconds=1)
     return times
@@ -61,3 +61,67 @@ def test_crontab_lines_that_are_none(expression: str, words: str) -> None:
     """A crontab line that is none, or that programs read differently, is refused with what is wrong."""
     with pytest.raises(ValueError, match=words):
         read_crontab(expression)
+
+
+BERLIN = read_zone("Europe/Berlin")
+SPRING = datetime(2026, 3, 28, 23, 45, tzinfo=UTC)
+AUTUMN = datetime(2026, 10, 24, 23, 45, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("expression", "after", "times"),
+    [
+        ("30 2 * * *", SPRING, ["29 01:30", "30 00:30", "31 00:30"]),  # 02:30 is not there, and comes as 03:30
+        ("0 3 * * *", SPRING, ["29 01:00", "30 01:00"]),
+        ("*/30 * * * *", SPRING, ["29 00:00", "29 00:30", "29 01:00", "29 01:30", "29 02:00"]),
+        ("30 2 * * *", AUTUMN, ["25 00:30", "25 01:30", "26 01:30"]),  # 02:30 is there twice
+        ("0 3 * * *", AUTUMN, ["25 02:00", "26 02:00"]),
+        ("*/30 * * * *", AUTUMN, ["25 00:00", "25 00:30", "25 01:00", "25 01:30", "25 02:00"]),
+        ("0 12 1 7 *", AUTUMN, ["01 10:00", "01 10:00"]),
+    ],
+)
+def test_nights_in_which_clocks_change(expression: str, after: datetime, times: list[str]) -> None:
+    """Where clocks go forward what is skipped comes later, where they go back no hour is left out; nothing sticks."""
+    found = begins(read_crontab(expression, BERLIN), len(times), after)
+    assert [time.strftime("%d %H:%M") for time in found] == times
+    assert found == sorted(set(found))
+
+
+@pytest.mark.parametrize("hour", range(24))
+def test_from_any_moment_of_such_a_night(hour: int) -> None:
+    """Asked at any moment of such a day, the next time of a line is that of the clock, and never lies in the past."""
+    trigger = read_crontab("*/7 2,3 * * *", BERLIN)
+    for day in (SPRING, AUTUMN):
+        moment = day + timedelta(hours=hour, minutes=17)
+        time = trigger.first_from(moment)
+        assert time
+        assert moment <= time
+        assert time.astimezone(BERLIN).hour in (2, 3, 4)
+        walked = next(
+            each
+            for minutes in range(60 * 26)
+            if (each := (moment + timedelta(minutes=minutes)).replace(second=0)).astimezone(BERLIN).hour in (2, 3)
+            and each.astimezone(BERLIN).minute % 7 == 0
+        )
+        assert time <= walked
+
+
+def test_jitter_only_delays() -> None:
+    """Jitter shifts each time by up to so much, and never to before its time."""
+    trigger = read_crontab("0 3 * * *", jitter=timedelta(seconds=30))
+    shifts = {(begins(trigger, 1)[0] - MONDAY - timedelta(hours=3)).total_seconds() for _ in range(50)}
+    assert min(shifts) >= 0
+    assert 0 < max(shifts) <= 30
+
+
+@pytest.mark.parametrize("name", ["Europe/Berln", "Mars", "../../etc/passwd", "/etc/localtime", "Europe", "", "a\0b"])
+def test_time_zones_that_are_none(name: str) -> None:
+    """What is no time zone is refused, a path and a folder of zones too, with what was probably meant."""
+    with pytest.raises(ValueError, match="no time zone"):
+        read_zone(name)
+
+
+def test_a_time_zone_that_is_nearly_one() -> None:
+    """A misspelt zone is answered with the nearest."""
+    with pytest.raises(ValueError, match=r"did you mean Europe/Berlin\?"):
+        read_zone("Europe/Berln")

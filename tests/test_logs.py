@@ -23,6 +23,7 @@ from reconciler.core.events import (
     DaemonStopped,
     Event,
     FindingRaised,
+    PassFailed,
     PassFinished,
     PassStarted,
     PlanComputed,
@@ -78,7 +79,7 @@ FINDING = Finding(
 )
 WAIVER = Waiver("2027-01-31", "team-sec", "INC-204")
 STORY: tuple[Event, ...] = (
-    DaemonStarted("every 5m"),
+    DaemonStarted("every 5m", listen="http://127.0.0.1:8080"),
     ConfigRejected((Problem("keys/shop.yaml", 3, 7, "unknown field 'scope'"),), "the files do not load", 310.0),
     ConfigReloaded(1, 12),
     PassStarted(RUN, Mode.APPLY, 1, Trigger.SCHEDULE),
@@ -92,6 +93,7 @@ STORY: tuple[Event, ...] = (
     ChangeApplied(RUN, CHANGE.ended(Outcome.APPLIED)),
     ChangeFailed(RUN, CHANGE.ended(Outcome.FAILED, "503 Service Unavailable")),
     PassFinished(RUN, REPORT, 1.23456),
+    PassFailed(RUN, "KeyError: 'shop'", "plan_account:120"),
     DaemonStopped("asked to stop", 1),
 )
 COMMON = {"timestamp", "level", "event"}

@@ -22,6 +22,7 @@ from reconciler.core.memory import Memory
 from reconciler.core.report import Report, exit_code
 from reconciler.daemon.schedule import Schedule
 from reconciler.daemon.service import Service
+from reconciler.daemon.watch import Watch
 from reconciler.files.desired import load_desired
 from reconciler.reconcile import DryRun, Live, PassInputs, run_pass
 
@@ -126,6 +127,7 @@ class _Story:
             Schedule.every(timedelta(seconds=1), timedelta()),
             lambda: self._inputs(Live(self._open_writes), stop, observe),
             deliver,
+            Watch((self._keys,)),
         )
         asyncio.get_running_loop().call_later(_HEALED_WITHIN, stop.request)
         await service.run(stop, observe)

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -140,6 +140,21 @@ class DurationType(click.ParamType[timedelta]):
         """Read one duration."""
         try:
             return duration(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class TimeZoneType(click.ParamType[tzinfo]):
+    """The name of a time zone in the IANA database."""
+
+    name = "zone"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tzinfo:
+        """Read one time zone."""
+        from reconciler.crontab import read_zone
+
+        try:
+            return read_zone(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 

@@ -135,6 +135,15 @@ class PassFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class PassFailed:
+    """A pass of the daemon ended in an error that nobody foresaw: a bug. ``where`` is a place in the code."""
+
+    run_id: str
+    error: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigRejected:
     """The files or settings do not load; those of ``in_force_age`` seconds ago stay in force, None: there are none."""
 
@@ -153,9 +162,11 @@ class ConfigReloaded:
 
 @dataclass(frozen=True, slots=True)
 class DaemonStarted:
-    """The daemon waits for its schedule."""
+    """The daemon makes its first pass, and then waits for its schedule; ``listen`` is where it answers, if it does."""
 
     schedule: str
+    mode: Mode = Mode.APPLY
+    listen: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +189,7 @@ Event = (
     | ChangeSkipped
     | RequestRetried
     | PassFinished
+    | PassFailed
     | ConfigRejected
     | ConfigReloaded
     | DaemonStarted

@@ -1,23 +1,31 @@
 """When passes begin: at an interval, or as a crontab line says."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from reconciler.crontab import read_crontab
+from reconciler.crontab import Crontab, read_crontab
 
 _MOST_JITTER = timedelta(seconds=30)
 _SHORTEST = timedelta(seconds=1)
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When passes begin, and how to say so."""
+    """When passes begin, and how to say so.
 
-    trigger: BaseTrigger
+    ``fresh`` gives a trigger that counts from now on: one that counted from a time that a clock no longer shows would
+    wait until it is shown again. ``after`` gives a beginning that comes after a moment, the n-th, without its jitter.
+    """
+
+    fresh: Callable[[], BaseTrigger]
     words: str
+    jitter: timedelta
+    after: Callable[[datetime, int], datetime]
 
     @classmethod
     def every(cls, interval: timedelta, jitter: timedelta | None = None) -> "Schedule":
@@ -31,8 +39,11 @@ class Schedule:
         if jitter is not None and jitter >= interval:
             raise ValueError("--jitter must be shorter than --every")
         shift = min(interval / 10, _MOST_JITTER) if jitter is None else jitter
-        trigger = IntervalTrigger(seconds=interval.total_seconds(), jitter=shift.total_seconds() or None, timezone=UTC)
-        return cls(trigger, f"every {_in_words(interval)}")
+
+        def fresh() -> BaseTrigger:
+            return IntervalTrigger(seconds=interval.total_seconds(), jitter=shift.total_seconds() or None, timezone=UTC)
+
+        return cls(fresh, f"every {_in_words(interval)}", shift, lambda moment, count: moment + interval * count)
 
     @classmethod
     def cron(cls, expression: str, jitter: timedelta = timedelta(), zone: tzinfo = UTC) -> "Schedule":
@@ -45,7 +56,20 @@ class Schedule:
             trigger = read_crontab(expression, zone, jitter)
         except ValueError as error:
             raise ValueError(f"--cron {expression!r}: {error}") from None
-        return cls(trigger, f"cron {expression} ({zone})")
+
+        def after(moment: datetime, count: int) -> datetime:
+            return _nth(trigger, moment, count)
+
+        return cls(lambda: trigger, f"cron {expression} ({zone})", jitter, after)
+
+
+def _nth(trigger: Crontab, moment: datetime, count: int) -> datetime:
+    for _ in range(count):
+        following = trigger.first_from(moment + timedelta(microseconds=1))
+        if following is None:
+            return _NEVER
+        moment = following
+    return moment
 
 
 def _in_words(interval: timedelta) -> str:

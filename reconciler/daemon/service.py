@@ -1,94 +1,227 @@
-"""One worker that makes passes, woken by a schedule."""
+"""One worker that makes passes, woken by a schedule, by files that change, by a signal or by a request."""
 
 import asyncio
+import traceback
+import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
+from apscheduler.job import Job
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from reconciler.ahasend.pace import Stop
-from reconciler.core.events import ConfigRejected, ConfigReloaded, DaemonStarted, DaemonStopped, Observer
+from reconciler.ahasend.pace import Stop, unless
+from reconciler.core.events import (
+    ConfigRejected,
+    ConfigReloaded,
+    DaemonStarted,
+    DaemonStopped,
+    Observer,
+    PassFailed,
+    Trigger,
+)
+from reconciler.core.findings import Finding, Severity
 from reconciler.core.memory import Memory
 from reconciler.core.report import Report
+from reconciler.core.subjects import span
 from reconciler.daemon.schedule import Schedule
+from reconciler.daemon.watch import Looks, Watch
 from reconciler.errors import FilesError, Interrupted, ReconcilerError
 from reconciler.reconcile import PassInputs, run_pass
 
+LOADS_AT_MOST: Final = 3
+"""So often files are loaded that change meanwhile; then they do not load, and the next change is waited for."""
+CLOCK_LOOKS: Final = 5.0
+CLOCK_JUMP: Final = 2.0
+"""Seconds that the clock may be corrected by within `CLOCK_LOOKS`; by more, and the schedule is made anew."""
+_URGENT: Final = (Trigger.REQUEST, Trigger.SIGNAL, Trigger.FILES, Trigger.START, Trigger.SCHEDULE)
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The configuration that passes go by, and the loop's time at which it was loaded."""
+
+    inputs: PassInputs
+    loaded: float
+
 
 class Service:
-    """Makes passes, one after another: one at once, then one each time that the schedule says.
+    """Makes passes, one after another: one at once, then one whenever it is woken.
 
-    The schedule only sets an event, so that nothing is ever dropped or cancelled: a beginning that was missed, or that
-    came while a pass was under way, is made up for by one pass.
+    Nothing is ever dropped or cancelled: however often it is woken while a pass is under way, that makes one pass
+    afterwards. Files that do not load, or change while they are loaded, leave those in force that loaded last.
     """
 
-    def __init__(self, schedule: Schedule, load: Callable[[], PassInputs], deliver: Callable[[Report], None]) -> None:
+    def __init__(
+        self, schedule: Schedule, load: Callable[[], PassInputs], deliver: Callable[[Report], None], watch: Watch
+    ) -> None:
         self._schedule = schedule
         self._load = load
         self._deliver = deliver
-        self._due = asyncio.Event()
-        self._rejected = False
+        self._watch = watch
+        self._due: set[Trigger] = {Trigger.START}
+        self._woken = asyncio.Event()
+        self._woken.set()
+        self._rejected: str | None = None
 
-    async def run(self, stop: Stop, observe: Observer) -> None:
-        """Make passes until asked to stop.
+    def wake(self, trigger: Trigger) -> None:
+        """Let a pass begin as soon as none is under way; to be called from within the loop."""
+        self._due.add(trigger)
+        self._woken.set()
+
+    async def run(self, stop: Stop, observe: Observer, listen: str | None = None) -> None:
+        """Make passes until asked to stop; ``listen`` is the address to tell, if there is one.
 
         Raises:
             ReconcilerError: what the first pass needs does not load. Later, that is reported, and tried again.
         """
-        inputs: PassInputs | None = await stop.unless_requested(self._load)
+        clock = asyncio.get_running_loop().time
+        in_force = InForce(await self._loaded(stop), clock())
         scheduler = AsyncIOScheduler(timezone=UTC)
-        scheduler.add_job(self._wake, self._schedule.trigger, misfire_grace_time=None, coalesce=True, max_instances=1)
+        # Jobs only wake: one that is late is not dropped, and there is nothing to be cancelled.
+        options = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+        job = scheduler.add_job(self._on_schedule, self._schedule.fresh(), **options)
         scheduler.start()
-        observe(DaemonStarted(self._schedule.words))
+        observe(DaemonStarted(self._schedule.words, in_force.inputs.mode, listen))
+        beside = [
+            asyncio.create_task(self._watch.run(lambda: self.wake(Trigger.FILES))),
+            asyncio.create_task(self._mind_the_clock(job)),
+        ]
         memory = Memory()
         try:
-            while not stop.requested.is_set():
-                memory = await self._pass(inputs, memory, observe) if inputs else memory
-                await self._wait(stop)
-                inputs = None if stop.requested.is_set() else await self._reload(stop, observe)
+            while trigger := await self._next(stop):
+                if trigger is not Trigger.START:
+                    in_force = await self._renewed(in_force, stop, observe)
+                if stop.requested.is_set():
+                    break
+                memory = await self._pass(self._due_inputs(in_force, trigger), memory, stop)
+        except Interrupted:
+            pass  # while files were loaded: nothing was begun
         finally:
             scheduler.shutdown(wait=False)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             observe(DaemonStopped("asked to stop", memory.passes))
 
-    async def _pass(self, inputs: PassInputs, memory: Memory, observe: Observer) -> Memory:
-        """Make one pass; a setting that shows to be wrong only then, as that of a proxy, is told like a broken file."""
+    # What wakes it
+
+    async def _on_schedule(self) -> None:
+        self.wake(Trigger.SCHEDULE)
+
+    async def _next(self, stop: Stop) -> Trigger | None:
+        """Wait until a pass is due, and say why it is; None when asked to stop."""
+        with suppress(Interrupted):
+            await unless(stop.requested, self._woken.wait())
+        if stop.requested.is_set():
+            return None
+        self._woken.clear()
+        trigger = next(each for each in _URGENT if each in self._due)
+        self._due.clear()
+        return trigger
+
+    async def _mind_the_clock(self, job: Job) -> None:
+        """Make the schedule anew, and a pass, when the clock is set: else that would wait for times that are gone."""
+        loop = asyncio.get_running_loop()
+        ahead = datetime.now(UTC).timestamp() - loop.time()
+        while True:
+            await asyncio.sleep(CLOCK_LOOKS)
+            now_ahead = datetime.now(UTC).timestamp() - loop.time()
+            if abs(now_ahead - ahead) > CLOCK_JUMP:
+                job.reschedule(self._schedule.fresh())
+                self.wake(Trigger.SCHEDULE)
+            ahead = now_ahead
+
+    # What it goes by
+
+    async def _loaded(self, stop: Stop) -> PassInputs:
+        """Load files and settings once they rest; what changes while it is read is read again."""
+        for _ in range(LOADS_AT_MOST):
+            looks = await unless(stop.requested, self._watch.settled())
+            self._watch.known = looks
+            try:
+                inputs = await stop.unless_requested(self._load)
+            except Interrupted:
+                raise
+            except ReconcilerError:
+                if await self._stands(looks):
+                    raise
+                continue
+            if await self._stands(looks):
+                return inputs
+        raise ReconcilerError(
+            "the files keep changing while they are read", hint="is something writing them over and over?"
+        )
+
+    async def _stands(self, looks: Looks) -> bool:
+        return await self._watch.looks() == looks
+
+    async def _renewed(self, before: InForce, stop: Stop, observe: Observer) -> InForce:
+        """Load anew; give what was in force before where that fails, with a finding that says so.
+
+        Raises:
+            Interrupted: asked to stop meanwhile.
+        """
+        clock = asyncio.get_running_loop().time
+        try:
+            inputs = await self._loaded(stop)
+        except Interrupted:
+            raise
+        except ReconcilerError as error:
+            self._rejected = _in_short(error)
+            observe(_rejected(error, clock() - before.loaded))
+            return before
+        if self._rejected or _says(inputs) != _says(before.inputs):
+            observe(ConfigReloaded(len(inputs.desired.accounts), inputs.desired.named))
+        self._rejected = None
+        return InForce(inputs, clock())
+
+    def _due_inputs(self, in_force: InForce, trigger: Trigger) -> PassInputs:
+        """Give what one pass needs: what is in force, with a name and a time of its own."""
+        inputs = replace(in_force.inputs, run_id=uuid.uuid4().hex, began=datetime.now(UTC), trigger=trigger)
+        if self._rejected is None:
+            return inputs
+        age = asyncio.get_running_loop().time() - in_force.loaded
+        told = f"{self._rejected}: what was loaded {span(timedelta(seconds=age))} ago stays in force"
+        finding = Finding("config-rejected", Severity.WARN, told, "`reconciler validate` tells all that is wrong")
+        return replace(inputs, notes=(finding, *inputs.notes), config_age=age)
+
+    # What it does
+
+    async def _pass(self, inputs: PassInputs, memory: Memory, stop: Stop) -> Memory:
+        """Make one pass; what goes wrong in it, whatever it is, is told, and is no reason to end."""
         try:
             report, memory = await run_pass(inputs, datetime.now(UTC), memory)
-        except ReconcilerError as error:
-            self._reject(error, observe)
-        else:
-            self._deliver(report)
+            # In a thread, since a large report takes seconds, in which nobody would hear who asks whether we live.
+            await unless(stop.abandoned, asyncio.to_thread(self._deliver, report))
+        except Interrupted:
+            pass
+        except ReconcilerError as error:  # a setting that shows to be wrong only now, as that of a proxy
+            inputs.observe(_rejected(error, inputs.config_age))
+        except Exception as error:  # noqa: BLE001 # a bug must not keep all accounts from being looked at for ever
+            inputs.observe(PassFailed(inputs.run_id, f"{type(error).__name__}: {error}", _where(error)))
         return memory
 
-    async def _wake(self) -> None:
-        self._due.set()
 
-    async def _wait(self, stop: Stop) -> None:
-        """Wait until a pass is due, or until asked to stop."""
-        waiting = [asyncio.create_task(event.wait()) for event in (self._due, stop.requested)]
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
-        self._due.clear()
+def _says(inputs: PassInputs) -> tuple[object, ...]:
+    """Give what files say, to tell whether they say something else."""
+    return inputs.desired, inputs.policy.digest, inputs.consent
 
-    async def _reload(self, stop: Stop, observe: Observer) -> PassInputs | None:
-        """Load files and settings anew; None where they do not load, which the next time may mend."""
-        try:
-            inputs = await stop.unless_requested(self._load)
-        except Interrupted:
-            return None
-        except ReconcilerError as error:
-            self._reject(error, observe)
-            return None
-        if self._rejected:
-            self._rejected = False
-            desired = inputs.desired
-            observe(ConfigReloaded(len(desired.accounts), desired.named))
-        return inputs
 
-    def _reject(self, error: ReconcilerError, observe: Observer) -> None:
-        self._rejected = True
-        if isinstance(error, FilesError):
-            observe(ConfigRejected(error.problems, "the files do not load"))
-        else:
-            observe(ConfigRejected((), str(error)))
+def _rejected(error: ReconcilerError, age: float) -> ConfigRejected:
+    problems = error.problems if isinstance(error, FilesError) else ()
+    return ConfigRejected(problems, _in_short(error), round(age, 3))
+
+
+def _in_short(error: ReconcilerError) -> str:
+    if isinstance(error, FilesError):
+        return "the files do not load"
+    return str(error)
+
+
+def _where(error: Exception) -> str:
+    """Name the place in the code that an error came from: a function and a line."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{place.name}:{place.lineno}"

@@ -22,6 +22,7 @@ from reconciler.files.shape import Faults, Inside, Spot, shown
 RESERVED: Final = frozenset(
     {
         "account-not-named",
+        "config-rejected",
         "contested",
         "coverage",
         "covered-scope",

@@ -1,204 +1,388 @@
-"""The daemon's schedule and its one worker."""
+"""The daemon's one worker: what wakes it, what it goes by, and what does not end it."""
 
 import asyncio
-import time
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from apscheduler.triggers.date import DateTrigger
 
-from reconciler.ahasend.client import ClientConfig, Endpoint, open_writes
-from reconciler.ahasend.pace import Paces, Stop
-from reconciler.core.events import ConfigRejected, ConfigReloaded, DaemonStarted, DaemonStopped, Event
-from reconciler.core.report import Report
+from daemon.house import FILES, SHOP, Daemon, Story, shop
+from reconciler.core.events import (
+    ConfigRejected,
+    ConfigReloaded,
+    DaemonStarted,
+    DaemonStopped,
+    PassFailed,
+    PassStarted,
+    Trigger,
+)
+from reconciler.core.report import Mode, Report
+from reconciler.crontab import read_zone
 from reconciler.daemon.schedule import Schedule
-from reconciler.daemon.service import Service
 from reconciler.errors import FilesError, Problem, SettingsError
-from reconciler.files.desired import load_desired
 from reconciler.reconcile import Live, PassInputs
-from world import InProcess, World, key, key_id
-
-SHOP = "messages:send:{shop.example.com}"
-FILES = f'keys: [{{name: shop, scopes: ["{SHOP}"]}}]'
-
-
-class Daemon:
-    """A service over a story's world, with a schedule of a fraction of a second."""
-
-    def __init__(self, world: World, seconds: float = 0.05) -> None:
-        self.world = world
-        self.stop = Stop()
-        self.events: list[Event] = []
-        self.reports: list[Report] = []
-        self.problems: list[Exception] = []
-        self.loads = 0
-        # Shorter than `every` would take, so that the story is.
-        self.schedule = Schedule.every(timedelta(seconds=1))
-        self.schedule.trigger.interval = timedelta(seconds=seconds)
-        self.schedule.trigger.interval_length = seconds
-        self.schedule.trigger.jitter = None
-        self.service = Service(self.schedule, self.load, self.deliver)
-
-    def load(self) -> PassInputs:
-        self.loads += 1
-        if self.problems:
-            raise self.problems.pop(0)
-        config = ClientConfig(
-            Endpoint("http://127.0.0.1:1"),
-            Paces(1e6, 10**6),
-            self.stop,
-            self.events.append,
-            lambda account, refused: self.world.tokens[account.credential],
-            make_transport=lambda: InProcess(self.world.emulator, self.world.before, self.world.after),
-        )
-        desired = load_desired([self.world.folder], lambda name: None).state
-        return PassInputs("run", desired, Live(lambda: open_writes(config)), self.events.append, self.stop)
-
-    def deliver(self, report: Report) -> None:
-        self.reports.append(report)
-
-    async def run_until(self, count: int) -> None:
-        async def enough() -> None:
-            while len(self.reports) < count:
-                await asyncio.sleep(0.01)
-            self.stop.request()
-
-        await asyncio.gather(self.service.run(self.stop, self.events.append), enough())
-
-    def told(self, *kinds: type) -> list[Event]:
-        return [event for event in self.events if isinstance(event, kinds)]
+from world import key_id, outcomes
 
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Daemon:
-    return Daemon(World(tmp_path, [key(1, "shop", "domains:read")], FILES))
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    return Daemon(shop(folder))
 
 
-async def test_a_pass_at_once_and_then_on_schedule(daemon: Daemon) -> None:
+def minutes(count: float) -> Story:
+    async def story() -> None:
+        await asyncio.sleep(60 * count)
+
+    return story
+
+
+def test_a_pass_at_once_and_then_on_schedule(daemon: Daemon) -> None:
     """The first pass comes at once, the next ones on schedule; memory counts them; start and end are told."""
-    await daemon.run_until(3)
-    assert [report.summary.applied for report in daemon.reports][:3] == [1, 0, 0]
-    assert isinstance(daemon.events[0], DaemonStarted)
-    assert daemon.told(DaemonStopped) == [DaemonStopped("asked to stop", len(daemon.reports))]
+    daemon.run(minutes(2.5))
+    assert [report.summary.applied for report in daemon.reports] == [1, 0, 0]
+    assert daemon.events[0] == DaemonStarted("every 1m", Mode.APPLY)
+    assert daemon.triggers == ["start", "schedule", "schedule"]
+    assert daemon.told(DaemonStopped) == [DaemonStopped("asked to stop", 3)]
+    assert len({report.run_id for report in daemon.reports}) == 3
+    assert daemon.reports[2].started_at[:19] == "2026-11-23T12:02:00"
 
 
-async def test_passes_remember_those_before(daemon: Daemon) -> None:
+def test_passes_remember_those_before(daemon: Daemon) -> None:
     """A change that somebody undoes after each pass is left alone after three times."""
 
-    def undone(report: Report) -> None:
-        daemon.reports.append(report)
+    def undo(_report: Report) -> None:
         with daemon.world.edited() as keys:
             keys[key_id(1)]["scopes"] = ["domains:read"]
 
-    daemon.service = Service(daemon.schedule, daemon.load, undone)
-    await daemon.run_until(5)
-    assert [report.changes[0].outcome.value for report in daemon.reports][:5] == ["applied"] * 3 + ["skipped"] * 2
+    daemon.after = undo
+    daemon.run(minutes(4.5))
+    assert [outcomes(report)["shop"] for report in daemon.reports] == ["applied"] * 3 + ["skipped"] * 2
 
 
-async def test_what_came_during_a_pass_is_made_up_for_once(daemon: Daemon) -> None:
-    """A beginning that came while a pass was under way is not dropped, and several make one pass."""
-    started: list[float] = []
+def test_however_often_it_is_woken_that_makes_one_pass(daemon: Daemon) -> None:
+    """What wakes it while a pass is under way is not dropped, and makes one pass, for the weightiest reason."""
 
-    async def slow() -> None:
-        while len(started) < 2:
-            await asyncio.sleep(0)
-
-    def deliver(report: Report) -> None:
-        started.append(asyncio.get_running_loop().time())
-        for _ in range(5):
-            daemon.service._due.set()
-        if len(started) == 2:
-            daemon.stop.request()
-
-    daemon.service._deliver = deliver
-    await asyncio.gather(daemon.service.run(daemon.stop, daemon.events.append), slow())
-    assert len(started) == 2
-    assert started[1] - started[0] < 1
-
-
-async def test_a_beginning_that_was_missed_is_made_up_for(daemon: Daemon) -> None:
-    """A beginning that came while the whole process was held up is not dropped, however late it is noticed."""
-    held_up = 1.2  # APScheduler drops what is more than a second late unless told otherwise
-    once = Schedule(DateTrigger(datetime.now(UTC) + timedelta(seconds=0.5)), "once")
-
-    def deliver(report: Report) -> None:
-        daemon.reports.append(report)
+    def wake(report: Report) -> None:
         if len(daemon.reports) == 1:
-            time.sleep(0.5 + held_up)
+            for trigger in (Trigger.SCHEDULE, Trigger.REQUEST, Trigger.FILES, Trigger.SIGNAL) * 5:
+                daemon.service.wake(trigger)
 
-    daemon.service = Service(once, daemon.load, deliver)
-    async with asyncio.timeout(10):
-        await daemon.run_until(2)
+    daemon.after = wake
+    daemon.run(minutes(0.5))
+    assert daemon.triggers == ["start", "request"]
 
 
-async def test_files_that_break_later(daemon: Daemon) -> None:
-    """Files or settings that break later are told, the daemon goes on, and says when they load again."""
-    problem = Problem("keys.yaml", 1, 1, "broken")
-    first = daemon.load()
+@pytest.mark.parametrize("trigger", [Trigger.SIGNAL, Trigger.REQUEST])
+def test_woken_between_passes(daemon: Daemon, trigger: Trigger) -> None:
+    """A signal or a request begins a pass at once."""
 
-    def load() -> PassInputs:
-        daemon.loads += 1
-        if daemon.loads == 3:
-            raise FilesError((problem,))
-        if daemon.loads == 4:
-            raise SettingsError("no directory", hint="mount it")
-        return first
+    async def story() -> None:
+        await asyncio.sleep(10)
+        daemon.service.wake(trigger)
+        await asyncio.sleep(1)
 
-    daemon.service._load = load
-    await daemon.run_until(2)
-    rejected = daemon.told(ConfigRejected)
-    assert rejected == [
-        ConfigRejected((problem,), "the files do not load"),
-        ConfigRejected((), "no directory\n  hint: mount it"),
-    ]
+    daemon.run(story)
+    assert daemon.triggers == ["start", trigger]
+
+
+# Files
+
+
+def test_a_file_that_changes_begins_a_pass(daemon: Daemon) -> None:
+    """A changed file is heeded at once, and told as reloaded; the same content written anew says nothing new."""
+
+    async def story() -> None:
+        await asyncio.sleep(5)
+        daemon.world.write('keys: [{name: shop, scopes: ["messages:send:all"]}]')
+        await asyncio.sleep(15)
+        daemon.world.write('keys: [{name: shop, scopes: ["messages:send:all"]}]')
+        await asyncio.sleep(15)
+
+    daemon.run(story)
+    assert daemon.triggers == ["start", "files", "files"]
+    assert [report.summary.applied for report in daemon.reports] == [1, 1, 0]
     assert daemon.told(ConfigReloaded) == [ConfigReloaded(1, 1)]
 
 
-async def test_a_setting_that_shows_to_be_wrong_in_a_pass(daemon: Daemon) -> None:
+def test_a_burst_of_changes_makes_one_pass(daemon: Daemon) -> None:
+    """A file that is written again and again is read when it rests, once."""
+
+    async def story() -> None:
+        await asyncio.sleep(11)
+        for number in range(15):
+            daemon.world.write(f'keys: [{{name: shop, scopes: ["messages:send:all"], description: "{number}"}}]')
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(20)
+
+    daemon.run(story)
+    assert daemon.triggers == ["start", "files"]
+    assert daemon.loads == 2
+
+
+def test_a_broken_file_changes_nothing(daemon: Daemon) -> None:
+    """Files that break are rejected as a whole, with all that is wrong; those of before stay in force, and say so."""
+
+    async def story() -> None:
+        await asyncio.sleep(30)
+        daemon.world.write("keys: [{name: shop, scopes: [domains:reed], id: 7}]\nwhat: ever")
+        await asyncio.sleep(10)
+        with daemon.world.edited() as keys:
+            keys[key_id(1)]["scopes"] = ["domains:write"]
+        await asyncio.sleep(50)
+        daemon.world.write(FILES)
+        await asyncio.sleep(15)
+
+    daemon.run(story)
+    assert daemon.triggers == ["start", "files", "schedule", "files"]
+    first, second = daemon.told(ConfigRejected)
+    assert isinstance(first, ConfigRejected)
+    assert isinstance(second, ConfigRejected)
+    assert len(first.problems) == 3
+    assert first.message == "the files do not load"
+    assert first.in_force_age == pytest.approx(30, abs=1)
+    assert second.in_force_age == pytest.approx(60, abs=1)
+    by_old = daemon.reports[2]
+    assert outcomes(by_old) == {"shop": "applied"}
+    (finding,) = (each for each in by_old.findings if each.rule == "config-rejected")
+    assert finding.message == "the files do not load: what was loaded 1 minute ago stays in force"
+    assert [event.config_age for event in daemon.events if isinstance(event, PassStarted)] == [
+        0,
+        pytest.approx(30, abs=1),
+        pytest.approx(60, abs=1),
+        0,
+    ]
+    assert daemon.told(ConfigReloaded) == [ConfigReloaded(1, 1)]
+    assert [each.rule for each in daemon.reports[3].findings] == []
+
+
+def test_a_folder_that_vanishes_and_returns(daemon: Daemon) -> None:
+    """Without its folder the daemon goes on by what it has loaded, and takes up the files when they are back."""
+    folder = daemon.world.folder
+
+    async def story() -> None:
+        await asyncio.sleep(20)
+        folder.rename(folder.with_name("away"))
+        await asyncio.sleep(60)
+        folder.with_name("away").rename(folder)
+        daemon.world.write('keys: [{name: shop, scopes: ["messages:send:all"]}]')
+        await asyncio.sleep(15)
+
+    daemon.run(story)
+    assert daemon.triggers == ["start", "files", "schedule", "files"]
+    assert [report.summary.applied for report in daemon.reports] == [1, 0, 0, 1]
+    assert len(daemon.told(ConfigRejected)) == 2
+
+
+def test_a_policy_that_appears_is_heeded(daemon: Daemon) -> None:
+    """A policy file that was not there before is taken up when it comes, and its words hold from then on."""
+
+    async def story() -> None:
+        await asyncio.sleep(20)
+        rule = "{id: no-sending, severity: deny, when: '\"messages:send:all\" in key.scopes', message: never}"
+        daemon.policy.write_text(f"version: 1\nrules: [{rule}]\n")
+        await asyncio.sleep(15)
+        daemon.world.write('keys: [{name: shop, scopes: ["messages:send:all"]}]')
+        await asyncio.sleep(15)
+
+    daemon.run(story)
+    assert daemon.triggers == ["start", "files", "files"]
+    assert outcomes(daemon.reports[-1]) == {"shop": "denied"}
+
+
+def test_files_that_change_while_they_are_read(daemon: Daemon) -> None:
+    """What changes while it is read is read again: no pass goes by half of one state and half of another."""
+    load: Callable[[], PassInputs] = daemon.load
+    written = iter([f'keys: [{{name: shop, scopes: ["{SHOP}", "domains:read"]}}]'])
+    seen: list[PassInputs] = []
+
+    def slow() -> PassInputs:
+        seen.append(load())
+        if text := next(written, None):
+            daemon.world.write(text)
+        return seen[-1]
+
+    daemon.service._load = slow
+    daemon.run(minutes(0.5))
+    assert daemon.loads == 2
+    assert seen[0].desired != seen[1].desired
+    assert [change.access.direction for change in daemon.reports[0].changes] == ["widen"]
+    assert daemon.world.remote(1)["scopes"] == ["domains:read", SHOP]
+
+
+def test_files_that_never_rest(daemon: Daemon) -> None:
+    """Files that change whenever they are read, and mistakes that are gone a moment later, are nothing to go by."""
+    load: Callable[[], PassInputs] = daemon.load
+
+    def restless() -> PassInputs:
+        daemon.world.write(FILES + f" # {daemon.loads}")
+        if daemon.loads % 2:
+            daemon.loads += 1
+            raise FilesError((Problem("keys.yaml", 1, 1, "half written"),))
+        return load()
+
+    async def story() -> None:
+        await asyncio.sleep(30)
+        daemon.service._load = restless
+        daemon.service.wake(Trigger.SIGNAL)
+        await asyncio.sleep(5)
+
+    daemon.run(story)
+    rejected = [event for event in daemon.events if isinstance(event, ConfigRejected)]
+    assert rejected
+    assert all(event.problems == () and "keep changing" in event.message for event in rejected)
+
+
+def test_settings_that_break_later(daemon: Daemon) -> None:
+    """Settings that break later are told like broken files, and are fine again by themselves."""
+
+    async def story() -> None:
+        await asyncio.sleep(30)
+        daemon.problems = [SettingsError("no directory", hint="mount it")]
+        await asyncio.sleep(100)
+
+    daemon.run(story)
+    assert daemon.told(ConfigRejected) == [ConfigRejected((), "no directory\n  hint: mount it", 60.0)]
+    assert daemon.told(ConfigReloaded) == [ConfigReloaded(1, 1)]
+    assert len(daemon.reports) == 3
+
+
+def test_a_setting_that_shows_to_be_wrong_in_a_pass(daemon: Daemon) -> None:
     """A setting that shows to be wrong only when a session opens is told, and the daemon goes on."""
-    first = daemon.load()
+    load: Callable[[], PassInputs] = daemon.load
 
     def broken() -> NoReturn:
         raise SettingsError("the proxy is none")
 
-    passes = iter([replace(first, access=Live(broken)), first])
-    daemon.service._load = lambda: next(passes, first)
-    await daemon.run_until(1)
-    assert daemon.told(ConfigRejected) == [ConfigRejected((), "the proxy is none")]
-
-
-async def test_asked_to_stop_while_files_load(daemon: Daemon) -> None:
-    """Asked to stop while files load, it ends without waiting for them, and without another pass."""
-    first, loop = daemon.load(), asyncio.get_running_loop()
-    loads: list[PassInputs] = []
-
-    def load() -> PassInputs:
-        loads.append(first)
-        if len(loads) > 1:
-            loop.call_soon_threadsafe(daemon.stop.request)
-            time.sleep(0.1)
-        return first
-
-    daemon.service._load = load
-    await daemon.service.run(daemon.stop, daemon.events.append)
+    daemon.service._load = lambda: replace(load(), access=Live(broken)) if daemon.loads == 0 else load()
+    daemon.run(minutes(1.5))
+    assert daemon.told(ConfigRejected) == [ConfigRejected((), "the proxy is none", 0.0)]
     assert len(daemon.reports) == 1
-    assert daemon.told(ConfigRejected) == []
 
 
-async def test_what_does_not_load_at_the_start_ends_it(daemon: Daemon) -> None:
+def test_what_does_not_load_at_the_start_ends_it(daemon: Daemon) -> None:
     """At the start, files that do not load are an error and no daemon."""
     daemon.problems = [SettingsError("no directory")]
     with pytest.raises(SettingsError):
-        await daemon.service.run(daemon.stop, daemon.events.append)
+        daemon.run()
     assert daemon.events == []
 
 
-async def test_asked_to_stop_while_waiting(daemon: Daemon) -> None:
+def test_a_bug_is_told_and_ends_nothing(daemon: Daemon) -> None:
+    """An error that nobody foresaw is told with its place, and the next pass begins as always."""
+
+    def buggy(_report: Report) -> None:
+        if len(daemon.reports) == 1:
+            raise KeyError("shop")
+
+    daemon.after = buggy
+    daemon.run(minutes(1.5))
+    (failed,) = daemon.told(PassFailed)
+    assert isinstance(failed, PassFailed)
+    assert failed.error == "KeyError: 'shop'"
+    assert failed.where.startswith("buggy:")
+    assert len(daemon.reports) == 2
+
+
+# The clock
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=-2), timedelta(hours=-1), timedelta(hours=1), timedelta(days=400)])
+def test_a_clock_that_is_set(daemon: Daemon, jump: timedelta) -> None:
+    """However far a clock jumps, forward or back, a pass comes within seconds, and then one a minute as before."""
+
+    async def story() -> None:
+        await asyncio.sleep(90)
+        daemon.calendar.shift(jump)
+        await asyncio.sleep(6)
+        assert len(daemon.reports) == 3
+        await asyncio.sleep(180)
+
+    daemon.run(story)
+    assert len(daemon.reports) == 6
+
+
+def test_a_clock_that_is_corrected(daemon: Daemon) -> None:
+    """A clock that is corrected by a second, as they are every day, makes no pass more or less."""
+
+    async def story() -> None:
+        for _ in range(10):
+            await asyncio.sleep(57)
+            daemon.calendar.shift(timedelta(seconds=1))
+
+    daemon.run(story)
+    assert len(daemon.reports) in (10, 11)
+
+
+@pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25)])
+def test_a_day_on_which_clocks_change(daemon: Daemon, day: str, hours: int) -> None:
+    """A crontab line in a time zone makes its passes on the day that has 23 hours and on the one that has 25."""
+    berlin = read_zone("Europe/Berlin")
+    start = datetime.fromisoformat(f"{day}T00:15:00").replace(tzinfo=berlin)
+    daemon = Daemon(daemon.world, Schedule.cron("*/30 * * * *", zone=berlin))
+
+    daemon.run(minutes(hours * 60), start)
+    assert len(daemon.reports) == 1 + hours * 2
+
+
+def test_a_nightly_pass_in_the_hour_that_comes_twice(daemon: Daemon) -> None:
+    """A daily time in the hour that clocks show twice comes twice that night, and once a night after that."""
+    berlin = read_zone("Europe/Berlin")
+    daemon = Daemon(daemon.world, Schedule.cron("30 2 * * *", zone=berlin))
+    daemon.run(minutes(60 * 29), datetime(2026, 10, 24, 23, tzinfo=berlin))
+    assert [report.started_at[5:16] for report in daemon.reports[1:]] == [
+        "10-25T00:30",
+        "10-25T01:30",
+        "10-26T01:30",
+    ]
+
+
+# The end
+
+
+def test_asked_to_stop_while_files_load(daemon: Daemon) -> None:
+    """Asked to stop while files load, it ends without another pass."""
+    load: Callable[[], PassInputs] = daemon.load
+
+    def stopping() -> PassInputs:
+        if daemon.loads == 1:
+            daemon.stop.request()
+        return load()
+
+    daemon.service._load = stopping
+    daemon.run()
+    assert len(daemon.reports) == 1
+    assert daemon.told(ConfigRejected) == []
+    assert daemon.told(DaemonStopped) == [DaemonStopped("asked to stop", 1)]
+
+
+def test_asked_to_stop_while_waiting(daemon: Daemon) -> None:
     """Asked to stop between passes it ends at once, without loading anything again."""
-    schedule = Schedule.every(timedelta(hours=1))
-    daemon.service = Service(schedule, daemon.load, daemon.deliver)
-    await daemon.run_until(1)
+    daemon.run(minutes(0.2))
     assert daemon.loads == 1
+
+
+def test_asked_twice_it_does_not_wait_for_a_report(daemon: Daemon) -> None:
+    """The last report is delivered after it was asked to stop; asked twice, it waits no longer for that."""
+
+    def deliver(report: Report) -> None:
+        daemon.stop.request()
+        daemon.stop.request()
+
+    daemon.after = deliver
+    daemon.run()
+    assert len(daemon.reports) == 1
+
+
+def test_a_dry_run_writes_nothing(daemon: Daemon) -> None:
+    """As a watchman it makes the same passes, and no request that could write anything."""
+    daemon = Daemon(daemon.world, dry_run=True)
+    daemon.run(minutes(2.5))
+    assert [report.mode for report in daemon.reports] == [Mode.PLAN] * 3
+    assert [outcomes(report) for report in daemon.reports] == [{"shop": "planned"}] * 3
+    assert daemon.world.puts == 0
+    assert daemon.events[0] == DaemonStarted("every 1m", Mode.PLAN)

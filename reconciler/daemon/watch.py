@@ -1,0 +1,211 @@
+"""Notices that files changed, however they are replaced: written in place, renamed over, or behind links that swap.
+
+What a file looks like decides, and nothing else: notices of the system only say when to look, and where they fail to
+come, as on network file systems, looking every few seconds finds it.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirModifiedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
+
+from reconciler.files.folders import find_files
+
+SETTLED: Final = 0.2
+"""Seconds for which files must look the same before they are read: a file that is being written is not whole."""
+LOOKS_AT_MOST: Final = 25
+"""After so many looks files that never rest are read all the same; what is half there then does not load."""
+_FALLBACK: Final = 10.0
+_ALONE: Final = 1.0
+_PAUSE: Final = 0.05
+_MOST_LINKS: Final = 40
+# Reading opens and closes files too: who is told of that would look for ever.
+_CHANGES: Final[list[type[FileSystemEvent]]] = [
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirModifiedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+]
+
+Looks = tuple[tuple[str | int, ...], ...]
+"""What files look like: for each its name, what it leads to, and what the system says of it, or why it is not seen."""
+
+
+def looks_of(paths: tuple[Path, ...]) -> Looks:
+    """Give what the files behind paths look like; a change of any of them changes it."""
+    looks: list[tuple[str | int, ...]] = []
+    for path in paths:
+        found = find_files([path])
+        looks += ((problem.file, problem.message) for problem in found.problems)
+        looks += ((link, "leads out") for link in found.links_out)
+        looks += (_looks(name, file) for name, file in found.files.items())
+    return tuple(sorted(looks, key=str))
+
+
+def _looks(name: str, file: Path) -> tuple[str | int, ...]:
+    try:
+        about = file.stat()
+    except (OSError, RuntimeError, ValueError) as error:
+        return name, str(error)
+    return name, os.path.realpath(file), about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A folder in which a change may change what a path means; ``inode``: one that took its place is another."""
+
+    folder: str
+    whole: bool
+    inode: int
+
+
+def places_of(paths: tuple[Path, ...]) -> frozenset[Place]:
+    """Give the folders to watch: those that paths name, those that hold a link on the way, the nearest of what is gone.
+
+    Source of the ways in which files are replaced: Kubernetes swaps the link ``..data`` beside the files of a
+    ConfigMap, git-sync the link to a worktree.
+    """
+    return frozenset(place for path in paths for place in _places(path))
+
+
+def _places(path: Path) -> Iterator[Place]:
+    left = list(reversed(Path(os.path.abspath(path)).parts))  # noqa: PTH100 # resolve() would follow the links
+    here = Path(left.pop())
+    links = 0
+    while left:
+        part = left.pop()
+        following = here / part
+        if following.is_symlink():
+            yield from _place(here)
+            links += 1
+            if links > _MOST_LINKS:
+                return
+            target = Path(os.path.normpath(here / following.readlink()))
+            left += reversed(target.parts[1:])
+            here = Path(target.parts[0])
+        elif not following.exists():
+            yield from _place(here)
+            return
+        else:
+            here = following
+    yield from _place(here.parent)
+    if here.is_dir():
+        yield from _place(here, whole=True)
+
+
+def _place(folder: Path, *, whole: bool = False) -> Iterator[Place]:
+    with suppress(OSError):
+        yield Place(str(folder), whole, folder.stat().st_ino)
+
+
+class Watch:
+    """Watches over the files behind ``paths``; ``known`` is what they looked like when they were loaded last."""
+
+    def __init__(self, paths: tuple[Path, ...]) -> None:
+        self._paths = paths
+        self.known: Looks | None = None
+
+    async def settled(self) -> Looks:
+        """Give what the files look like once they rest; at once where they look as they are known."""
+        looks = await self.looks()
+        for _ in range(LOOKS_AT_MOST):
+            if looks == self.known:
+                break
+            await asyncio.sleep(SETTLED)
+            before, looks = looks, await self.looks()
+            if looks == before:
+                break
+        return looks
+
+    async def looks(self) -> Looks:
+        """Give what the files look like now."""
+        return await asyncio.to_thread(looks_of, self._paths)
+
+    async def run(self, changed: Callable[[], None]) -> None:
+        """Call ``changed`` whenever the files, at rest again, do not look as they are known; until cancelled."""
+        hint = asyncio.Event()
+        notices = _Notices(asyncio.get_running_loop(), hint)
+        told: Looks | None = None
+        try:
+            while True:
+                hint.clear()
+                complete = notices.come_from(await asyncio.to_thread(places_of, self._paths))
+                if (looks := await self.settled()) not in (self.known, told):
+                    told = looks
+                    changed()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(hint.wait(), _FALLBACK if complete else _ALONE)
+                    await asyncio.sleep(_PAUSE)  # a busy folder must not keep us busy
+        finally:
+            notices.end()
+
+
+class _Notices(FileSystemEventHandler):
+    """Sets an event when the system notices a change in folders."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, hint: asyncio.Event) -> None:
+        self._loop = loop
+        self._hint = hint
+        self._observer: BaseObserver | None = None
+        self._places: frozenset[Place] = frozenset()
+        self._complete = False
+
+    def on_any_event(self, event: FileSystemEvent) -> None:  # noqa: ARG002 # watchdog's signature
+        """Take notice, in a thread of watchdog's."""
+        with suppress(RuntimeError):  # the loop may have ended
+            self._loop.call_soon_threadsafe(self._hint.set)
+
+    def come_from(self, places: frozenset[Place]) -> bool:
+        """Watch these folders from now on; False where the system does not notice every change in them."""
+        if places == self._places and self._complete:
+            return True
+        self._places = places
+        self._complete = True
+        try:
+            observer = self._observer or _started()
+        except OSError:  # there are limits to how many may watch
+            self._complete = False
+            return False
+        self._observer = observer
+        observer.unschedule_all()
+        for place in sorted(places):
+            try:
+                observer.schedule(self, place.folder, recursive=place.whole, event_filter=_CHANGES)
+            except OSError:
+                self._complete = False
+        return self._complete
+
+    def end(self) -> None:
+        """Watch nothing any more."""
+        if self._observer is not None:
+            self._observer.stop()
+
+
+def _started() -> BaseObserver:
+    observer = Observer()
+    observer.start()
+    return observer
