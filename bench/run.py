@@ -339,6 +339,11 @@ def reporting() -> None:
             print(f"  {seconds:.2f} s, {usage.ru_maxrss // 1024} MB of memory; {sizes}", flush=True)
 
 
+def unattended() -> None:
+    """The daemon left alone: how soon it heeds a file, whether it stays level, what it takes while nothing happens."""
+    subprocess.run([sys.executable, str(Path(__file__).with_name("unattended.py"))], check=True)
+
+
 BENCHMARKS = (
     in_sync,
     drifted,
@@ -352,6 +357,7 @@ BENCHMARKS = (
     planning,
     judging,
     reporting,
+    unattended,
 )
 
 

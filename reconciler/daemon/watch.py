@@ -127,18 +127,20 @@ class Watch:
 
     def __init__(self, paths: tuple[Path, ...]) -> None:
         self._paths = paths
+        self._rested: Looks | None = None
         self.known: Looks | None = None
 
     async def settled(self) -> Looks:
-        """Give what the files look like once they rest; at once where they look as they are known."""
+        """Give what the files look like once they rest; at once where they were seen to rest like that before."""
         looks = await self.looks()
         for _ in range(LOOKS_AT_MOST):
-            if looks == self.known:
+            if looks in (self.known, self._rested):
                 break
             await asyncio.sleep(SETTLED)
             before, looks = looks, await self.looks()
             if looks == before:
                 break
+        self._rested = looks
         return looks
 
     async def looks(self) -> Looks:

@@ -35,6 +35,15 @@ def shop(folder: Path) -> World:
     return World(folder, [key(1, "shop", "domains:read")], FILES)
 
 
+def minutes(count: float) -> Story:
+    """The story in which nothing happens for so long."""
+
+    async def story() -> None:
+        await asyncio.sleep(60 * count)
+
+    return story
+
+
 class Daemon:
     """A service with a pass a minute, unless told otherwise, and what it told and delivered."""
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from daemon.house import FILES, SHOP, Daemon, Story, shop
+from daemon.house import FILES, SHOP, Daemon, minutes, shop
 from reconciler.core.events import (
     ConfigRejected,
     ConfigReloaded,
@@ -32,13 +32,6 @@ def daemon(tmp_path: Path) -> Daemon:
     folder = tmp_path / "keys"
     folder.mkdir()
     return Daemon(shop(folder))
-
-
-def minutes(count: float) -> Story:
-    async def story() -> None:
-        await asyncio.sleep(60 * count)
-
-    return story
 
 
 def test_a_pass_at_once_and_then_on_schedule(daemon: Daemon) -> None:
