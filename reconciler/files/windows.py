@@ -25,6 +25,8 @@ _SHIFT: Final = timedelta(hours=3)
 """More than any clock is put forward at once."""
 _MOMENT: Final = timedelta(microseconds=1)
 _MOST_BEGINNINGS: Final = 1000
+_ALIKE: Final = 0.8
+"""How like a name must be to a zone's to be a misspelling of it: Europe is like no city in it."""
 _TIMES: Final = "write 'cron' and 'for', or 'from' and 'until'"
 
 
@@ -155,5 +157,5 @@ def _meant(name: str) -> str:
     """Say which zone was probably meant: people leave the continent out, or write the name in their own case."""
     zones = {zone.lower(): zone for zone in sorted(available_timezones())}
     wanted = name.strip().lower().replace(" ", "_")
-    near = [zone for zone in zones if zone.endswith(f"/{wanted}")] or get_close_matches(wanted, zones, n=1)
+    near = [zone for zone in zones if zone.endswith(f"/{wanted}")] or get_close_matches(wanted, zones, 1, _ALIKE)
     return f"did you mean {zones[near[0]]!r}?" if near else "write the name of a city's, such as Europe/Berlin, or UTC"
