@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from looking import audit, plan_saved, saved
 from reconciler.core.events import ChangeFailed, ChangeSkipped, ChangeStarted, FindingRaised
 from reconciler.core.inventory import ReportedFreeze
 from reconciler.core.report import Report, exit_code
@@ -243,6 +244,22 @@ def test_a_forgotten_window_is_told_in_each_pass(tmp_path: Path) -> None:
     assert [(one.rule, one.message) for one in report.findings] == [
         ("freeze-ended", "the change window 'big sale' ended with 2026-11-24, 2 days ago")
     ]
+
+
+def test_an_audit_tells_only_of_windows_that_are_over(tmp_path: Path) -> None:
+    """An audit changes nothing, so that a window in force is no affair of it; a forgotten one is."""
+    world = a_world(tmp_path)
+    report = audit(world)
+    assert (report.findings, report.freezes) == ((), ())
+    assert rules(audit(world, now=NOON + timedelta(days=9))) == ["freeze-ended"]
+
+
+def test_a_plan_over_a_listing_is_as_of_it(tmp_path: Path) -> None:
+    """The time is that at which the keys were listed: in the window then, or after it."""
+    world = a_world(tmp_path)
+    assert outcomes(plan_saved(world, saved(world))) == {"leak": "paused", "shop": "paused"}
+    later = plan_saved(world, saved(world, taken_at=NOON + timedelta(days=2)))
+    assert (outcomes(later), later.freezes) == ({"leak": "planned", "shop": "planned"}, ())
 
 
 def test_a_window_of_the_account_itself_holds_for_its_own_id_alone(tmp_path: Path) -> None:

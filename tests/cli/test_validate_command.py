@@ -66,6 +66,18 @@ def test_strict(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shell.out == VALID
 
 
+@time_machine.travel("2026-12-27T12:00:00Z", tick=False)
+def test_a_window_that_is_in_force(shell: Shell) -> None:
+    """Whether nothing may be changed today says nothing about the files; what is over is a mistake a day later."""
+    write_policy(POLICY + "freeze: [{from: 2026-12-20, until: 2026-12-27, reason: year end}]\n")
+    assert shell.run("validate") == 0
+    assert (shell.out, shell.err) == (VALID, "")
+    with time_machine.travel("2026-12-29T00:00:00Z", tick=False):
+        assert shell.run("validate") == 0
+    with time_machine.travel("2026-12-29T00:00:01Z", tick=False):
+        assert shell.run("validate") == 1
+
+
 @pytest.mark.parametrize("strict", [(), ("--strict",)])
 @pytest.mark.parametrize(
     ("now", "told", "code"),
