@@ -58,6 +58,7 @@ def test_a_day_is_one_of_its_zone(zone: ZoneInfo, begins: str, hours: int) -> No
     day = windows(date(2026, 3, 29), date(2026, 3, 29), Terms("r", zone))
     seen = [in_force(day, now) for now in (begin - MOMENT, begin, end - MOMENT, end)]
     assert [tuple(each.until for each in freezes) for freezes in seen] == [(), (end,), (end,), ()]
+    assert {each.until.tzinfo for freezes in seen for each in freezes} == {UTC}
 
 
 def test_a_day_of_25_hours() -> None:
