@@ -10,12 +10,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import partial
 
 from reconciler.ahasend.client import WriteSession
 from reconciler.ahasend.pace import Stop, in_flight
 from reconciler.core.changes import Change, Dependencies, Fields, Outcome, skip_reason, waves
 from reconciler.core.events import ChangeApplied, ChangeFailed, ChangeSkipped, ChangeStarted, Observer
+from reconciler.core.freezes import frozen
 from reconciler.core.guardrails import ApprovedPlan
 from reconciler.core.keys import AccountRef, RemoteKey
 from reconciler.core.networks import FENCED, AllowList
@@ -53,19 +55,24 @@ class _Ended(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What the changes of one pass share: its id, the wish to stop, who is told, and each account's seconds left."""
+    """What the changes of one pass share.
+
+    That is its id, the wish to stop, who is told, each account's seconds left, and when the pass began by the loop's
+    clock, which no change of the time of day moves.
+    """
 
     run_id: str
     stop: Stop
     observe: Observer
     seconds: Mapping[AccountRef, float] = field(default_factory=dict)
+    began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
 
 async def apply_plan(approved: ApprovedPlan, session: WriteSession, run: Run) -> tuple[Change, ...]:
     """Make the planned changes of every account: accounts side by side, sub accounts of one parent some at a time.
 
     Returns all changes of the plan in its order, those that were planned with the outcome that they came to: applied,
-    failed, stale, skipped or refused. Remote errors never escape; they are outcomes.
+    failed, stale, skipped, refused or paused. Remote errors never escape; they are outcomes.
     """
     ended = {account.account: account.changes for account in approved.plan.accounts}
     families: defaultdict[str, list[AccountPlan]] = defaultdict(list)
@@ -160,9 +167,9 @@ class _AccountRun:
     def _event(self, ended: Change) -> ChangeApplied | ChangeFailed | ChangeSkipped:
         if ended.outcome is Outcome.APPLIED:
             return ChangeApplied(self._run.run_id, ended)
-        if ended.outcome.held_back:
-            return ChangeSkipped(self._run.run_id, ended)
-        return ChangeFailed(self._run.run_id, ended)
+        if ended.outcome.may_be_retried:
+            return ChangeFailed(self._run.run_id, ended)
+        return ChangeSkipped(self._run.run_id, ended)
 
     async def _attempt(self, change: Change) -> Change:
         """Ask what must be asked, and write."""
@@ -178,6 +185,8 @@ class _AccountRun:
         """Say why the change must not be sent now, or None; it is asked right before a write, without a pause."""
         if self._run.stop.requested.is_set():
             return change.ended(Outcome.FAILED, self._run.stop.reason)
+        if paused := frozen(change, self._approved.consent.freezes(self._now)):  # its window began after the pass
+            return paused
         # What switches a key off is tried even then: a leak must not stay open for what other keys were answered.
         if closed := self._credential.closed or (None if change.switches_off else self._refusals.verdict):
             return change.ended(Outcome.FAILED, f"not sent, since the account refused another request: {closed}")
@@ -188,6 +197,11 @@ class _AccountRun:
         if objection := self._watch.objection(change, partial(self._others, change)):
             return change.ended(Outcome.REFUSED, f"{objection.guardrail}: {objection.message}")
         return None
+
+    @property
+    def _now(self) -> datetime:
+        """The time of the pass, and what has gone by since it began."""
+        return self._approved.now + timedelta(seconds=asyncio.get_running_loop().time() - self._run.began)
 
     def _others(self, change: Change) -> Iterable[RemoteKey]:
         return (key for key_id, key in self._keys.items() if key_id != change.key_id)

@@ -6,8 +6,8 @@ account's sub accounts could not be read, that is one `Unread` for all of them.
 
 import asyncio
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from reconciler.ahasend.pace import Stop, in_flight
 from reconciler.core.events import AccountListed, Observer
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.keys import AccountRef, DesiredAccount, RemoteKey, RemoteSubAccount
+from reconciler.core.rests import Failure, Identity, Rest
 from reconciler.core.sub_accounts import Chosen, choose, labels_of_rules, unmatched, unselected
 from reconciler.errors import Forbidden, Interrupted, ReconcilerError, Unauthorized
 from reconciler.files.export import SubAccountKeys
@@ -47,12 +48,14 @@ class Listed:
 class Unread:
     """An account that could not be read, or of which the files want what cannot be.
 
-    One that was ``passed_over`` was not asked, or not to the end: its turn comes first in the next pass.
+    One that was ``passed_over`` was not asked, or not to the end: its turn comes first in the next pass. ``failure`` is
+    there where it was asked, and that is what came of it.
     """
 
     desired: DesiredAccount
     error: str
     passed_over: bool = False
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +68,25 @@ class Suspended:
 Reading = Listed | Unread | Suspended
 
 
+def asked(readings: Iterable[Reading]) -> Iterator[tuple[Identity, Failure | None]]:
+    """Give the accounts that were asked to the end, each with why it could not be read, or None."""
+    for reading in readings:
+        match reading:
+            case Listed():
+                yield reading.desired.account.identity, None
+            case Unread(failure=Failure() as failure):
+                yield reading.desired.account.identity, failure
+            case _:
+                pass
+
+
 @dataclass(frozen=True, slots=True)
 class Errand:
     """What the reading of one pass shares.
 
     ``seconds`` is how long one account may take; ``check_domains`` says whether to read the domains of accounts (not of
     sub accounts, whose domains their parents cannot list); ``passed_over`` are those that the pass before did not come
-    to, by identity: they go first.
+    to, by identity: they go first; ``rests`` are those that are not asked, since they failed in the passes before.
     """
 
     run_id: str
@@ -80,7 +95,8 @@ class Errand:
     observe: Observer
     seconds: float
     check_domains: bool = False
-    passed_over: frozenset[tuple[str, str]] = frozenset()
+    passed_over: frozenset[Identity] = frozenset()
+    rests: Mapping[Identity, Rest] = field(default_factory=dict)
 
 
 async def list_accounts(
@@ -99,6 +115,8 @@ async def _family(desired: DesiredAccount, errand: Errand) -> tuple[tuple[Readin
     """Read an account and, where rules are there for them, its sub accounts."""
     clock = asyncio.get_running_loop().time
     began = clock()
+    if resting := _resting(desired, errand):
+        return (resting,), ()
     with errand.stop.within(errand.seconds, OUT_OF_TIME) as stop:
         reader = errand.session.reader(desired.account, stop)
         try:
@@ -110,6 +128,8 @@ async def _family(desired: DesiredAccount, errand: Errand) -> tuple[tuple[Readin
         _tell(desired, errand, len(keys))
         if not desired.sub_accounts:
             return (listed,), ()
+        if resting := _resting(_every_sub_account(desired), errand):
+            return (listed, resting), ()
         try:
             below, findings = await _Below(desired, errand).read(reader)
         except ReconcilerError as error:
@@ -220,11 +240,9 @@ class _Below:
             errand.observe(AccountListed(errand.run_id, desired.account, 0, None, desired.name, suspended=True))
             return Suspended(desired)
         if error := _not_to_be(chosen):
-            return _unread(desired, error, errand)
-        if self._refused:
-            return self._quietly(desired, self._refused)
-        if errand.stop.requested.is_set():
-            return self._quietly(desired, _in_words(Interrupted(errand.stop.reason), errand))
+            return replace(_unread(desired, error, errand), failure=None)
+        if unasked := self._unasked(desired):
+            return unasked
         clock = asyncio.get_running_loop().time
         began = clock()
         with errand.stop.within(errand.seconds, OUT_OF_TIME) as stop:
@@ -236,6 +254,16 @@ class _Below:
         self._refusals.succeed()
         _tell(desired, errand, len(keys))
         return Listed(desired, keys, None, clock() - began)
+
+    def _unasked(self, desired: DesiredAccount) -> Unread | None:
+        """Give what is said of a sub account that is not asked in this pass; None where it is."""
+        if resting := _resting(desired, self._errand):
+            return resting
+        if self._refused:
+            return self._quietly(desired, self._refused)
+        if self._errand.stop.requested.is_set():
+            return self._quietly(desired, _in_words(Interrupted(self._errand.stop.reason), self._errand))
+        return None
 
     def _quietly(self, desired: DesiredAccount, error: ReconcilerError) -> Unread:
         """Tell of what keeps thousands from being read once, in the end; the report has it for each of them."""
@@ -334,7 +362,18 @@ def _not_checked(parent: DesiredAccount) -> Finding:
 def _unread(desired: DesiredAccount, error: ReconcilerError, errand: Errand) -> Unread:
     told = _in_words(error, errand)
     _tell(desired, errand, 0, told.message)
-    return Unread(desired, str(told), passed_over=isinstance(error, Interrupted))
+    if isinstance(error, Interrupted):
+        return Unread(desired, str(told), passed_over=True)
+    return Unread(desired, str(told), failure=Failure(told.message, told.hint))
+
+
+def _resting(desired: DesiredAccount, errand: Errand) -> Unread | None:
+    """Give what is said of an account that is not asked, since it failed in the passes before; None where it is."""
+    rest = errand.rests.get(desired.account.identity)
+    if rest is None:
+        return None
+    _tell(desired, errand, 0, str(rest))
+    return Unread(desired, str(ReconcilerError(str(rest), hint=rest.failure.hint)))
 
 
 def _in_words(error: ReconcilerError, errand: Errand) -> ReconcilerError:

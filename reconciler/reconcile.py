@@ -28,8 +28,9 @@ from reconciler.core.events import (
     Trigger,
 )
 from reconciler.core.findings import Finding, Severity
+from reconciler.core.freezes import FREEZE, Freeze, ended_freezes, freeze_plan, in_force, report_frozen
 from reconciler.core.guardrails import Approval, Consent, Refusal, approve, way_out
-from reconciler.core.inventory import ReportedRule, report_pauses, report_rules, report_waiver, rfc3339
+from reconciler.core.inventory import ReportedRule, report_freeze, report_pauses, report_rules, report_waiver, rfc3339
 from reconciler.core.keys import EVERY_SUB_ACCOUNT, DesiredAccount, DesiredState
 from reconciler.core.memory import Memory, learn, recall
 from reconciler.core.plan import AccountPlan, Plan, Remark, plan_account
@@ -47,10 +48,11 @@ from reconciler.core.report import (
     report_unplanned_account,
     summarize,
 )
+from reconciler.core.rests import after_pass, holding
 from reconciler.core.rules import Policy
 from reconciler.files.document import collector_paused
 from reconciler.files.saved import Listing
-from reconciler.listing import OUT_OF_TIME, Errand, Listed, Reading, Suspended, Unread, list_accounts, look_up
+from reconciler.listing import OUT_OF_TIME, Errand, Listed, Reading, Suspended, Unread, asked, list_accounts, look_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,9 @@ class Saved:
 
 Access = DryRun | Saved | Live
 _WHOLE_FAMILY = (None, EVERY_SUB_ACCOUNT)
+_ASKED_FOR = (Trigger.FILES, Trigger.SIGNAL, Trigger.REQUEST)
+"""Passes that a person asked for: for those an account that failed before is not left alone."""
+_NO_MEMORY = Memory()
 READING_SHARE = 2 / 3
 """How much of a pass's time reading may take where something may have to be written afterwards."""
 
@@ -119,12 +124,13 @@ class PassInputs:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was read, what the guardrails made of the plan for it, and all findings."""
+    """What was read, what the guardrails made of the plan for it, all findings, and the change windows in force."""
 
     readings: tuple[Reading, ...]
     approval: Approval
     findings: tuple[Finding, ...]
     memory: Memory
+    freezes: tuple[Freeze, ...]
 
 
 async def run_pass(inputs: PassInputs, now: datetime, memory: Memory) -> tuple[Report, Memory]:
@@ -136,7 +142,7 @@ async def run_pass(inputs: PassInputs, now: datetime, memory: Memory) -> tuple[R
     Args:
         inputs: What the files, the settings and the command line say.
         now: The time at which the pass begins, or keys were listed that it goes by, with a zone.
-        memory: What the pass before remembered; a dry run neither heeds nor changes it.
+        memory: What the pass before remembered; a dry run heeds and changes of it only which accounts rest.
     """
     clock = asyncio.get_running_loop().time
     began = clock()
@@ -145,39 +151,47 @@ async def run_pass(inputs: PassInputs, now: datetime, memory: Memory) -> tuple[R
     with inputs.stop.within(inputs.patience.per_pass, OUT_OF_TIME) as stop:
         match inputs.access:
             case DryRun() | Saved() as access:
-                decision, requests = await look(inputs, access, stop, now)
+                decision, requests = await look(inputs, access, stop, now, Memory(rests=memory.rests))
+                memory = replace(memory, rests=decision.memory.rests)
                 plan = decision.approval.plan
             case Live(open=open_session):
                 async with open_session() as session:
-                    decision = await _decide(inputs, await _read(inputs, session, stop, memory), now, memory)
-                    ended = await _apply(inputs, decision, session, stop)
+                    read = await _read(inputs, session, stop, _heeded(inputs, memory, now))
+                    decision = await _decide(inputs, read, now, memory)
+                    ended = await _apply(inputs, decision, session, stop, began)
                 memory = learn(decision.memory, ended, now)
                 plan, requests = decision.approval.plan.with_changes(ended), session.requests
             case _:
                 assert_never(inputs.access)
     seconds = clock() - began
     refusals = (*decision.approval.refusals, *_late_refusals(decision.approval.approved.plan, plan))
-    told = Told(decision.readings, plan, decision.findings, refusals)
+    late = _begun_meanwhile(inputs, decision, now + timedelta(seconds=seconds))
+    findings = (*decision.findings, *_frozen(inputs, late))
+    told = Told(decision.readings, plan, findings, refusals, (*decision.freezes, *late))
     report = replace(make_report(inputs, told, Times(inputs.mode, now, seconds)), requests=requests)
     finish(inputs, report, seconds)
     return report, memory
 
 
-async def look(inputs: PassInputs, access: DryRun | Saved, stop: Stop, now: datetime) -> tuple[Decision, RequestCounts]:
+async def look(
+    inputs: PassInputs, access: DryRun | Saved, stop: Stop, now: datetime, memory: Memory = _NO_MEMORY
+) -> tuple[Decision, RequestCounts]:
     """Decide what there would be to do, without anything that could write."""
-    readings, requests = await read_only(inputs, access, stop)
-    return await _decide(inputs, readings, now, Memory()), requests
+    readings, requests = await read_only(inputs, access, stop, _heeded(inputs, memory, now))
+    return await _decide(inputs, readings, now, memory), requests
 
 
 Readings = tuple[tuple[Reading, ...], tuple[Finding, ...]]
 
 
-async def read_only(inputs: PassInputs, access: DryRun | Saved, stop: Stop) -> tuple[Readings, RequestCounts]:
+async def read_only(
+    inputs: PassInputs, access: DryRun | Saved, stop: Stop, heeded: Memory = _NO_MEMORY
+) -> tuple[Readings, RequestCounts]:
     """Read every account; give what is to be said about them, too, and how many requests that took."""
     match access:
         case DryRun(open=open_session):
             async with open_session() as session:
-                return await _read(inputs, session, stop, Memory()), session.requests
+                return await _read(inputs, session, stop, heeded), session.requests
         case Saved(listing=listing):
             return look_up(inputs.desired.accounts, listing, partial(_tell, inputs)), RequestCounts()
         case _:
@@ -203,13 +217,31 @@ async def _decide(inputs: PassInputs, read: Readings, now: datetime, memory: Mem
         planned = [_plan(inputs.policy, reading, now) for reading in listed]
     plan = Plan(tuple(account for account, _ in planned), complete)
     plan, memory, contests = recall(plan, memory, now)
-    approval = approve(plan, inputs.consent, now)
+    approval = approve(freeze_plan(plan, inputs.consent.freezes(now)), inputs.consent, now)
+    freezes = in_force(inputs.consent.limits.windows, now)
     judged = (finding for _, findings in planned for finding in findings)
-    found = (*selected, *judged, *contests, *noted_all(approval.plan))
+    found = (*_frozen(inputs, freezes), *selected, *judged, *contests, *noted_all(approval.plan))
     findings = (*inputs.notes, *about_policy(inputs, now), *found)
     for event in _decisions(inputs, approval, findings):
         inputs.observe(event)
-    return Decision(readings, approval, findings, replace(memory, passed_over=_passed_over(readings, memory)))
+    rests = after_pass(memory.rests, dict(asked(readings)), now)
+    memory = replace(memory, passed_over=_passed_over(readings, memory), rests=rests)
+    return Decision(readings, approval, findings, memory, freezes)
+
+
+def _heeded(inputs: PassInputs, memory: Memory, now: datetime) -> Memory:
+    """Give what reading heeds of the passes before: nobody is kept waiting by a rest who asked for this pass."""
+    return replace(memory, rests={} if inputs.trigger in _ASKED_FOR else holding(memory.rests, now))
+
+
+def _frozen(inputs: PassInputs, freezes: Iterable[Freeze]) -> tuple[Finding, ...]:
+    return report_frozen(freezes, let_through=FREEZE in inputs.consent.allowed)
+
+
+def _begun_meanwhile(inputs: PassInputs, decision: Decision, now: datetime) -> tuple[Freeze, ...]:
+    """Give the change windows that are in force by ``now`` and were not when it was decided what to do."""
+    known = {freeze.terms for freeze in decision.freezes}
+    return tuple(freeze for freeze in in_force(inputs.consent.limits.windows, now) if freeze.terms not in known)
 
 
 def about_policy(inputs: PassInputs, now: datetime) -> tuple[Finding, ...]:
@@ -219,7 +251,7 @@ def about_policy(inputs: PassInputs, now: datetime) -> tuple[Finding, ...]:
         *idle_waivers(inputs.policy, inputs.desired),
         *idle_requirements(inputs.consent.limits.require, inputs.desired),
     )
-    return (*ending, *idle)
+    return (*ending, *ended_freezes(inputs.consent.limits.windows, now), *idle)
 
 
 def _passed_over(readings: tuple[Reading, ...], memory: Memory) -> frozenset[tuple[str, str]]:
@@ -230,7 +262,7 @@ def _passed_over(readings: tuple[Reading, ...], memory: Memory) -> frozenset[tup
     return frozenset(now | {identity for identity in memory.passed_over if identity[0] in families})
 
 
-async def _read(inputs: PassInputs, session: ReadSession, stop: Stop, memory: Memory) -> Readings:
+async def _read(inputs: PassInputs, session: ReadSession, stop: Stop, heeded: Memory) -> Readings:
     """Read every account; a pass that may write keeps time back for what there will be to write.
 
     Otherwise one account that is slow, or large, would keep the changes of all others from being made, in each pass.
@@ -245,7 +277,8 @@ async def _read(inputs: PassInputs, session: ReadSession, stop: Stop, memory: Me
             inputs.observe,
             patience.per_account,
             inputs.check_domains,
-            memory.passed_over,
+            heeded.passed_over,
+            heeded.rests,
         )
         return await list_accounts(inputs.desired.accounts, errand)
 
@@ -258,7 +291,9 @@ def _plan(policy: Policy, listed: Listed, now: datetime) -> tuple[AccountPlan, t
     return deny(judged.plan, findings), findings
 
 
-async def _apply(inputs: PassInputs, decision: Decision, session: WriteSession, stop: Stop) -> tuple[Change, ...]:
+async def _apply(
+    inputs: PassInputs, decision: Decision, session: WriteSession, stop: Stop, began: float
+) -> tuple[Change, ...]:
     """Apply what was approved, each account with what reading it has left of its patience."""
     per_account = inputs.patience.per_account
     left = {
@@ -266,7 +301,8 @@ async def _apply(inputs: PassInputs, decision: Decision, session: WriteSession, 
         for reading in decision.readings
         if isinstance(reading, Listed)
     }
-    return await apply_plan(decision.approval.approved, session, Run(inputs.run_id, stop, inputs.observe, left))
+    run = Run(inputs.run_id, stop, inputs.observe, left, began)
+    return await apply_plan(decision.approval.approved, session, run)
 
 
 def _decisions(inputs: PassInputs, approval: Approval, findings: Iterable[Finding]) -> Iterable[Event]:
@@ -316,12 +352,13 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What there is to report: what was read, the plan for what could be, and what was found and refused."""
+    """What there is to report: what was read, the plan for what could be, what was found, refused and in force."""
 
     readings: tuple[Reading, ...]
     plan: Plan
     findings: tuple[Finding, ...]
     refusals: tuple[Refusal, ...] = ()
+    freezes: tuple[Freeze, ...] = ()
 
 
 def make_report(inputs: PassInputs, told: Told, times: Times) -> Report:
@@ -350,6 +387,7 @@ def make_report(inputs: PassInputs, told: Told, times: Times) -> Report:
         rules=_rules(inputs, times.mode),
         waivers=tuple(map(report_waiver, inputs.policy.waivers)),
         pauses=report_pauses(inputs.desired),
+        freezes=tuple(map(report_freeze, told.freezes)),
     )
 
 

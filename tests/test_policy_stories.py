@@ -272,7 +272,7 @@ keys: [{{name: ops, scopes: ["*"]}}, {{name: shop, scopes: ["domains:read", "sup
     policy = f"""
         rules:
           - {{id: no-wildcard, uses: no-wildcard, severity: deny}}
-          - {{id: frozen, severity: deny, when: 'key.name == "shop"', message: no!, match: {{account: "{OTHER[:8]}*"}}}}
+          - {{id: kept, severity: deny, when: 'key.name == "shop"', message: no!, match: {{account: "{OTHER[:8]}*"}}}}
         waivers:
           - {{rule: no-wildcard, key: ops, account: "{OTHER}", until: 2027-12-31, owner: o, reason: r}}
         """

@@ -12,7 +12,7 @@ import httpx
 
 from reconciler.ahasend.client import ClientConfig, Endpoint, open_reads, open_writes
 from reconciler.ahasend.pace import Paces, Stop
-from reconciler.core.events import Event
+from reconciler.core.events import Event, Trigger
 from reconciler.core.guardrails import Consent
 from reconciler.core.memory import Memory
 from reconciler.core.report import Report, ReportedChange
@@ -121,6 +121,7 @@ class World:
     policy: str = ""
     memory: Memory = field(default_factory=Memory)
     now: datetime = NOON
+    trigger: Trigger | None = None
 
     def __post_init__(self) -> None:
         keys = [admin(scopes=list(self.manager)), *self.keys]
@@ -197,6 +198,7 @@ class World:
                 policy=policy.policy,
                 patience=self.patience,
                 check_domains=self.check_domains,
+                trigger=self.trigger,
             )
             report, self.memory = await run_pass(inputs, self.now, self.memory)
             return report

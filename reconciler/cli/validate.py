@@ -10,6 +10,7 @@ from reconciler.cli.output import write_stdout
 from reconciler.cli.wiring import load_policies
 from reconciler.core.endings import endings, idle_requirements, idle_rules, idle_waivers
 from reconciler.core.findings import Finding
+from reconciler.core.freezes import ended_freezes
 from reconciler.core.keys import DesiredState, Source
 from reconciler.errors import FilesError, Problem, mask, visible
 from reconciler.files.desired import load_desired
@@ -33,8 +34,8 @@ from reconciler.settings import look_up
 def command(desired: tuple[Path, ...], policy: tuple[Path, ...], *, strict: bool) -> int:
     """Check desired-state and policy files without asking anybody.
 
-    Exit 0: they load. Exit 1: every problem of every file is printed as FILE:LINE:COL: message. A waiver or a pause
-    that has ended is a problem here, and only here: elsewhere it counts as absent.
+    Exit 0: they load. Exit 1: every problem of every file is printed as FILE:LINE:COL: message. A waiver, a pause
+    or a change window that has ended is a problem here, and only here: elsewhere it counts as absent.
 
     Example: reconciler validate --desired config/keys
     """
@@ -56,7 +57,8 @@ def command(desired: tuple[Path, ...], policy: tuple[Path, ...], *, strict: bool
     for finding in (*judged.findings, *loaded.findings, *(each.finding for each in ending if not each.ended), *idle):
         write_stdout(mask(_line(finding)) + "\n")
     required = idle_requirements(judged.limits.require, loaded.state)
-    wrong = (*(each.finding for each in ending if each.ended), *idle_waivers(judged.policy, loaded.state), *required)
+    ended = (*(each.finding for each in ending if each.ended), *ended_freezes(judged.limits.windows, now))
+    wrong = (*ended, *idle_waivers(judged.policy, loaded.state), *required)
     if problems := [_problem(finding, finding.source) for finding in wrong if finding.source]:
         raise FilesError(tuple(problems))
     rules = f", {number(len(judged.policy.rules), 'rule')}" if judged.policy.rules else ""

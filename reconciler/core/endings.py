@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from typing import Final
 
-from reconciler.core.findings import Finding, Severity
+from reconciler.core.findings import Finding, Severity, days_ago
 from reconciler.core.keys import (
     UUID_PATTERN,
     AccountRef,
@@ -54,7 +54,7 @@ def _waiver_ending(waiver: WaiverRule, now: datetime) -> Ending | None:
         return None
     ended = now >= waiver.end
     rule, severity = ("waiver-ended", Severity.WARN) if ended else ("waiver-ends-soon", Severity.NOTE)
-    told = f"{waiver} {'ended' if ended else 'ends'} with {waiver.until}"
+    told = f"{waiver} {_with(waiver.until, now, ended=ended)}"
     hint = f"mend what it was for, or agree on a new date with {waiver.owner}: {waiver.reason}"
     return Ending(Finding(rule, severity, told, hint, source=waiver.source), ended)
 
@@ -65,12 +65,17 @@ def _pause_ending(account: AccountRef, spec: KeySpec, pause: Pause, now: datetim
         return None
     ended = now >= end
     rule, severity = ("pause-ended", Severity.WARN) if ended else ("pause-ends-soon", Severity.NOTE)
-    told = f"the pause of {spec.name} {'ended' if ended else 'ends'} with {pause.until}"
+    told = f"the pause of {spec.name} {_with(pause.until, now, ended=ended)}"
     hint = (
         "remove it from the file, or set a new date" if ended else f"then the key is reconciled again: {pause.reason}"
     )
     finding = Finding(rule, severity, told, hint, account, spec.name, spec.id, spec.label, spec.source)
     return Ending(finding, ended)
+
+
+def _with(until: date, now: datetime, *, ended: bool) -> str:
+    """Say with which day something ends, or ended and how long ago."""
+    return f"ended with {until}{days_ago(until, now.astimezone(UTC).date())}" if ended else f"ends with {until}"
 
 
 def idle_waivers(policy: Policy, desired: DesiredState) -> tuple[Finding, ...]:

@@ -1,7 +1,9 @@
 """What a rule has to say about a key."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 from reconciler.core.keys import AccountRef, Source
@@ -52,3 +54,17 @@ def counted(texts: Sequence[str], most: int) -> str:
     """List texts in a sentence, and how many more there are than ``most``."""
     more = len(texts) - most
     return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+_AGE = re.compile(r", [0-9]+ days? ago$")
+
+
+def days_ago(day: date, today: date) -> str:
+    """Say at the end of a message how long ago a day was."""
+    days = (today - day).days
+    return f", {days} day{'' if days == 1 else 's'} ago"
+
+
+def without_age(message: str) -> str:
+    """Give a message without what `days_ago` says at its end: tomorrow it is the same finding, a day older."""
+    return _AGE.sub("", message)

@@ -8,6 +8,8 @@ The guardrails that :class:`Limits` and ``--allow`` know:
     refuses an account's whole plan.
 ``guardian``, ``coverage``, ``restore``, ``unreachable``, ``widening``, ``in-use``
     refuse single changes.
+``freeze``
+    lets changes through that change windows would pause (:mod:`reconciler.core.freezes`); it refuses nothing.
 ``digest``, ``hold``
     refuse everything, and cannot be allowed.
 """
@@ -21,6 +23,7 @@ from functools import partial
 from typing import Final
 
 from reconciler.core.changes import Action, Change, Direction, Outcome, skip_dependents
+from reconciler.core.freezes import FREEZE, Freeze, Window, in_force
 from reconciler.core.keys import AccountRef, RemoteKey, is_named
 from reconciler.core.plan import AccountPlan, Plan
 from reconciler.core.requirements import COVERAGE, Requirement
@@ -38,6 +41,7 @@ ALLOWABLE: Final = (
     "unreachable",
     "widening",
     "in-use",
+    FREEZE,
 )
 NEVER_ALLOWED: Final = ("digest", "hold")
 
@@ -73,7 +77,7 @@ TOLD_LATE: Final = "AhaSend tells of a use 5 to 10 minutes late"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The ``guardrails`` of a policy file, and what it requires; these are the defaults where there is none.
+    """The ``guardrails`` of a policy file, what it requires and when; these are the defaults where there is none.
 
     ``allow_widening`` None: any key may be given more; else only those named. ``max_widened`` and ``in_use`` None: off.
     """
@@ -85,6 +89,7 @@ class Limits:
     allow_restore: tuple[str, ...] = ()
     in_use: InUse | None = None
     require: tuple[Requirement, ...] = ()
+    windows: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,10 @@ class Consent:
     self_keys: Mapping[str | None, str] = field(default_factory=dict)
     digest: str | None = None
     hold: str | None = None
+
+    def freezes(self, now: datetime) -> tuple[Freeze, ...]:
+        """Give the change windows that pause changes at ``now`` (with a zone): none where they are let through."""
+        return () if FREEZE in self.allowed else in_force(self.limits.windows, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from reconciler.core.builtins import AccountCheck, KeyCheck
 from reconciler.core.changes import Change, Outcome
 from reconciler.core.expressions import Expression
 from reconciler.core.findings import Severity
+from reconciler.core.freezes import Freeze
 from reconciler.core.keys import DesiredState, KeySpec, RemoteKey, Source
 from reconciler.core.matching import Matched
 from reconciler.core.plan import AccountPlan
@@ -101,6 +102,17 @@ class ReportedPausedKey:
     owner: str
     source: Source
     of_sub_accounts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedFreeze:
+    """One change window that was in force; ``until`` in RFC 3339, ``account`` a pattern of ids or None for all."""
+
+    reason: str
+    until: str
+    account: str | None
+    allow_quarantine: bool
+    source: Source | None
 
 
 def rfc3339(moment: datetime) -> str:
@@ -245,3 +257,9 @@ def report_waiver(waiver: WaiverRule) -> ReportedWaiver:
         waiver.reason,
         waiver.source,
     )
+
+
+def report_freeze(freeze: Freeze) -> ReportedFreeze:
+    """Give a change window in force as the report shows it."""
+    terms = freeze.terms
+    return ReportedFreeze(terms.reason, rfc3339(freeze.until), terms.account, terms.allow_quarantine, terms.source)

@@ -1,5 +1,7 @@
 """What ``run`` remembers from pass to pass: changes that somebody undoes, and changes that the API does not take.
 
+Accounts that cannot be read are remembered, too (:mod:`reconciler.core.rests`).
+
 A CronJob, whose passes are processes of their own, remembers nothing: there each pass tries each change anew.
 """
 
@@ -11,6 +13,7 @@ from typing import Final
 from reconciler.core.changes import Change, FieldName, Outcome
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.plan import Plan
+from reconciler.core.rests import Identity, Rest
 
 MOST_REVERTS: Final = 3
 """After so many reverts a change is left alone: AhaSend mails the owners at each change of an allow list."""
@@ -79,12 +82,16 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the passes before left: their number, what the last passed over, by identity, and keys with a history."""
+    """What the passes before left: their number, what the last passed over, by identity, and keys with a history.
+
+    ``rests`` has the accounts that could not be read.
+    """
 
     passes: int = 0
-    passed_over: frozenset[tuple[str, str]] = frozenset()
+    passed_over: frozenset[Identity] = frozenset()
     contests: Mapping[Place, Mapping[FieldName, Contest]] = field(default_factory=dict)
     rejections: Mapping[Place, Rejection] = field(default_factory=dict)
+    rests: Mapping[Identity, Rest] = field(default_factory=dict)
 
 
 def recall(plan: Plan, memory: Memory, now: datetime) -> tuple[Plan, Memory, tuple[Finding, ...]]:

@@ -7,9 +7,17 @@ from enum import StrEnum
 from typing import Literal
 
 from reconciler.core.changes import AccessChange, Action, Change, Fields, Outcome
-from reconciler.core.findings import OF_THE_RUN, Finding, Severity, Waiver
+from reconciler.core.findings import OF_THE_RUN, Finding, Severity, Waiver, without_age
 from reconciler.core.guardrails import Refusal
-from reconciler.core.inventory import ReportedKey, ReportedPausedKey, ReportedRule, ReportedWaiver, report_keys, rfc3339
+from reconciler.core.inventory import (
+    ReportedFreeze,
+    ReportedKey,
+    ReportedPausedKey,
+    ReportedRule,
+    ReportedWaiver,
+    report_keys,
+    rfc3339,
+)
 from reconciler.core.keys import DesiredAccount, RemoteKey, Source, is_named
 from reconciler.core.patterns import is_like, is_like_id
 from reconciler.core.plan import AccountPlan, KeyCounts
@@ -113,9 +121,10 @@ class ReportedFinding:
 
     @property
     def identity(self) -> tuple[str | None, ...]:
-        """What makes it the same in two reports; one about no key is known by its message."""
+        """What makes it the same in two reports; one about no key is known by its message, but for an age in it."""
         key = self.key_id or self.key
-        return self.rule, self.account_id, self.sub_account_id, key, self.message if key is None else None
+        message = without_age(self.message) if key is None else None
+        return self.rule, self.account_id, self.sub_account_id, key, message
 
     def waived_by(self, waiver: ReportedWaiver) -> bool:
         """Tell whether it is this waiver that accepts it, or one that says the same of it."""
@@ -238,7 +247,8 @@ class Report:
     """One pass, whole; times in RFC 3339, ``policy`` the digest of the policy or None.
 
     ``digest`` is None where an account failed, and in an audit; ``since`` where no earlier report was compared.
-    ``as_of`` is the time by which ages, pauses and waivers are judged: when the keys were listed.
+    ``as_of`` is the time by which ages, pauses and waivers are judged: when the keys were listed. ``freezes`` are the
+    change windows that were in force.
     """
 
     schema: Literal["reconciler/report/v1"]
@@ -259,6 +269,7 @@ class Report:
     rules: tuple[ReportedRule, ...] = ()
     waivers: tuple[ReportedWaiver, ...] = ()
     pauses: tuple[ReportedPausedKey, ...] = ()
+    freezes: tuple[ReportedFreeze, ...] = ()
 
     @property
     def changes(self) -> tuple[ReportedChange, ...]:

@@ -36,6 +36,7 @@ from reconciler.files.policy_entries import (
 from reconciler.files.policy_rules import Rules, at
 from reconciler.files.shape import Faults, Spot, did_you_mean, pasted_secrets, shown
 from reconciler.files.strictest import Said, each_once, strictest, strictest_waivers
+from reconciler.files.windows import WindowOfFile, placed, read_windows
 
 __all__ = ["load_policy", "load_starter", "policy_schema"]
 
@@ -73,7 +74,7 @@ def load_starter() -> LoadedPolicy:
     return _Loading(Faults()).load([{STARTER: _STARTER_FILE}])
 
 
-_Section = Literal["rules", "waivers", "require"]
+_Section = Literal["rules", "waivers", "require", "freeze"]
 _SECTIONS: Final = get_args(_Section)
 
 
@@ -109,17 +110,19 @@ class _Loading:
         rules = Rules(self._faults)
         waivers: list[tuple[WaiverRule, Spot]] = []
         required: list[tuple[Requirement, Spot]] = []
+        windows: list[tuple[WindowOfFile, Spot]] = []
         said = [self._limits(file) for file in read]
         for file in read:
             rules.add(file.policy, zip(file.entry.rules, file.spots("rules"), strict=True))
             waivers += self._waivers(file)
             required += self._requirements(file)
+            windows += read_windows(zip(file.entry.freeze, file.spots("freeze"), strict=True), self._faults)
         if self._complete:
             self._check_waivers(waivers, rules.policies)
         self._faults.raise_any()
         spots = [
             *(spot for _, spot in rules.named.values()),
-            *(spot for _, spot in (*waivers, *required, *rules.notes)),
+            *(spot for _, spot in (*waivers, *required, *windows, *rules.notes)),
         ]
         sources = self._faults.sources(spots)
         policy = Policy(
@@ -131,7 +134,8 @@ class _Loading:
             _digest([[file.document for file in read if file.policy == number] for number in range(len(policies))]),
         )
         wanted = (replace(each, source=sources[spot]) for each, spot in required)
-        limits = replace(strictest(said), require=each_once(wanted))
+        frozen = tuple(placed(window, sources[spot]) for window, spot in windows)
+        limits = replace(strictest(said), require=each_once(wanted), windows=frozen)
         notes = tuple(replace(note, source=sources[spot]) for note, spot in rules.notes)
         return LoadedPolicy(policy, limits, notes, tuple(file.name for file in read))
 

@@ -15,7 +15,7 @@ _PATTERNS: Final = {
     DAY: "is not a day: write it as YYYY-MM-DD",
     RULE_ID: "is not a name: use a-z, 0-9 and -, a letter or digit first, at most 63 of them",
 }
-_REFUSED: Final = {"freeze": "is not supported yet: change windows come with a later version; remove it"}
+_REFUSED: Final = {"freeze": "is a part of the policy by itself: move it out of here, to the left margin"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,34 @@ class RequireEntry:
     sub_account: Annotated[Text, Field(description="the id of the sub account that has the domain")] | None = None
 
 
+_Day = Annotated[str, Field(pattern=DAY)]
+
+
+def _one_kind_of_time(schema: dict[str, Any]) -> None:
+    schema["oneOf"] = [{"required": ["cron"]}, {"required": ["from"]}]
+    schema["dependentRequired"] = {"cron": ["for"], "for": ["cron"], "from": ["until"], "until": ["from"]}
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeEntry:
+    """A time during which nothing is changed."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", json_schema_extra=_one_kind_of_time)
+    reason: Annotated[Text, Field(description="why nothing is to be changed")]
+    cron: (
+        Annotated[Text, Field(description='when it begins, again and again: a crontab line, such as "0 18 * * fri"')]
+        | None
+    ) = None
+    length: Annotated[
+        Length | None, Field(alias="for", description="how long it lasts each time, such as 62h; 1m to 31d")
+    ] = None
+    first: Annotated[_Day | None, Field(alias="from", description="instead: its first day, as YYYY-MM-DD")] = None
+    last: Annotated[_Day | None, Field(alias="until", description="its last day, to its end, as YYYY-MM-DD")] = None
+    time_zone: Annotated[Text, Field(description="the time zone of all this, such as Europe/Berlin")] = "UTC"
+    account: Annotated[Text, Field(description="a pattern of ids of accounts; all of them unless said")] | None = None
+    allow_quarantine: Annotated[StrictBool, Field(description="keys may be switched off all the same")] = False
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyEntry:
     """What the security team allows; usually kept by other people than the keys."""
@@ -122,6 +150,7 @@ class PolicyEntry:
     waivers: Annotated[tuple[WaiverEntry, ...], Field(description="findings that are accepted for a while")] = ()
     require: Annotated[tuple[RequireEntry, ...], Field(description="what must keep working")] = ()
     guardrails: Annotated[GuardrailsEntry, Field(description="limits on what one pass may do")] = _NO_GUARDRAILS
+    freeze: Annotated[tuple[FreezeEntry, ...], Field(description="times during which nothing is changed")] = ()
 
 
 POLICY: Final = Shape(PolicyEntry, _PATTERNS, _REFUSED)

@@ -27,6 +27,8 @@ RESERVED: Final = frozenset(
         "coverage",
         "covered-scope",
         "domains-not-checked",
+        "freeze-ended",
+        "frozen",
         "label-belongs-to-another",
         "link-not-followed",
         "match-unclear",

@@ -25,11 +25,12 @@ WAIVER_ENDS = (
     "agree on a new date with team-sec: INC-204)\n"
 )
 PAUSE_ENDED = (
-    "config/keys/keys.yaml:6:5: the pause of shop ended with 2026-12-24: remove it from the file, or set a new date\n"
+    "config/keys/keys.yaml:6:5: the pause of shop ended with 2026-12-24, 1 day ago: "
+    "remove it from the file, or set a new date\n"
 )
 WAIVER_ENDED = (
-    "config/policy.yaml:6:11: the waiver of no-wildcard for shop ended with 2026-12-24: mend what it was for, or agree "
-    "on a new date with team-sec: INC-204\n"
+    "config/policy.yaml:6:11: the waiver of no-wildcard for shop ended with 2026-12-24, 1 day ago: mend what it was "
+    "for, or agree on a new date with team-sec: INC-204\n"
 )
 
 
@@ -63,6 +64,18 @@ def test_strict(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     shell.write(FILES.replace("name: shop,", "name: shop, label: old shop,"))
     assert shell.run("validate") == 0
     assert shell.out == VALID
+
+
+@time_machine.travel("2026-12-27T12:00:00Z", tick=False)
+def test_a_window_that_is_in_force(shell: Shell) -> None:
+    """Whether nothing may be changed today says nothing about the files; what is over is a mistake a day later."""
+    write_policy(POLICY + "freeze: [{from: 2026-12-20, until: 2026-12-27, reason: year end}]\n")
+    assert shell.run("validate") == 0
+    assert (shell.out, shell.err) == (VALID, "")
+    with time_machine.travel("2026-12-29T00:00:00Z", tick=False):
+        assert shell.run("validate") == 0
+    with time_machine.travel("2026-12-29T00:00:01Z", tick=False):
+        assert shell.run("validate") == 1
 
 
 @pytest.mark.parametrize("strict", [(), ("--strict",)])
@@ -110,8 +123,10 @@ def test_a_pause_that_ends(shell: Shell, now: str, told: str, code: int) -> None
 
 @time_machine.travel("2027-01-01T00:00:00Z", tick=False)
 def test_all_that_is_over_is_told_at_once(shell: Shell) -> None:
-    """Ended waivers and pauses, and waivers about nothing, are told together, after all notes."""
-    write_policy(POLICY + WAIVER[:-2] + ", {rule: strays, key: shpo, until: 2027-01-10, owner: o, reason: r}]\n")
+    """Ended waivers, pauses and change windows, and waivers about nothing, are told together, after all notes."""
+    more = ", {rule: strays, key: shpo, until: 2027-01-10, owner: o, reason: r}]\n"
+    freeze = "freeze: [{from: 2026-12-20, until: 2026-12-27, reason: year end}]\n"
+    write_policy(POLICY + WAIVER[:-2] + more + freeze)
     shell.write(PAUSED)
     assert shell.run("validate") == 1
     assert shell.out == (
@@ -119,9 +134,11 @@ def test_all_that_is_over_is_told_at_once(shell: Shell) -> None:
         "agree on a new date with o: r)\n"
     )
     assert shell.err == (
-        f"{PAUSE_ENDED}{WAIVER_ENDED}"
-        "config/policy.yaml:6:96: the waiver of strays for shpo: the files have no key of that name: did you mean "
-        "'shop'?\nerror: 3 problems in the files, nothing was done\n"
+        f"{PAUSE_ENDED}{WAIVER_ENDED}".replace("1 day", "8 days")
+        + "config/policy.yaml:6:96: the waiver of strays for shpo: the files have no key of that name: did you mean "
+        "'shop'?\n"
+        "config/policy.yaml:7:10: the change window 'year end' ended with 2026-12-27, 5 days ago: remove it, or give "
+        "it new days\nerror: 4 problems in the files, nothing was done\n"
     )
 
 

@@ -189,6 +189,14 @@ def test_findings_of_no_account_are_gone_all_the_same() -> None:
     ]
 
 
+def test_what_grows_older_is_still_the_same() -> None:
+    """A finding about no key that tells its age is not new the day after; one that tells another day is."""
+    told = [f"the waiver of r ended with {end}" for end in ("2026-11-01, 1 day ago", "2026-11-01, 25 days ago")]
+    before, after = (found("waiver-ended", None, None, message=message) for message in told)
+    other = replace(after, message="the waiver of r ended with 2026-11-02, 25 days ago")
+    assert standings(compared(report(after, other), earlier(before))) == [Standing.OPEN, Standing.NEW]
+
+
 @pytest.mark.parametrize("unread", [read(ACCOUNT, FAILED), read(below(1), FAILED), read(EVERY, FAILED)])
 def test_what_must_keep_working_is_not_known_to_work_again(unread: ReportedAccount) -> None:
     """While any account could not be read a requirement that did not hold is not gone: that account may be the one."""

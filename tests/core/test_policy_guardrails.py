@@ -45,6 +45,7 @@ def test_every_way_out() -> None:
         "unreachable": "let it through with --allow unreachable",
         "widening": WIDENING_WAY_OUT,
         "in-use": IN_USE_WAY_OUT,
+        "freeze": "let it through with --allow freeze",
     }
 
 

@@ -13,6 +13,7 @@ from reconciler.core.changes import AccessChange, Action, Delta, Direction, Fiel
 from reconciler.core.findings import Severity, Waiver
 from reconciler.core.inventory import (
     KeyStanding,
+    ReportedFreeze,
     ReportedKey,
     ReportedPause,
     ReportedPausedKey,
@@ -119,6 +120,10 @@ REPORT = Report(
         ReportedPausedKey(
             "a-1", "storefront", "2026-12-24", "migration runs", "team-growth", Source("shop.yaml", 12, 5), False
         ),
+    ),
+    freezes=(
+        ReportedFreeze("year end", "2027-01-03T23:00:00Z", "1111*", allow_quarantine=True, source=None),
+        ReportedFreeze("moving", "2026-11-24T00:00:00Z", None, False, Source("policy.yaml", 9, 5)),
     ),
 )
 DUMPED: dict[str, Any] = {
@@ -280,6 +285,22 @@ DUMPED: dict[str, Any] = {
             "of_sub_accounts": False,
         }
     ],
+    "freezes": [
+        {
+            "reason": "year end",
+            "until": "2027-01-03T23:00:00Z",
+            "account": "1111*",
+            "allow_quarantine": True,
+            "source": None,
+        },
+        {
+            "reason": "moving",
+            "until": "2026-11-24T00:00:00Z",
+            "account": None,
+            "allow_quarantine": False,
+            "source": {"file": "policy.yaml", "line": 9, "column": 5},
+        },
+    ],
 }
 
 
@@ -321,7 +342,7 @@ def test_a_report_from_before_sub_accounts_had_names_loads() -> None:
 def test_a_report_from_before_keys_and_rules_were_told_loads() -> None:
     """Where nothing of this is there at all, keys are not known, none was compared, and no rule or waiver is told."""
     document = json.loads(json.dumps(DUMPED))
-    for name in ("as_of", "rules", "waivers", "pauses"):
+    for name in ("as_of", "rules", "waivers", "pauses", "freezes"):
         del document[name]
     del document["accounts"][0]["inventory"]
     del document["since"]["keys"], document["since"]["not_compared"], document["since"]["as_of"]
@@ -333,6 +354,7 @@ def test_a_report_from_before_keys_and_rules_were_told_loads() -> None:
         rules=(),
         waivers=(),
         pauses=(),
+        freezes=(),
     )
 
 

@@ -1,0 +1,161 @@
+"""The change windows of policy files, checked, and when those of crontab lines are in force."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from difflib import get_close_matches
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo, available_timezones
+
+from reconciler.core.freezes import Days, Terms
+from reconciler.core.keys import Source
+from reconciler.files.entries import length
+from reconciler.files.policy_entries import FreezeEntry
+from reconciler.files.policy_rules import at
+from reconciler.files.shape import Faults, Spot, shown
+
+if TYPE_CHECKING:
+    from apscheduler.triggers.cron import CronTrigger
+
+SHORTEST: Final = timedelta(minutes=1)
+LONGEST: Final = timedelta(days=31)
+_YEARS: Final = range(2000, 3000)
+_SHIFT: Final = timedelta(hours=3)
+"""More than any clock is put forward at once."""
+_MOMENT: Final = timedelta(microseconds=1)
+_MOST_BEGINNINGS: Final = 1000
+_ALIKE: Final = 0.8
+"""How like a name must be to a zone's to be a misspelling of it: Europe is like no city in it."""
+_TIMES: Final = "write 'cron' and 'for', or 'from' and 'until'"
+
+
+@dataclass(frozen=True, slots=True)
+class Crontab:
+    """A window that begins when a crontab line says and then lasts for a ``length`` of elapsed time.
+
+    A time that a clock skips when it is put forward comes as much later as it would have come before; one that comes
+    twice begins the window twice.
+    """
+
+    terms: Terms
+    trigger: "CronTrigger"
+    length: timedelta
+
+    @property
+    def last(self) -> None:
+        """It comes again and again."""
+        return
+
+    def until(self, now: datetime) -> datetime | None:
+        """Give when it ends, in UTC, if it is in force at ``now``, else None.
+
+        Where the next window begins before the end of this one, or with it, the end is the next one's. Of windows that
+        never leave a gap it is that of one of the next.
+        """
+        now = now.astimezone(UTC)
+        until: datetime | None = None
+        for begins in islice(self._beginnings(now - self.length - _SHIFT), _MOST_BEGINNINGS):
+            if begins > (until or now):
+                break
+            if begins + self.length > now:
+                until = begins + self.length
+        return until
+
+    def _beginnings(self, after: datetime) -> Iterator[datetime]:
+        """Give the times at which it begins, in UTC.
+
+        APScheduler gives a time that a clock skips only where it is asked from before the skipped hour: so it must be
+        asked from well before the times that matter.
+        """
+        while begins := self.trigger.get_next_fire_time(None, after):
+            yield (begins := begins.astimezone(UTC))
+            after = begins + _MOMENT
+
+
+WindowOfFile = Crontab | Days
+
+
+def read_windows(entries: Iterable[tuple[FreezeEntry, Spot]], faults: Faults) -> Iterator[tuple[WindowOfFile, Spot]]:
+    """Give the windows of one file, without their places; what is wrong with one goes to ``faults``."""
+    for entry, spot in entries:
+        zone = _zone(entry.time_zone, at(spot, "time_zone"), faults)
+        terms = Terms(entry.reason, zone or UTC, entry.account, entry.allow_quarantine)
+        if window := _window(entry, terms, spot, faults):
+            yield window, spot
+
+
+def placed(window: WindowOfFile, source: Source) -> WindowOfFile:
+    """Give a window with its place."""
+    return replace(window, terms=replace(window.terms, source=source))
+
+
+def _window(entry: FreezeEntry, terms: Terms, spot: Spot, faults: Faults) -> WindowOfFile | None:
+    match entry:
+        case FreezeEntry(cron=str() as cron, length=str() as lasts, first=None, last=None):
+            return _crontab(cron, lasts, terms, spot, faults)
+        case FreezeEntry(cron=None, length=None, first=str() as first, last=str() as last):
+            return _days(first, last, terms, spot, faults)
+        case FreezeEntry(cron=str(), length=None, first=None, last=None):
+            faults.wrong(spot, "'for' is missing: say how long it lasts each time, such as 62h")
+        case FreezeEntry(cron=None, length=None, first=str(), last=None):
+            faults.wrong(spot, "'until' is missing: say its last day, as YYYY-MM-DD")
+        case FreezeEntry(cron=None, length=None, first=None, last=None):
+            faults.wrong(spot, f"nothing says when it is: {_TIMES}")
+        case _:
+            faults.wrong(spot, f"when it is cannot be told from these together: {_TIMES}")
+    return None
+
+
+def _crontab(cron: str, lasts: str, terms: Terms, spot: Spot, faults: Faults) -> WindowOfFile | None:
+    from reconciler.crontab import read_crontab
+
+    for_length = length(lasts)
+    if not SHORTEST <= for_length <= LONGEST:
+        faults.wrong(at(spot, "for"), f"for: {lasts} is out of range: write 1m at least, and at most 31d")
+    try:
+        return Crontab(terms, read_crontab(cron, terms.zone), for_length)
+    except ValueError as error:
+        faults.wrong(at(spot, "cron"), f"cron: {shown(cron)} is not understood: {error}")
+    return None
+
+
+def _days(first: str, last: str, terms: Terms, spot: Spot, faults: Faults) -> WindowOfFile | None:
+    days = _day("from", first, spot, faults), _day("until", last, spot, faults)
+    match days:
+        case date() as begins, date() as ends if ends < begins:
+            faults.wrong(at(spot, "until"), f"until: {last} is before {first}: write that day or a later one")
+        case date() as begins, date() as ends:
+            return Days(terms, begins, ends)
+    return None
+
+
+def _day(name: str, text: str, spot: Spot, faults: Faults) -> date | None:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        faults.wrong(at(spot, name), f"{name}: there is no day {text} in the calendar")
+        return None
+    if day.year not in _YEARS:
+        faults.wrong(at(spot, name), f"{name}: {text} is out of range: write a day of the years 2000 to 2999")
+        return None
+    return day
+
+
+def _zone(name: str, spot: Spot, faults: Faults) -> tzinfo | None:
+    """Look a time zone up. A name that is none may be anything, also a path that leads somewhere else."""
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        faults.wrong(spot, f"time_zone: there is no time zone {shown(name)}: {_meant(name)}")
+    return None
+
+
+def _meant(name: str) -> str:
+    """Say which zone was probably meant: people leave the continent out, or write the name in their own case."""
+    zones = {zone.lower(): zone for zone in sorted(available_timezones())}
+    wanted = name.strip().lower().replace(" ", "_")
+    near = [zone for zone in zones if zone.endswith(f"/{wanted}")] or get_close_matches(wanted, zones, 1, _ALIKE)
+    return f"did you mean {zones[near[0]]!r}?" if near else "write the name of a city's, such as Europe/Berlin, or UTC"
