@@ -15,6 +15,10 @@ _SUNDAY = 7
 
 
 _INSTANT = timedelta(microseconds=1)
+_NEAR = timedelta(hours=3)
+"""More than any clock is put forward or back at once."""
+_ALIKE = 0.8
+"""How like a name must be to a zone's to be a misspelling of it: Europe is like no city in it."""
 
 
 class Crontab(BaseTrigger):  # type: ignore[misc] # APScheduler has no types
@@ -40,15 +44,23 @@ class Crontab(BaseTrigger):  # type: ignore[misc] # APScheduler has no types
 
     def first_from(self, start: datetime) -> datetime | None:
         """Give the first time that is not before ``start``, without any jitter, in UTC; None where there is none."""
-        here = self._offset(start)
-        first = self._at(here, start)
-        if first is None or (there := self._offset(first)) == here:
-            return first
-        # Clocks change before that: what it says is right only where no clock shows that time at all.
-        second = self._at(there, start)
-        while second and self._offset(second) != there:
-            second = self._at(there, second + _INSTANT)
-        return min(first, second) if second and self._skipped(first.astimezone(timezone(here))) else second
+        # Near a change of clocks what they showed before and will show after counts, too: they may have skipped
+        # something that is still to come, or be about to show it again.
+        offsets = {self._offset(start + near) for near in (-_NEAR, timedelta(), _NEAR)}
+        # And far away they may show something else than now.
+        if first := self._at(self._offset(start), start):
+            offsets.add(self._offset(first))
+        latest = max(first or start, start) + _NEAR
+        return min(filter(None, (self._counting(offset, start, latest) for offset in offsets)), default=None)
+
+    def _counting(self, offset: timedelta, start: datetime, latest: datetime) -> datetime | None:
+        """Give the first time that counts where clocks are so much ahead of UTC, None where it is after ``latest``."""
+        coming = self._at(offset, start)
+        while coming and coming <= latest:
+            if self._counts(coming, offset):
+                return coming
+            coming = self._at(offset, coming + _INSTANT)
+        return None
 
     def _at(self, offset: timedelta, start: datetime) -> datetime | None:
         """Give the first time from ``start`` if clocks were always so much ahead of UTC."""
@@ -60,24 +72,35 @@ class Crontab(BaseTrigger):  # type: ignore[misc] # APScheduler has no types
     def _offset(self, moment: datetime) -> timedelta:
         return moment.astimezone(self._zone).utcoffset() or timedelta()
 
-    def _skipped(self, shown: datetime) -> bool:
-        """Tell whether clocks of the zone never show this time."""
-        local = shown.replace(tzinfo=self._zone)
-        return local.astimezone(UTC).astimezone(self._zone).replace(tzinfo=None) != shown.replace(tzinfo=None)
+    def _counts(self, moment: datetime, offset: timedelta) -> bool:
+        """Tell whether clocks are so much ahead of UTC then, or were before they skipped what they would show."""
+        if self._offset(moment) == offset:
+            return True
+        shown = moment.astimezone(timezone(offset)).replace(tzinfo=None)
+        there_and_back = shown.replace(tzinfo=self._zone).astimezone(UTC).astimezone(self._zone)
+        return there_and_back.replace(tzinfo=None) != shown and self._offset(moment - _NEAR) == offset
 
 
-def read_zone(name: str) -> ZoneInfo:
+def read_zone(name: str) -> tzinfo:
     """Give a time zone by its name in the IANA database.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: there is none of that name, which may be anything, also a path that leads somewhere else.
     """
+    if name == "UTC":
+        return UTC
     try:
         return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # a path, or a folder of zones, is none either
-        near = get_close_matches(name, available_timezones(), n=1)
-        meant = f"did you mean {near[0]}?" if near else "write one such as Europe/Berlin"
-        raise ValueError(f"{name!r} is no time zone: {meant}") from None
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"there is no time zone {name!r}: {_meant(name)}") from None
+
+
+def _meant(name: str) -> str:
+    """Say which zone was probably meant: people leave the continent out, or write the name in their own case."""
+    zones = {zone.lower(): zone for zone in sorted(available_timezones())}
+    wanted = name.strip().lower().replace(" ", "_")
+    near = [zone for zone in zones if zone.endswith(f"/{wanted}")] or get_close_matches(wanted, zones, 1, _ALIKE)
+    return f"did you mean {zones[near[0]]!r}?" if near else "write the name of a city's, such as Europe/Berlin, or UTC"
 
 
 def read_crontab(expression: str, zone: tzinfo = UTC, jitter: timedelta = timedelta()) -> Crontab:

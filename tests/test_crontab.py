@@ -123,5 +123,5 @@ def test_time_zones_that_are_none(name: str) -> None:
 
 def test_a_time_zone_that_is_nearly_one() -> None:
     """A misspelt zone is answered with the nearest."""
-    with pytest.raises(ValueError, match=r"did you mean Europe/Berlin\?"):
+    with pytest.raises(ValueError, match=r"did you mean 'Europe/Berlin'\?"):
         read_zone("Europe/Berln")

@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from difflib import get_close_matches
 from itertools import islice
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo, available_timezones
 
 from reconciler.core.freezes import Days, Terms
 from reconciler.core.keys import Source
@@ -16,22 +14,18 @@ from reconciler.files.policy_rules import at
 from reconciler.files.shape import Faults, Spot, shown
 
 if TYPE_CHECKING:
-    from apscheduler.triggers.cron import CronTrigger
+    from reconciler.crontab import Crontab
 
 SHORTEST: Final = timedelta(minutes=1)
 LONGEST: Final = timedelta(days=31)
 _YEARS: Final = range(2000, 3000)
-_SHIFT: Final = timedelta(hours=3)
-"""More than any clock is put forward at once."""
 _MOMENT: Final = timedelta(microseconds=1)
 _MOST_BEGINNINGS: Final = 1000
-_ALIKE: Final = 0.8
-"""How like a name must be to a zone's to be a misspelling of it: Europe is like no city in it."""
 _TIMES: Final = "write 'cron' and 'for', or 'from' and 'until'"
 
 
 @dataclass(frozen=True, slots=True)
-class Crontab:
+class Recurring:
     """A window that begins when a crontab line says and then lasts for a ``length`` of elapsed time.
 
     A time that a clock skips when it is put forward comes as much later as it would have come before; one that comes
@@ -39,7 +33,7 @@ class Crontab:
     """
 
     terms: Terms
-    trigger: "CronTrigger"
+    trigger: "Crontab"
     length: timedelta
 
     @property
@@ -55,7 +49,7 @@ class Crontab:
         """
         now = now.astimezone(UTC)
         until: datetime | None = None
-        for begins in islice(self._beginnings(now - self.length - _SHIFT), _MOST_BEGINNINGS):
+        for begins in islice(self._beginnings(now - self.length), _MOST_BEGINNINGS):
             if begins > (until or now):
                 break
             if begins + self.length > now:
@@ -63,17 +57,13 @@ class Crontab:
         return until
 
     def _beginnings(self, after: datetime) -> Iterator[datetime]:
-        """Give the times at which it begins, in UTC.
-
-        APScheduler gives a time that a clock skips only where it is asked from before the skipped hour: so it must be
-        asked from well before the times that matter.
-        """
-        while begins := self.trigger.get_next_fire_time(None, after):
-            yield (begins := begins.astimezone(UTC))
+        """Give the times at which it begins, in UTC."""
+        while begins := self.trigger.first_from(after):
+            yield begins
             after = begins + _MOMENT
 
 
-WindowOfFile = Crontab | Days
+WindowOfFile = Recurring | Days
 
 
 def read_windows(entries: Iterable[tuple[FreezeEntry, Spot]], faults: Faults) -> Iterator[tuple[WindowOfFile, Spot]]:
@@ -114,7 +104,7 @@ def _crontab(cron: str, lasts: str, terms: Terms, spot: Spot, faults: Faults) ->
     if not SHORTEST <= for_length <= LONGEST:
         faults.wrong(at(spot, "for"), f"for: {lasts} is out of range: write 1m at least, and at most 31d")
     try:
-        return Crontab(terms, read_crontab(cron, terms.zone), for_length)
+        return Recurring(terms, read_crontab(cron, terms.zone), for_length)
     except ValueError as error:
         faults.wrong(at(spot, "cron"), f"cron: {shown(cron)} is not understood: {error}")
     return None
@@ -143,19 +133,10 @@ def _day(name: str, text: str, spot: Spot, faults: Faults) -> date | None:
 
 
 def _zone(name: str, spot: Spot, faults: Faults) -> tzinfo | None:
-    """Look a time zone up. A name that is none may be anything, also a path that leads somewhere else."""
-    if name == "UTC":
-        return UTC
+    from reconciler.crontab import read_zone
+
     try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        faults.wrong(spot, f"time_zone: there is no time zone {shown(name)}: {_meant(name)}")
+        return read_zone(name)
+    except ValueError as error:
+        faults.wrong(spot, f"time_zone: {error}")
     return None
-
-
-def _meant(name: str) -> str:
-    """Say which zone was probably meant: people leave the continent out, or write the name in their own case."""
-    zones = {zone.lower(): zone for zone in sorted(available_timezones())}
-    wanted = name.strip().lower().replace(" ", "_")
-    near = [zone for zone in zones if zone.endswith(f"/{wanted}")] or get_close_matches(wanted, zones, 1, _ALIKE)
-    return f"did you mean {zones[near[0]]!r}?" if near else "write the name of a city's, such as Europe/Berlin, or UTC"

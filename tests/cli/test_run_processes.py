@@ -157,9 +157,9 @@ def heeds_hangup(pid: int) -> bool:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--time-zone", "Europe/Berln", "--cron", "0 3 * * *"], "did you mean Europe/Berlin?"),
+        (["--time-zone", "Europe/Berln", "--cron", "0 3 * * *"], "did you mean 'Europe/Berlin'?"),
         (["--time-zone", "Europe/Berlin"], "--time-zone is for --cron"),
-        (["--cron", "0 3 * * *", "--time-zone", "../../etc/passwd"], "is no time zone"),
+        (["--cron", "0 3 * * *", "--time-zone", "../../etc/passwd"], "no time zone"),
     ],
 )
 def test_time_zones_that_are_none(shell: Shell, arguments: list[str], told: str) -> None:

@@ -11,7 +11,7 @@ from reconciler.core.freezes import Days, Terms, in_force
 from reconciler.core.keys import Source
 from reconciler.crontab import read_crontab
 from reconciler.files.policy import load_policy
-from reconciler.files.windows import Crontab
+from reconciler.files.windows import Recurring
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MOMENT = timedelta(microseconds=1)
@@ -21,8 +21,8 @@ BACK = datetime(2026, 10, 25, 1, tzinfo=UTC)
 """At 03:00 in Berlin it is 02:00 again."""
 
 
-def window(cron: str, lasts: timedelta, zone: ZoneInfo = BERLIN) -> Crontab:
-    return Crontab(Terms("r", zone), read_crontab(cron, zone), lasts)
+def window(cron: str, lasts: timedelta, zone: ZoneInfo = BERLIN) -> Recurring:
+    return Recurring(Terms("r", zone), read_crontab(cron, zone), lasts)
 
 
 def at(text: str) -> datetime:
