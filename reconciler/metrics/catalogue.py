@@ -7,8 +7,9 @@ from itertools import product
 from typing import Final
 
 from reconciler.core.changes import Action, Direction, Outcome
+from reconciler.core.events import Trigger
 from reconciler.core.guardrails import ALLOWABLE, NEVER_ALLOWED
-from reconciler.core.report import RequestCounts
+from reconciler.core.report import Mode, RequestCounts
 
 
 class Kind(StrEnum):
@@ -132,7 +133,9 @@ PAUSES: Final = Metric("reconciler_pauses", Kind.GAUGE, "Keys that the files pau
 CONTESTED: Final = Metric(
     "reconciler_contested_keys", Kind.GAUGE, "Keys that are left alone since somebody undoes each change of them."
 )
-HOLD: Final = Metric("reconciler_hold", Kind.GAUGE, "1 while RECONCILER_HOLD keeps changes from being made, else 0.")
+HOLD: Final = Metric(
+    "reconciler_hold", Kind.GAUGE, "1 where RECONCILER_HOLD kept changes of the last pass from being made, else 0."
+)
 FROZEN: Final = Metric("reconciler_frozen_windows", Kind.GAUGE, "Freezes of the policy that are in force.")
 REQUESTS: Final = Metric(
     "reconciler_requests_total",
@@ -202,6 +205,7 @@ def at_the_start() -> dict[Metric, Values]:
     values: dict[Metric, Values] = {metric: {} if metric.labels else {(): 0.0} for metric in CATALOGUE}
     for metric in (BUILD, START, INTERVAL, DURATION, LAST_PASS, CONFIG_LOADED):
         values[metric] = {}
+    values[PASSES] = dict.fromkeys(product(Mode, Result, (*Trigger, COMMAND)), 0.0)
     values[CHANGES] = dict.fromkeys(product(Action, Direction, Outcome), 0.0)
     values[REQUESTS] = dict.fromkeys(product(METHODS, _USUAL_STATUSES), 0.0)
     values[RETRIES] = {(method,): 0.0 for method in METHODS}
