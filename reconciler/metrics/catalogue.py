@@ -118,6 +118,12 @@ DRIFT_AGE: Final = Metric(
     "keys that the files pause are told apart.",
     ("account_id", "paused"),
 )
+IN_SYNC_SINCE: Final = Metric(
+    "reconciler_in_sync_since_timestamp_seconds",
+    Kind.GAUGE,
+    "Since which pass every key of an account is known to be as the files say, or paused; absent while it is not.",
+    ("account_id",),
+)
 CHANGES: Final = Metric(
     "reconciler_changes_total",
     Kind.COUNTER,
@@ -178,6 +184,7 @@ CATALOGUE: Final = (
     ACCOUNT_FAILED,
     KEYS,
     DRIFT_AGE,
+    IN_SYNC_SINCE,
     CHANGES,
     FINDINGS,
     REFUSALS,

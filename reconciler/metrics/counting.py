@@ -15,11 +15,10 @@ from reconciler.core.events import (
     RequestRetried,
     Trigger,
 )
-from reconciler.core.report import Mode, Report
+from reconciler.core.report import Mode
 from reconciler.files.whole import write_whole
+from reconciler.metrics.accounts import Accounts
 from reconciler.metrics.catalogue import (
-    ACCOUNT_FAILED,
-    ACCOUNT_SUCCESS,
     BUILD,
     CHANGES,
     COMMAND,
@@ -27,13 +26,11 @@ from reconciler.metrics.catalogue import (
     CONFIG_REJECTED,
     CONFIG_REJECTIONS,
     CONTESTED,
-    DRIFT_AGE,
     FAILURES,
     FINDINGS,
     FROZEN,
     HOLD,
     INTERVAL,
-    KEYS,
     LAST_PASS,
     METHODS,
     OTHER,
@@ -47,22 +44,18 @@ from reconciler.metrics.catalogue import (
     STATUSES,
     TRAIL_FAILURES,
     WAIVERS,
-    KeyState,
     Metric,
     Values,
     at_the_start,
 )
 from reconciler.metrics.exposition import Durations, write
-from reconciler.metrics.figures import DRIFT, Family, days_left, families, findings, found, refusals, result_of
-
-_NOT_PAUSED, _PAUSED = "false", "true"
+from reconciler.metrics.figures import days_left, findings, found, refusals, result_of
 
 
 class Metrics:
     """Counts events, and writes down what was counted.
 
-    It is told and asked on one thread, that of the loop. What is told of accounts is what the last pass saw; accounts
-    that the files no longer name are forgotten.
+    It is told and asked on one thread, that of the loop.
     """
 
     def __init__(self, now: Callable[[], float], interval: float | None = None) -> None:
@@ -81,8 +74,7 @@ class Metrics:
         self._requests = self._values[REQUESTS]
         self._pace_wait = self._values[PACE_WAIT]
         self._durations = Durations()
-        self._families: dict[str, Family] = {}
-        self._differs_since: dict[tuple[str, ...], float | None] = {}
+        self._accounts = Accounts()
         self._trigger: Trigger | None = None
 
     @property
@@ -117,9 +109,7 @@ class Metrics:
         write_whole(path, text.decode(), overwrite=True)
 
     def _up_to_date(self) -> dict[Metric, Values]:
-        now = self._now()
-        ages: Values = {each: 0.0 if since is None else now - since for each, since in self._differs_since.items()}
-        return self._values | {DRIFT_AGE: ages}
+        return self._values | self._accounts.values(self._now())
 
     def _count(self, event: Event) -> None:
         match event:
@@ -152,9 +142,7 @@ class Metrics:
         report, now = event.report, self._now()
         # Worked out before anything is counted: what cannot be is not counted by half.
         result = result_of(report)
-        seen = {} if report.mode is Mode.AUDIT else self._accounts(report, now, now - event.seconds)
-        self._values |= {
-            **seen,
+        last: dict[Metric, Values] = {
             LAST_PASS: {(): now},
             FINDINGS: findings(report),
             REFUSALS: (refused := refusals(report)),
@@ -164,30 +152,13 @@ class Metrics:
             WAIVERS: days_left((waiver.until for waiver in report.waivers), now),
             PAUSES: days_left((pause.until for pause in report.pauses), now),
         }
+        if report.mode is not Mode.AUDIT:  # which plans nothing, so that it cannot tell what is in sync
+            self._accounts.learn(report, now - event.seconds, now)
+        self._values |= last
         self._durations.add(event.seconds)
         self._add(PASSES, report.mode, result, self._trigger or COMMAND)
         for change in report.changes:
             self._add(CHANGES, change.action, change.access.direction, change.outcome)
-
-    def _accounts(self, report: Report, now: float, began: float) -> dict[Metric, Values]:
-        """Give what a pass has seen of each account; what of it could not be read stays as it was known."""
-        self._families = families(report, self._families)
-        states = {account_id: family.states for account_id, family in self._families.items() if family.members}
-        before = self._differs_since
-        self._differs_since = {}
-        for account_id, counted in states.items():
-            differs = {_NOT_PAUSED: any(counted[state] for state in DRIFT), _PAUSED: counted[KeyState.PAUSED] > 0}
-            for paused, does in differs.items():
-                labels = account_id, paused
-                since = before.get(labels)
-                self._differs_since[labels] = (began if since is None else since) if does else None
-        read = {(account_id,): now for account_id, family in self._families.items() if family.whole}
-        known = {labels: at for labels, at in self._values[ACCOUNT_SUCCESS].items() if labels[0] in self._families}
-        return {
-            ACCOUNT_SUCCESS: known | read,
-            ACCOUNT_FAILED: {(each,): float(not family.whole) for each, family in self._families.items()},
-            KEYS: {(each, state): float(counted[state]) for each, counted in states.items() for state in KeyState},
-        }
 
     def _add(self, metric: Metric, *labels: str, by: float = 1.0) -> None:
         values = self._values[metric]

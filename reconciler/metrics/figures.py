@@ -1,8 +1,8 @@
 """What a report says in numbers."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 from reconciler.core.changes import Action, Outcome
@@ -16,7 +16,9 @@ Members = Mapping[str | None, States]
 """The keys of an account (None) and of its sub accounts, by state."""
 
 DRIFT = frozenset({KeyState.PLANNED, KeyState.FAILED, KeyState.HELD_BACK, KeyState.MISSING})
-"""How keys stand that differ from what the files say; those that the files pause differ on purpose."""
+"""How keys stand that differ from what the files say."""
+PAUSED = frozenset({KeyState.PAUSED})
+"""How keys stand that differ on purpose."""
 
 _RESULTS = {0: Result.OK, 1: Result.ERROR, 3: Result.HELD_BACK, 4: Result.FAILED}
 _DAY = 86400.0
@@ -25,10 +27,14 @@ _ENDS = ((0.0, DaysLeft.ENDED), (7.0, DaysLeft.WITHIN_A_WEEK), (14.0, DaysLeft.W
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """An account and its sub accounts, as they were last read; ``whole``: the last pass could read all of them."""
+    """An account and its sub accounts, as they were last read.
+
+    ``whole``: the last pass could read all of them. ``mended``: it changed some of their keys.
+    """
 
     whole: bool
-    members: Members = field(default_factory=dict)
+    mended: bool
+    members: Members
 
     @property
     def states(self) -> States:
@@ -52,7 +58,7 @@ def families(report: Report, before: Mapping[str, Family]) -> dict[str, Family]:
     return {account_id: _family(read, before.get(account_id)) for account_id, read in by_id.items()}
 
 
-def _family(accounts: Iterable[ReportedAccount], before: Family | None) -> Family:
+def _family(accounts: Sequence[ReportedAccount], before: Family | None) -> Family:
     known = before.members if before else {}
     members: dict[str | None, States] = {}
     whole = True
@@ -62,7 +68,8 @@ def _family(accounts: Iterable[ReportedAccount], before: Family | None) -> Famil
         elif account.status is AccountStatus.FAILED:
             whole = False
             members |= {each: states for each, states in known.items() if _is_unread(each, account)}
-    return Family(whole, members)
+    mended = any(change.outcome is Outcome.APPLIED for account in accounts for change in account.changes)
+    return Family(whole, mended, members)
 
 
 def _is_unread(member: str | None, failed: ReportedAccount) -> bool:

@@ -22,7 +22,13 @@ def test_before_the_first_pass(tmp_path: Path) -> None:
     seen = watching.scrape()
     assert seen("reconciler_start_timestamp_seconds") == NOON.timestamp()
     assert seen("reconciler_pass_interval_seconds") == 300
-    absent = {"reconciler_keys", AGE, "reconciler_account_failed", "reconciler_last_pass_timestamp_seconds"}
+    absent = {
+        "reconciler_keys",
+        AGE,
+        "reconciler_in_sync_since_timestamp_seconds",
+        "reconciler_account_failed",
+        "reconciler_last_pass_timestamp_seconds",
+    }
     assert not absent & seen.names
     assert seen("reconciler_requests_total", method="PUT", status="429") == 0
     assert seen("reconciler_changes_total", action="update", direction="widen", outcome="applied") == 0
@@ -386,3 +392,35 @@ def test_answers_of_a_strange_server_make_few_series(tmp_path: Path) -> None:
     watching.world.plan()
     told = watching.scrape().told("reconciler_requests_total", "method", "status")
     assert set(told) == {("GET", "other")}
+
+
+def test_in_sync_since(tmp_path: Path) -> None:
+    """It begins with the pass that found or made it so, and nothing is claimed while something differs or is unread."""
+    watching = watched(tmp_path)
+
+    def since() -> float | None:
+        told = watching.scrape()("reconciler_in_sync_since_timestamp_seconds", account_id=ACCOUNT)
+        return None if told is None else told - NOON.timestamp()
+
+    watching.world.run()
+    watching.later(minutes=5)
+    watching.world.run()
+    assert since() == 0
+    watching.drift()
+    watching.later(minutes=5)
+    watching.world.plan()
+    assert since() is None
+    watching.later(minutes=5)
+    watching.world.run()
+    assert since() == 900
+    watching.drift()
+    watching.later(minutes=5)
+    watching.world.run()
+    assert since() == 1200
+    watching.world.faults(UNREADABLE)
+    watching.world.run()
+    assert since() is None
+    watching.world.faults()
+    watching.later(minutes=5)
+    watching.world.run()
+    assert since() == 1500
