@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,19 @@ def families(metrics: Metrics, accept: str = "") -> list[MetricFamily]:
     return list((read_open_metrics if accept else read_text)(text.decode()))
 
 
+@cache
+def _line(line: str) -> tuple[Series, float]:
+    """Read one line; of a scrape nearly all are as they were in the one before."""
+    (family,) = read_text(f"{line}\n")
+    (sample,) = family.samples
+    return (sample.name, frozenset(sample.labels.items())), sample.value
+
+
+def read(text: str) -> Scrape:
+    """Read Prometheus' text line by line: many scrapes, quickly."""
+    return Scrape(dict(_line(line) for line in text.splitlines() if not line.startswith("#")))
+
+
 @dataclass
 class Watched:
     """A world that is watched from noon on; ``interval`` is its schedule's, in seconds."""
@@ -76,7 +90,7 @@ class Watched:
         self.world.now = NOON + timedelta(seconds=self.elapsed)
 
     def scrape(self) -> Scrape:
-        return scraped(families(self.metrics))
+        return read(self.metrics.exposition()[0].decode())
 
     def keys(self, account: str = ACCOUNT) -> dict[str, float]:
         """How many keys of an account are in which state, by the last scrape."""
