@@ -10,7 +10,7 @@ import yaml
 from observability.stories import STORIES, Claims, Story
 from observability.timeline import ALERTS, Timeline, check, firing, run
 
-pytestmark = pytest.mark.promtool
+pytestmark = [pytest.mark.promtool, pytest.mark.usefixtures("promtool")]
 
 
 @cache

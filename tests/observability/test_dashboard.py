@@ -10,7 +10,7 @@ from observability.expressions import queries
 from observability.timeline import Query, Timeline, check, run
 from world import key
 
-pytestmark = pytest.mark.promtool
+pytestmark = [pytest.mark.promtool, pytest.mark.usefixtures("promtool")]
 
 POLICY = "rules: [{id: owners, uses: require-owner, severity: warn}]\n"
 
