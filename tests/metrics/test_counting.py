@@ -143,3 +143,14 @@ def test_all_changes_are_counted(tmp_path: Path) -> None:
     told = watching.scrape().told("reconciler_changes_total", "action", "direction", "outcome")
     assert sum(told.values()) == 100
     assert {outcome for *_, outcome in told} == {"refused"}
+
+
+def test_freezes_in_force(tmp_path: Path) -> None:
+    """Each freeze that a finding tells of is counted once."""
+    watching = watched(tmp_path, key(1, "shop", NEWS), policy="rules: [{id: r, uses: require-owner, severity: deny}]")
+    report = watching.world.plan()
+    (finding,) = report.findings
+    about_all = replace(finding, rule="frozen", key=None, key_id=None)
+    findings = (replace(about_all, message="black friday"), replace(about_all, message="audit"), finding)
+    watching.metrics.observe(PassFinished("run", replace(report, findings=findings), 1.0))
+    assert watching.scrape()("reconciler_frozen_windows") == 2
