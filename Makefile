@@ -6,12 +6,12 @@ SHELL := /bin/bash
 CONFORMANCE := $(VENV)/conformance
 AHASEND_OPENAPI ?= ../shared/ahasend/openapi.yaml
 
-.PHONY: demo test check units laws browser campaign conformance bench pins schemas golden pictures clean
+.PHONY: demo test check units laws browser alerts campaign conformance bench pins schemas golden pictures clean
 
 demo: $(VENV)/.runtime
 	@$(BIN)/python -m reconciler demo
 
-test: check units laws browser conformance
+test: check units laws browser alerts conformance
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -23,7 +23,7 @@ check: $(VENV)/.dev
 # Coverage is counted over units and stories alone: chance never decides a build.
 units: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --ignore=tests/laws -m "not conformance and not browser"
+	$(BIN)/coverage run -m pytest --ignore=tests/laws -m "not conformance and not browser and not promtool"
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
@@ -33,6 +33,10 @@ laws: $(VENV)/.dev
 # Chromium is not set up here: where there is none, the tests say so.
 browser: $(VENV)/.dev
 	@$(BIN)/python -m pytest -q -m browser tests/browser
+
+# Nor is Prometheus.
+alerts: $(VENV)/.dev
+	@$(BIN)/python -m pytest -q -m promtool tests/observability
 
 campaign: $(VENV)/.dev
 	$(BIN)/python tests/campaign.py --seeds 1-5000

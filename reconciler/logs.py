@@ -32,6 +32,7 @@ from reconciler.core.events import (
     PassStarted,
     PlanComputed,
     PlanRefused,
+    RequestEnded,
     RequestRetried,
 )
 from reconciler.core.findings import Finding, Severity
@@ -179,6 +180,8 @@ def _line(event: Event) -> _Line:
             return _change_line(event)
         case RequestRetried():
             return LogLevel.WARNING, "request.retried", asdict(event)
+        case RequestEnded():
+            return LogLevel.DEBUG, "request.ended", _request(event)
         case ConfigRejected(problems, message, age):
             fields = {"problems": [str(problem) for problem in problems], "message": message, "in_force_age": age}
             return LogLevel.ERROR, "config.rejected", fields
@@ -282,6 +285,11 @@ def _refusal(refusal: Refusal) -> dict[str, Any]:
         "limit": refusal.limit,
         "actual": refusal.actual,
     }
+
+
+def _request(event: RequestEnded) -> dict[str, Any]:
+    seconds = {"seconds": round(event.seconds, 4), "waited": round(event.waited, 4)}
+    return {"account_id": event.account_id, "method": event.method, "status": event.status, **seconds}
 
 
 def _started(event: PassStarted) -> dict[str, Any]:

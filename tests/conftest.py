@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import required
 from shell import Shell, opened
 
 
@@ -23,6 +24,11 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
     with opened(tmp_path, monkeypatch, capsys) as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    return required.promtool()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

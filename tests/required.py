@@ -14,6 +14,7 @@ import pytest
 # Read before any test: the environment of a test says nothing of it.
 REQUIRED = frozenset(os.environ.get("REQUIRE", "").split(","))
 CHROMIUM = os.environ.get("CHROMIUM", "chromium")
+PROMTOOL = os.environ.get("PROMTOOL", "promtool")
 
 
 def not_run(name: str, why: str) -> NoReturn:
@@ -29,4 +30,12 @@ def chromium() -> str:
     found = shutil.which(CHROMIUM)
     if found is None:
         not_run("chromium", "not installed: install Debian's package of that name, or set CHROMIUM to its path")
+    return found
+
+
+def promtool() -> str:
+    """Where promtool is, Prometheus' own checker; the test is not run where it is missing."""
+    found = shutil.which(PROMTOOL)
+    if found is None:
+        not_run("promtool", "not installed: Debian's package prometheus has it, or set PROMTOOL to its path")
     return found

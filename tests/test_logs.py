@@ -28,6 +28,7 @@ from reconciler.core.events import (
     PassStarted,
     PlanComputed,
     PlanRefused,
+    RequestEnded,
     RequestRetried,
     Trigger,
 )
@@ -84,6 +85,7 @@ STORY: tuple[Event, ...] = (
     ConfigReloaded(1, 12),
     PassStarted(RUN, Mode.APPLY, 1, Trigger.SCHEDULE),
     RequestRetried("d3b0", "GET", "503 Service Unavailable", 1, 0.5),
+    RequestEnded("d3b0", "GET", 200, 0.1234567, 0.04),
     AccountListed(RUN, ACCOUNT, 14, None, "Acme East"),
     PlanComputed(RUN, "sha256:ab", 2, 1),
     FindingRaised(RUN, FINDING),
@@ -227,6 +229,7 @@ def test_what_there_is_not_is_null_or_absent() -> None:
         (FindingRaised(RUN, Finding("r", Severity.NOTE, "m")), "info"),
         (FindingRaised(RUN, Finding("r", Severity.DENY, "m", waived=WAIVER)), "info"),
         (RequestRetried("a", "GET", "503", 1, 0.5), "warning"),
+        (RequestEnded("a", "PUT", None, 10.0, 0.0), "debug"),
     ],
 )
 def test_the_level_says_how_serious_it_is(event: Event, level: str) -> None:

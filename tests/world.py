@@ -12,7 +12,7 @@ import httpx
 
 from reconciler.ahasend.client import ClientConfig, Endpoint, open_reads, open_writes
 from reconciler.ahasend.pace import Paces, Stop
-from reconciler.core.events import Event, Trigger
+from reconciler.core.events import Event, RequestEnded, Trigger
 from reconciler.core.guardrails import Consent
 from reconciler.core.memory import Memory
 from reconciler.core.report import Report, ReportedChange
@@ -99,7 +99,10 @@ class InProcess(httpx.AsyncBaseTransport):
 
 @dataclass
 class World:
-    """``keys`` in the account (the reconciler's own comes with it), ``files`` in a folder."""
+    """``keys`` in the account (the reconciler's own comes with it), ``files`` in a folder.
+
+    ``events`` are those of passes; that a request ended is told to ``observe`` alone.
+    """
 
     folder: Path
     keys: list[dict[str, Any]]
@@ -215,7 +218,8 @@ class World:
 
     def _told(self, event: Event) -> None:
         self.observe(event)
-        self.events.append(event)
+        if not isinstance(event, RequestEnded):
+            self.events.append(event)
 
 
 def as_api(one: dict[str, Any], account: str = ACCOUNT) -> dict[str, Any]:

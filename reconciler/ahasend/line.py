@@ -19,7 +19,7 @@ import stamina
 from reconciler.ahasend.pace import Paces, Stop, unless
 from reconciler.ahasend.transport import POOL, Answer, Ask, Connection, Endpoint, Limits, Passing, Resource, Transport
 from reconciler.ahasend.wire import check_status, credential_name
-from reconciler.core.events import Observer, RequestRetried
+from reconciler.core.events import Observer, RequestEnded, RequestRetried
 from reconciler.core.keys import AccountRef
 from reconciler.errors import RateLimited, RemoteError, SettingsError, Unauthorized
 
@@ -82,10 +82,13 @@ class ReadLine:
         """Begin a request in its turn, right after ``first``, with ``token`` or with the one that is in force then."""
         self.give_back()
         slot = self._connection.slots.slot()
+        clock = asyncio.get_running_loop().time
         await self._lanes.all.acquire()
         try:
+            asked = clock()
             # Work waits for each page of this list; behind that work at a slow pace it would run out of its own time.
             await self.pace.turn(ahead=ask.resource is Resource.SUB_ACCOUNT)
+            waited = clock() - asked
             # After the turn, for which an account may wait long: meanwhile the others use the connections.
             await (slot.take_for(first) if first else slot.take())
             # From here on nothing is awaited: what `first` saw is what is written to.
@@ -95,7 +98,7 @@ class ReadLine:
             slot.let_go()
             self._lanes.all.release()
             raise
-        begun = Begun(ask, token, task, asyncio.get_running_loop().time())
+        begun = Begun(ask, token, task, clock(), waited)
         task.add_done_callback(lambda _task: self._landed(begun))
         return begun
 
@@ -105,6 +108,7 @@ class ReadLine:
         if begun.met_the_limit:
             self.pace.refused(begun.time)
         self._lanes.all.release()
+        self._tell_of_end(begun)
 
     def wait_after(self, passing: Passing, attempt: int) -> float:
         """Give the seconds to wait after a fault; after a 429 nobody sends anything to the account for that long."""
@@ -124,6 +128,13 @@ class ReadLine:
         """Tell the observer that a request is sent again."""
         with suppress(Exception):  # an observer may forbid a write, but break no reading
             self.config.observe(RequestRetried(self.account.account_id, ask.method, error.message, attempt, wait))
+
+    def _tell_of_end(self, begun: "Begun") -> None:
+        """Tell the observer that a request is over."""
+        seconds = asyncio.get_running_loop().time() - begun.time
+        account_id, method = self.account.account_id, begun.ask.method
+        with suppress(Exception):  # as above: what was asked or written stands, whoever fails to take note of it
+            self.config.observe(RequestEnded(account_id, method, begun.status, seconds, begun.waited))
 
     def token(self, refused: str | None = None) -> str:
         """Give the account's token, read anew where one was ``refused``; raise `SettingsError` where there is none."""
@@ -202,18 +213,27 @@ class WriteLine(ReadLine):
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A request that was begun: its task, the token that it carries, and the loop's time at which it began."""
+    """A request that was begun: its task, the token that it carries, and the loop's time at which it began.
+
+    Before that it had ``waited`` so many seconds for the pace.
+    """
 
     ask: Ask
     token: str
     task: asyncio.Task[Answer]
     time: float
+    waited: float
+
+    @property
+    def status(self) -> int | None:
+        """The status of its answer, once it is over; None where none came."""
+        task = self.task
+        return None if task.cancelled() or task.exception() else task.result().status
 
     @property
     def met_the_limit(self) -> bool:
         """Whether it was answered with 429."""
-        task = self.task
-        return not task.cancelled() and not task.exception() and task.result().status == HTTPStatus.TOO_MANY_REQUESTS
+        return self.status == HTTPStatus.TOO_MANY_REQUESTS
 
 
 class _Get(Generic[type_result]):

@@ -1,13 +1,16 @@
 """``reconciler apply``: one pass."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
 from reconciler.cli import options
+from reconciler.cli.metrics_file import metrics_written, to_metrics_file
 from reconciler.cli.one_pass import make_pass
 from reconciler.cli.options import DigestType, Options, Output
 from reconciler.cli.wiring import Secrets, Wiring, make_observer
+from reconciler.core.events import tell_all
 
 
 @click.command("apply", short_help="Make one pass: plan, approve, write what differs.")
@@ -23,6 +26,7 @@ from reconciler.cli.wiring import Secrets, Wiring, make_observer
         help="Apply exactly the plan that was reviewed, or nothing.",
     ),
     options.output,
+    to_metrics_file,
     options.log_format,
     options.log_level(None),
 )
@@ -33,6 +37,7 @@ def command(  # noqa: PLR0913 # one parameter an option
     allow: tuple[str, ...],
     digest: str | None,
     output: tuple[Output, ...],
+    metrics_file: Path | None,
     log_format: str | None,
     log_level: str | None,
 ) -> int:
@@ -43,9 +48,10 @@ def command(  # noqa: PLR0913 # one parameter an option
     Example: reconciler apply --digest sha256:... -o json=report.json
     """
     secrets = Secrets()
-    wiring = Wiring(
-        replace(about, dry_run=dry_run, allowed=frozenset(allow), digest=digest),
-        make_observer(log_format, log_level, secrets),
-        secrets,
-    )
-    return make_pass(wiring, output)
+    with metrics_written(metrics_file) as count:
+        wiring = Wiring(
+            replace(about, dry_run=dry_run, allowed=frozenset(allow), digest=digest),
+            tell_all(make_observer(log_format, log_level, secrets), count),
+            secrets,
+        )
+        return make_pass(wiring, output)

@@ -49,7 +49,7 @@ def check_outputs(outputs: Sequence[Output], inputs: Iterable[Path] = ()) -> tup
     for path in paths:
         if any(_is_read(Path(os.path.realpath(path)), each) for each in read):
             raise click.UsageError(f"--output {path} would replace a file that is read: choose another one")
-        if why := _why_not(path):
+        if why := why_not(path):
             raise OutputError(
                 f"{path.absolute()} cannot be written: {why}", hint="give --output a file in a folder that exists"
             )
@@ -61,7 +61,7 @@ def _is_read(path: Path, given: Path) -> bool:
     return path == given or (path.is_relative_to(given) and path.suffix in (".yaml", ".yml"))
 
 
-def _why_not(path: Path) -> str:
+def why_not(path: Path) -> str:
     """Say why a file cannot be written, nothing where it probably can."""
     try:
         special = path.exists() and not path.is_file()

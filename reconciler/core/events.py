@@ -126,6 +126,21 @@ class RequestRetried:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestEnded:
+    """A request that was begun is over, whether or not anybody still waited for it.
+
+    ``status`` is None where no answer came, or none that could be taken. ``seconds`` are those from its beginning to
+    its end; ``waited`` are those before, in which it had to wait for the account's pace.
+    """
+
+    account_id: str
+    method: str
+    status: int | None
+    seconds: float
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
 class PassFinished:
     """A pass ended with this report."""
 
@@ -188,6 +203,7 @@ Event = (
     | ChangeFailed
     | ChangeSkipped
     | RequestRetried
+    | RequestEnded
     | PassFinished
     | PassFailed
     | ConfigRejected

@@ -11,7 +11,7 @@ import httpx
 
 from reconciler.ahasend import ClientConfig, Endpoint, Paces, Stop
 from reconciler.core.changes import Fields, ListDiff, TextDiff
-from reconciler.core.events import Event
+from reconciler.core.events import Event, RequestEnded
 from reconciler.core.keys import AccountRef
 from virtual_time import run_virtual
 
@@ -67,14 +67,22 @@ class Server(httpx.AsyncBaseTransport):
 
 @dataclass
 class Scene:
-    """A configuration over a server, and what was observed."""
+    """A configuration over a server, and what was observed: the requests that ended, and all other events."""
 
     server: httpx.AsyncBaseTransport
     rate: float = 1000.0
     burst: int = 1000
-    token: str = TOKEN
+    token: str = field(default=TOKEN, repr=False)
     events: list[Event] = field(default_factory=list)
     stop: Stop = field(default_factory=Stop)
+    ended: list[RequestEnded] = field(default_factory=list)
+
+    def observe(self, event: Event) -> None:
+        match event:
+            case RequestEnded():
+                self.ended.append(event)
+            case _:
+                self.events.append(event)
 
     @property
     def config(self) -> ClientConfig:
@@ -82,7 +90,7 @@ class Scene:
             endpoint=Endpoint(BASE),
             paces=Paces(self.rate, self.burst),
             stop=self.stop,
-            observe=self.events.append,
+            observe=self.observe,
             token=lambda _account, _refused: self.token,
             make_transport=lambda: self.server,
             backoff=1.0,

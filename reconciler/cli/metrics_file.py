@@ -1,0 +1,67 @@
+"""``--metrics-file``: what a pass did, in numbers, for who makes passes by a CronJob."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler.cli.output import why_not
+from reconciler.core.events import Event, Observer
+from reconciler.errors import OutputError
+
+_ENDING = ".prom"
+
+
+class MetricsFileType(click.ParamType[Path]):
+    """A file that a node exporter reads."""
+
+    name = f"file{_ENDING}"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Check the name of one file."""
+        path = Path(str(value))
+        if path.suffix != _ENDING or "\0" in str(value):
+            self.fail(f"{str(value)!r} does not end in {_ENDING}: a node exporter reads no other files", param, ctx)
+        return path
+
+
+to_metrics_file = click.option(
+    "--metrics-file",
+    type=MetricsFileType(),
+    default=None,
+    envvar="RECONCILER_METRICS_FILE",
+    help="Write metrics when the pass ends, for the textfile collector of a Prometheus node exporter.",
+)
+
+
+@contextmanager
+def metrics_written(path: Path | None) -> Iterator[Observer]:
+    """Give an observer of a pass whose metrics are written in the end, whatever became of the pass.
+
+    Where there was none, since the files do not load, the file of the pass before stays as it is: its age is what
+    tells, and with it all that is known of the accounts.
+
+    Raises:
+        OutputError: the file's folder is missing or closed; or, in the end, it could not be written.
+    """
+    if path is None:
+        yield _nobody
+        return
+    if why := why_not(path):
+        hint = "give --metrics-file a file in a folder that exists"
+        raise OutputError(f"{path.absolute()} cannot be written: {why}", hint=hint)
+    from reconciler.metrics import Metrics
+
+    metrics = Metrics(time.time)
+    try:
+        yield metrics.observe
+    finally:
+        if metrics.any_pass:
+            metrics.write_textfile(path)
+
+
+def _nobody(_event: Event) -> None:
+    """Be told of everything, and do nothing."""
