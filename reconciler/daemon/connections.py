@@ -94,7 +94,6 @@ class Connection(HttpToolsProtocol):
         self._everybody = everybody
         self._slow_readers = slow_readers
         self._last_answer_after = self.loop.time() + limits.age_seconds
-        self._timer: asyncio.TimerHandle | None = None
         self._refused = False
         self._expect_request()
 
@@ -108,7 +107,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self._allow(self._limits.request_seconds)
+        self._timer = self._abort_in(self._limits.request_seconds)
         self._everybody.enter(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -116,15 +115,16 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         self._everybody.leave(self)
         self._slow_readers.leave(self)
-        if self._timer:
-            self._timer.cancel()
+        self._timer.cancel()
 
     def _allow(self, seconds: float) -> None:
         """Give the client so much time, from now on, for what it has to do next."""
-        if self._timer:
-            self._timer.cancel()
+        self._timer.cancel()
+        self._timer = self._abort_in(seconds)
+
+    def _abort_in(self, seconds: float) -> asyncio.TimerHandle:
         # Not closed: that would wait until the client has read what was written.
-        self._timer = self.loop.call_later(seconds, self.transport.abort)
+        return self.loop.call_later(seconds, self.transport.abort)
 
     def data_received(self, data: bytes) -> None:
         """Look at what was sent, as far as the end of a request."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import os
 import socket
 
 import uvicorn
@@ -105,6 +104,6 @@ def _cannot_listen(address: Address, error: OSError | UnicodeError) -> SettingsE
         case OSError(errno=errno.EADDRNOTAVAIL):
             why = "it is no address of this machine"
             hint = f"for every address that it has write 0.0.0.0:{address.port}"
-        case OSError():
-            why, hint = os.strerror(error.errno or 0), "choose another address, or none for no web server"
+        case _:
+            why, hint = error.strerror or str(error), "choose another address, or none for no web server"
     return SettingsError(f"--listen {address}: {why}", hint=hint)
