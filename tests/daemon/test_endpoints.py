@@ -2,12 +2,16 @@
 
 import asyncio
 import json
-from dataclasses import replace
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.visitor import TOKEN, Behind, Served, ready, request, serving
+from daemon.visitor import NOW, TOKEN, Behind, Served, ready, request, serving
+from reconciler.daemon.connections import Limits
+from reconciler.daemon.status import AccountRead, Progress, judge_readiness
 
 POST = request("POST", "/reconcile", f"Authorization: Bearer {TOKEN}")
 
@@ -256,3 +260,34 @@ async def test_a_probe_is_answered_while_others_ask(caplog: pytest.LogCaptureFix
         assert await floods == [{401}] * 5
     assert behind.asked == 0
     assert caplog.records == []
+
+
+def fields(value: Any) -> set[str]:
+    """The names of all fields of a value, at any depth."""
+    if isinstance(value, dict):
+        return set(value).union(*map(fields, value.values()))
+    return set().union(*map(fields, value)) if isinstance(value, list | tuple) else set()
+
+
+def test_the_reference_is_complete() -> None:
+    """docs/http.md names every endpoint, every field of `/readyz`, and every limit as it is."""
+    text = (Path(__file__).parents[2] / "docs/http.md").read_text()
+    reads = (AccountRead("one", None, NOW), AccountRead("one", "sub", NOW, "503"))
+    told = fields(asdict(judge_readiness(Progress(NOW, NOW, None, reads), NOW, lambda moment: moment)))
+    example = json.loads(text.split("```json\n")[1].split("```")[0])
+    assert told <= set(re.findall(r"\w+", text.split("| field |")[1]))
+    assert fields(example) == told
+    for path in ("/livez", "/readyz", "/metrics", "/reconcile"):
+        assert path in text
+    limits = Limits()
+    for bound in (
+        f"{limits.head >> 10} KiB",
+        f"{limits.body >> 10} KiB",
+        f"{limits.request_seconds:g} s",
+        f"{limits.idle_seconds:g} s",
+        f"{limits.answer_seconds:g} s",
+        f"{limits.age_seconds / 60:g} min",
+        f"{limits.connections}",
+        f"{limits.unread_answers}",
+    ):
+        assert f"| {bound} |" in text
