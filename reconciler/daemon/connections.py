@@ -29,7 +29,7 @@ class Limits:
     Attributes:
         head: The request line and the headers; those of the clients it is for take some hundred.
         body: A request's body with its framing. None is ever needed, and none is kept.
-        connections: Those open at once; for one more, the one that was answered longest ago is closed.
+        connections: Those open at once; for one more, the one that asked longest ago is closed.
         unread_answers: Those that clients are slow to read, which are kept for them, at once; for one more, the oldest
             is aborted.
         request_seconds: From the first byte of a request, or from the connection's beginning, to the last one.
@@ -192,7 +192,7 @@ class Connection(HttpToolsProtocol):
         self._whole = True
         # It is told of what comes next, also of the client's end, when it has been answered.
         self.flow.pause_reading()
-        if self.parser.should_upgrade() or self.loop.time() >= self._last_answer_after:
+        if self.loop.time() >= self._last_answer_after:
             self.cycle.keep_alive = False
         self._allow(self._limits.answer_seconds)
         self._everybody.enter(self)
@@ -204,7 +204,6 @@ class Connection(HttpToolsProtocol):
             return  # but perhaps the client is still reading, for which it has as long as it had
         self._expect_request()
         self._allow(self._limits.idle_seconds)
-        self._everybody.enter(self)
         self.flow.resume_reading()
 
     def pause_writing(self) -> None:

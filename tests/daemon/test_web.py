@@ -43,6 +43,18 @@ def has_ipv6() -> bool:
     return True
 
 
+async def test_names_of_several_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a name with several addresses the first one of IPv4 counts, as people expect of localhost."""
+    found = [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 0, 0, 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.3", 0)),
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_names, **_about: found)
+    async with serving(Behind(), host="name.example") as served:
+        assert served.address.host == "127.0.0.2"
+
+
 async def test_every_address() -> None:
     """`::` is every address, those of IPv4 included."""
     if not has_ipv6():
@@ -131,11 +143,11 @@ async def test_stop_with_clients_of_every_kind() -> None:
         await refused.answer()
         async with asyncio.timeout(1):
             await served.web.stop()
+        assert not served.web._state.tasks
         for visit in (silent, halfway, idle, refused):
             assert await visit.rest() == b""
         assert len(await deaf.rest()) < len(LARGE)
         assert served.open == 0
-        assert not served.web._state.tasks
         again = web(port=served.address.port)
         assert (await again.start()) == served.address
         await again.stop()
