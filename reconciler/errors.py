@@ -5,7 +5,7 @@
     ReconcilerError              message, hint, exit code 1
     ├── UsageError               wrong options or values of environment variables (64)
     ├── FilesError               files that do not load, with every problem found in them
-    ├── SettingsError            a credential, an endpoint or a directory that is missing or wrong
+    ├── SettingsError            a credential, an endpoint, a directory or an address that is missing or wrong
     ├── OutputError              a result could not be written where it was asked for
     ├── Interrupted              a signal asked to stop before this was done (4)
     ├── NotWritten               a write of which nobody saw that it took effect (4)
@@ -108,7 +108,7 @@ class FilesError(ReconcilerError):
 
 
 class SettingsError(ReconcilerError):
-    """A credential, an endpoint or a directory of secrets is missing or wrong."""
+    """A credential, an endpoint, a directory of secrets or an address to listen on is missing or wrong."""
 
 
 class OutputError(ReconcilerError):

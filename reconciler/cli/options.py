@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import click
 
 from reconciler.core.guardrails import ALLOWABLE, NEVER_ALLOWED
+from reconciler.daemon.address import Address
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Value = TypeVar("Value")
@@ -24,6 +25,7 @@ DEFAULT_POLICY = "config/policy.yaml"
 DEFAULT_RATE = 25.0
 DEFAULT_BURST = 50
 DEFAULT_ACCOUNT_TIMEOUT = "5m"
+DEFAULT_LISTEN = "127.0.0.1:8080"
 DEFAULT_PASS_TIMEOUT = "30m"  # noqa: S105 # a length of time
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _LONGEST = 366 * 86400
@@ -169,6 +171,21 @@ class SwitchType(click.types.BoolParamType):
         return super().convert(value, param, ctx)
 
 
+class ListenType(click.ParamType[Address]):
+    """``HOST:PORT``, an IPv6 address in brackets, or ``none``, which is None."""
+
+    name = "host:port|none"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address | None:  # type: ignore[override] # click takes None for no value
+        """Read one address."""
+        if value == "none":
+            return None
+        try:
+            return Address.read(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 class RateType(click.FloatRange):
     """A finite number within bounds."""
 
@@ -299,6 +316,14 @@ allow = click.option(
     multiple=True,
     envvar="RECONCILER_ALLOW",
     help=f"Let a guardrail through, by name; repeatable. One of {', '.join(ALLOWABLE)}.",
+)
+listen = click.option(
+    "--listen",
+    type=ListenType(),
+    default=DEFAULT_LISTEN,
+    show_default=True,
+    envvar="RECONCILER_LISTEN",
+    help="Where /livez, /readyz, /metrics and POST /reconcile are served; 0.0.0.0:8080 for everybody, none for nobody.",
 )
 
 

@@ -1,0 +1,226 @@
+"""How the daemon is doing: whether it is ready, and why not, worked out from what it has done."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.core.inventory import rfc3339
+from reconciler.errors import Problem, mask, visible
+
+MOST_PROBLEMS = 20
+MOST_SUB_ACCOUNTS = 10
+_MOST_LETTERS = 500
+Due = Callable[[datetime], datetime]
+"""Gives until when an account that was read at a time must have been read again; never earlier for a later time."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRead:
+    """What became of reading an account, or a sub account.
+
+    Attributes:
+        account_id: The account, for a sub account its parent.
+        sub_account_id: The sub account, if it is one.
+        read_at: When all its keys were last read; None: never yet.
+        error: Why it could not be read the last time that it was tried; None: it could.
+        known_since: From when on it should be read, where that is later than the daemon's start.
+    """
+
+    account_id: str
+    sub_account_id: str | None = None
+    read_at: datetime | None = None
+    error: str | None = None
+    known_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Files or settings that did not load, since when, and why."""
+
+    at: datetime
+    message: str
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the daemon has done so far.
+
+    Attributes:
+        started_at: When it began.
+        loaded_at: When the configuration in force was loaded; None: none is.
+        rejection: What was rejected after that; None: the configuration in force is the newest.
+        reads: One for each account of the configuration in force, and for each sub account that is known.
+    """
+
+    started_at: datetime
+    loaded_at: datetime | None = None
+    rejection: Rejection | None = None
+    reads: tuple[AccountRead, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationStatus:
+    """The configuration in force, and newer files or settings that do not load.
+
+    Attributes:
+        loaded_at: When the one in force was loaded; None: none is.
+        age_seconds: How long ago that was.
+        rejected: Why a newer one does not load; None: there is no newer one.
+        rejected_at: Since when it does not.
+        problems: The first of what is wrong with it, as ``FILE:LINE:COL: message``.
+        problem_count: How many there are.
+    """
+
+    loaded_at: datetime | None
+    age_seconds: float | None
+    rejected: str | None
+    rejected_at: datetime | None
+    problems: tuple[str, ...]
+    problem_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubAccountStatus:
+    """A sub account that could not be read the last time, or (not ``ready``) was not read in time."""
+
+    sub_account_id: str
+    read_at: datetime | None
+    ready: bool
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SubAccountsStatus:
+    """All sub accounts of an account, of which there may be thousands.
+
+    Attributes:
+        count: How many there are.
+        late_count: How many were not read in time.
+        failed_count: How many were not read in time, or could not be read the last time.
+        failed: The first of those, the late ones before others.
+    """
+
+    count: int
+    late_count: int
+    failed_count: int
+    failed: tuple[SubAccountStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """An account: whether its own keys were read in time, and how its sub accounts are doing.
+
+    Attributes:
+        account_id: The account.
+        read_at: When its own keys were last read; None: never yet.
+        ready: Whether that was in time.
+        error: Why they could not be read the last time; None: they could.
+        sub_accounts: The same, of its sub accounts.
+    """
+
+    account_id: str
+    read_at: datetime | None
+    ready: bool
+    error: str | None
+    sub_accounts: SubAccountsStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether the daemon does what it is for; ``reasons`` say why not."""
+
+    ready: bool
+    reasons: tuple[str, ...]
+    configuration: ConfigurationStatus
+    accounts: tuple[AccountStatus, ...]
+
+
+def judge_readiness(progress: Progress, now: datetime, due: Due) -> Readiness:
+    """Work out whether a configuration is loaded and each account of it was read in time.
+
+    An account that was never read has time from the start, or from when it became known. A configuration that was
+    rejected changes nothing: the one before it is in force as long as passes go on.
+    """
+    families: dict[str, dict[str | None, AccountRead]] = {}
+    for read in progress.reads:
+        # A parent of which nothing is told is one that was never read.
+        family = families.setdefault(read.account_id, {None: AccountRead(read.account_id)})
+        family[read.sub_account_id] = read
+    is_late = _lateness(progress, (read for family in families.values() for read in family.values()), now, due)
+    accounts = tuple(_account_status(account_id, family, is_late) for account_id, family in families.items())
+    reasons = [] if progress.loaded_at else ["no configuration is loaded"]
+    reasons += [reason for account in accounts for reason in _reasons(account)]
+    return Readiness(not reasons, tuple(reasons), _configuration_status(progress, now), accounts)
+
+
+_IsLate = Callable[[AccountRead], bool]
+
+
+def _lateness(progress: Progress, reads: Iterable[AccountRead], now: datetime, due: Due) -> _IsLate:
+    """Give what tells whether one of ``reads`` was so long ago that it should have been repeated by now.
+
+    To ask a crontab line takes long, and accounts come in thousands: it is asked as a search asks, a few times in all.
+    """
+
+    def since(read: AccountRead) -> datetime:
+        return read.read_at or read.known_since or progress.started_at
+
+    times = sorted({since(read) for read in reads})
+    in_time = times[bisect_left(times, now, key=due) :]
+    return lambda read: not in_time or since(read) < in_time[0]
+
+
+def _account_status(account_id: str, family: dict[str | None, AccountRead], is_late: _IsLate) -> AccountStatus:
+    own = family[None]
+    late = {sub_account_id for sub_account_id, read in family.items() if is_late(read)}
+    failed = [
+        SubAccountStatus(sub_account_id, read.read_at, sub_account_id not in late, _shown(read.error))
+        for sub_account_id, read in family.items()
+        if sub_account_id is not None and (read.error or sub_account_id in late)
+    ]
+    failed.sort(key=lambda one: one.ready)
+    return AccountStatus(
+        account_id,
+        own.read_at,
+        ready=None not in late,
+        error=_shown(own.error),
+        sub_accounts=SubAccountsStatus(
+            count=len(family) - 1,
+            late_count=len(late - {None}),
+            failed_count=len(failed),
+            failed=tuple(failed[:MOST_SUB_ACCOUNTS]),
+        ),
+    )
+
+
+def _reasons(account: AccountStatus) -> Iterable[str]:
+    if not account.ready:
+        when = f"since {rfc3339(account.read_at)}" if account.read_at else "yet"
+        yield f"account {account.account_id} was not read {when}" + (f": {account.error}" if account.error else "")
+    if late := account.sub_accounts.late_count:
+        yield (
+            f"account {account.account_id}: {late} of {account.sub_accounts.count} sub accounts were not read in time"
+        )
+
+
+def _configuration_status(progress: Progress, now: datetime) -> ConfigurationStatus:
+    loaded_at, rejection = progress.loaded_at, progress.rejection
+    problems = rejection.problems if rejection else ()
+    return ConfigurationStatus(
+        loaded_at,
+        max(0.0, (now - loaded_at).total_seconds()) if loaded_at else None,
+        _shown(rejection.message) if rejection else None,
+        rejection.at if rejection else None,
+        tuple(_short(str(problem)) for problem in problems[:MOST_PROBLEMS]),
+        len(problems),
+    )
+
+
+def _shown(text: str | None) -> str | None:
+    return None if text is None else _short(visible(mask(text)))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 1]}\N{HORIZONTAL ELLIPSIS}"
