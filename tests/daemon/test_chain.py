@@ -2,12 +2,13 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from hashlib import sha256
 from shutil import which
 
 import pytest
-from chained import body, chain, judged, sealed
 
+from daemon.chained import body, chain, judged, sealed
 from reconciler.daemon.chain import (
     BEGINNING,
     FIRST_HASH,
@@ -60,60 +61,45 @@ def test_a_whole_chain_is_intact() -> None:
     assert Link(4, head).head == f"sha256:{head}"
 
 
-def spoilt(what: str) -> list[bytes]:
-    """A chain of six lines with something wrong from line three on."""
-    lines = chain(6)
-    match what:
-        case "changed":
-            lines[2] = lines[2].replace(b'"k3"', b'"kx"')
-        case "removed":
-            del lines[2]
-        case "removed more":
-            del lines[2:4]
-        case "doubled":
-            lines.insert(2, lines[1])
-        case "swapped":
-            lines[2], lines[3] = lines[3], lines[2]
-        case "moved up":
-            lines.insert(2, lines.pop(4))
-        case "replaced":
-            lines[2] = sealed(body(9), after=Link(2, "f" * 64))[0]
-        case "made up":
-            lines[2:] = sealed(body(9), body(9), after=read_line(lines[1]).link)[:1] + lines[3:]
-        case "torn":
-            lines[2:] = [lines[2][:-9]]
-        case "torn in the middle":
-            lines[2] = lines[2][:40] + b"\n"
-        case "empty":
-            lines[2] = b"\n"
-        case "twice":
-            lines[2] = lines[2].replace(b'{"event"', b'{"event":"decision","event"')
-        case "twice below":
-            lines[2] = sealed(body(3, fields={"a": 1}), after=read_line(lines[1]).link)[0]
-            lines[2] = lines[2].replace(b'{"a":1}', b'{"a":1,"a":1}')
-        case "blanks":
-            lines[2] = lines[2].replace(b'":"', b'": "', 1)
-        case "NaN":
-            lines[2] = lines[2].replace(b'"k3"', b"NaN")
-        case "infinite":
-            lines[2] = lines[2].replace(b'"k3"', b"1e999")
-        case "many digits":
-            lines[2] = lines[2].replace(b'"k3"', b"9" * 5000)
-        case "deep":
-            lines[2] = b"[" * 100_000 + b"]" * 100_000 + b"\n"
-        case "not UTF-8":
-            lines[2] = lines[2].replace(b"k3", b"\xff\xfe")
-        case "an array":
-            lines[2] = b"[]\n"
-        case "numberless":
-            lines[2] = lines[2].replace(b'"seq":3', b'"seq":true')
-        case "hashless":
-            lines[2] = lines[2].replace(b'"hash":"', b'"hash":"X')
-        case "timeless":
-            lines[2] = lines[2].replace(b'"time":"', b'"tome":"')
-        case "too long":
-            lines[2] = b"x" * (MAX_LINE + 1)
-    return lines
+def changed(old: bytes, new: bytes) -> Callable[[list[bytes]], list[bytes]]:
+    """Put something else into line three."""
+    return lambda lines: [*lines[:2], lines[2].replace(old, new, 1), *lines[3:]]
+
+
+def instead(*made: bytes) -> Callable[[list[bytes]], list[bytes]]:
+    """Put other lines in the place of line three."""
+    return lambda lines: [*lines[:2], *made, *lines[3:]]
+
+
+THIRD = read_line(chain(2)[1]).link
+(MADE_UP,) = sealed(body(9), after=THIRD)
+(NESTED,) = sealed(body(3, fields={"a": 1}), after=THIRD)
+SPOILT: dict[str, Callable[[list[bytes]], list[bytes]]] = {
+    "changed": changed(b'"k3"', b'"kx"'),
+    "removed": lambda lines: lines[:2] + lines[3:],
+    "removed more": lambda lines: lines[:2] + lines[4:],
+    "doubled": lambda lines: lines[:2] + lines[1:],
+    "swapped": lambda lines: [*lines[:2], lines[3], lines[2], *lines[4:]],
+    "moved up": lambda lines: [*lines[:2], lines[4], lines[2], lines[3], lines[5]],
+    "replaced": instead(*sealed(body(9), after=Link(2, "f" * 64))),
+    "made up": instead(MADE_UP),
+    "torn": lambda lines: [*lines[:2], lines[2][:-9]],
+    "torn in the middle": lambda lines: [*lines[:2], lines[2][:40] + b"\n", *lines[3:]],
+    "empty": instead(b"\n"),
+    "twice": changed(b'{"event"', b'{"event":"decision","event"'),
+    "twice below": instead(NESTED.replace(b'{"a":1}', b'{"a":1,"a":1}')),
+    "blanks": changed(b'":"', b'": "'),
+    "NaN": changed(b'"k3"', b"NaN"),
+    "infinite": changed(b'"k3"', b"1e999"),
+    "many digits": changed(b'"k3"', b"9" * 5000),
+    "deep": instead(b"[" * 100_000 + b"]" * 100_000 + b"\n"),
+    "not UTF-8": changed(b"k3", b"\xff\xfe"),
+    "an array": instead(b"[]\n"),
+    "numberless": changed(b'"seq":3', b'"seq":true'),
+    "hashless": changed(b'"hash":"', b'"hash":"X'),
+    "timeless": changed(b'"time":"', b'"tome":"'),
+    "too long": instead(b"x" * (MAX_LINE + 1)),
+}
 
 
 @pytest.mark.parametrize(
@@ -147,7 +133,7 @@ def spoilt(what: str) -> list[bytes]:
 )
 def test_what_is_wrong_is_said_with_its_place(what: str, line: int, told: str) -> None:
     """The first line that is not what was written is named, with what is wrong in words, and never a traceback."""
-    broken = judged(spoilt(what))
+    broken = judged(SPOILT[what](chain(6)))
     assert isinstance(broken, Break)
     assert broken.place == Place("trail", line)
     assert broken.message.startswith(told)
