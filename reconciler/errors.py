@@ -7,6 +7,7 @@
     ├── FilesError               files that do not load, with every problem found in them
     ├── SettingsError            a credential, an endpoint, a directory or an address that is missing or wrong
     ├── OutputError              a result could not be written where it was asked for
+    ├── TrailError               the trail cannot be kept, or is not what was written
     ├── Interrupted              a signal asked to stop before this was done (4)
     ├── NotWritten               a write of which nobody saw that it took effect (4)
     └── RemoteError              something about the remote API (4)
@@ -113,6 +114,10 @@ class SettingsError(ReconcilerError):
 
 class OutputError(ReconcilerError):
     """A result could not be written where it was asked for."""
+
+
+class TrailError(ReconcilerError):
+    """The trail cannot be kept, cannot be read, or is not what was written."""
 
 
 class Interrupted(ReconcilerError):

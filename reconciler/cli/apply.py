@@ -9,7 +9,7 @@ from reconciler.cli import options
 from reconciler.cli.metrics_file import metrics_written, to_metrics_file
 from reconciler.cli.one_pass import make_pass
 from reconciler.cli.options import DigestType, Options, Output
-from reconciler.cli.wiring import Secrets, Wiring, make_observer
+from reconciler.cli.wiring import Secrets, Wiring, keep_trail, make_observer
 from reconciler.core.events import tell_all
 
 
@@ -25,6 +25,8 @@ from reconciler.core.events import tell_all
         envvar="RECONCILER_DIGEST",
         help="Apply exactly the plan that was reviewed, or nothing.",
     ),
+    options.trail,
+    options.trail_size,
     options.output,
     to_metrics_file,
     options.log_format,
@@ -36,6 +38,8 @@ def command(  # noqa: PLR0913 # one parameter an option
     dry_run: bool,
     allow: tuple[str, ...],
     digest: str | None,
+    trail: Path | None,
+    trail_size: int,
     output: tuple[Output, ...],
     metrics_file: Path | None,
     log_format: str | None,
@@ -48,10 +52,11 @@ def command(  # noqa: PLR0913 # one parameter an option
     Example: reconciler apply --digest sha256:... -o json=report.json
     """
     secrets = Secrets()
-    with metrics_written(metrics_file) as count:
+    with keep_trail(trail, trail_size, secrets) as kept, metrics_written(metrics_file) as count:
         wiring = Wiring(
             replace(about, dry_run=dry_run, allowed=frozenset(allow), digest=digest),
-            tell_all(make_observer(log_format, log_level, secrets), count),
+            tell_all(make_observer(log_format, log_level, secrets, kept), count),
             secrets,
+            trail=kept,
         )
         return make_pass(wiring, output)
