@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from metrics.watched import FILES, NEWS, SHOP, Scrape, read, watched
+from metrics.watched import FILES, NEWS, SHOP, Scrape, Watched, read, watched
 from observability.timeline import Timeline
 from reconciler.core.events import ChangeStarted, ConfigRejected, Event, PassFinished, PassStarted
 from reconciler.errors import FilesError
@@ -40,6 +40,14 @@ def all_is_well(folder: Path) -> tuple[Timeline, Claims]:
     timeline.minutes(60, watching.world.run)
     watching.world.faults({"method": "GET", "path": "*", "first": 2, "do": {"status": 429}})
     timeline.minutes(60, watching.world.run)
+    return timeline, dict.fromkeys(range(0, timeline.minute, 5), ())
+
+
+def passes_are_rare(folder: Path) -> tuple[Timeline, Claims]:
+    """A daemon makes a pass each two hours, as it was told to: that none came for one hour is no alert."""
+    watching = watched(folder)
+    timeline = Timeline(Watched(watching.world, interval=7200.0))
+    timeline.minutes(180, watching.world.run, every=120)
     return timeline, dict.fromkeys(range(0, timeline.minute, 5), ())
 
 
@@ -313,6 +321,7 @@ def a_cron_job_mends_nothing(folder: Path) -> tuple[Timeline, Claims]:
 
 STORIES: tuple[Story, ...] = (
     all_is_well,
+    passes_are_rare,
     nothing_answers,
     no_pass_ends,
     no_pass_ever,
