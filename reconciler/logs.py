@@ -81,6 +81,7 @@ def log_observer(
     format: LogFormat,  # noqa: A002 # the option is called --log-format
     level: LogLevel,
     secrets: Callable[[], Iterable[str]],
+    trail: Callable[[], str | None] = lambda: None,
 ) -> Observer:
     """Give an observer that writes one line for each event to ``stream``, and that never raises because of it.
 
@@ -89,6 +90,7 @@ def log_observer(
         format: JSON for machines, console for people (coloured on a terminal, unless ``NO_COLOR`` is set).
         level: Less serious lines are not written.
         secrets: Gives the credentials in use at the moment, to be masked wherever they come up.
+        trail: Gives the head of the trail, if there is one; the trail must be told of each event before.
     """
     numbers = logging.getLevelNamesMapping()
     logger: FilteringBoundLogger | None = None
@@ -105,6 +107,8 @@ def log_observer(
             severity = LogLevel.WARNING  # what a dry run finds is its result, and no failure of it
         if run_id is not None:
             fields = {"run_id": run_id, **fields}
+        if isinstance(event, PassFinished):
+            fields = {**fields, "trail": trail()}
         if numbers[severity.upper()] >= numbers[level.upper()]:
             # Made for the first line, since it costs 25 ms at the start, and a quiet command never logs one.
             logger = logger or _logger(stream, format, secrets)
@@ -125,7 +129,7 @@ def _logger(
 
     def masked(_logger: object, _method: str, line: "EventDict") -> "EventDict":
         current = tuple(secrets())
-        return {key: _plain(value, current) for key, value in line.items()}
+        return {key: plain(value, current) for key, value in line.items()}
 
     logger: FilteringBoundLogger = structlog.wrap_logger(
         structlog.WriteLogger(stream),
@@ -154,15 +158,15 @@ def _stamped(_logger: object, method: str, line: "EventDict") -> "EventDict":
     return {"timestamp": now, "level": method, "event": line.pop("event"), **line}
 
 
-def _plain(value: Any, secrets: Iterable[str]) -> Any:
+def plain(value: Any, secrets: Iterable[str]) -> Any:
     """Give a value made of nothing but dicts, lists, texts and numbers, with every secret masked."""
     match value:
         case str():
             return mask(str(value), *secrets)
         case dict():
-            return {mask(str(key), *secrets): _plain(item, secrets) for key, item in value.items()}
+            return {mask(str(key), *secrets): plain(item, secrets) for key, item in value.items()}
         case list() | tuple():
-            return [_plain(item, secrets) for item in value]
+            return [plain(item, secrets) for item in value]
         case _:
             return value
 

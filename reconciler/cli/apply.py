@@ -1,13 +1,14 @@
 """``reconciler apply``: one pass."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
 from reconciler.cli import options
 from reconciler.cli.one_pass import make_pass
 from reconciler.cli.options import DigestType, Options, Output
-from reconciler.cli.wiring import Secrets, Wiring, make_observer
+from reconciler.cli.wiring import Secrets, Wiring, keep_trail, make_observer
 
 
 @click.command("apply", short_help="Make one pass: plan, approve, write what differs.")
@@ -22,6 +23,8 @@ from reconciler.cli.wiring import Secrets, Wiring, make_observer
         envvar="RECONCILER_DIGEST",
         help="Apply exactly the plan that was reviewed, or nothing.",
     ),
+    options.trail,
+    options.trail_size,
     options.output,
     options.log_format,
     options.log_level(None),
@@ -32,6 +35,8 @@ def command(  # noqa: PLR0913 # one parameter an option
     dry_run: bool,
     allow: tuple[str, ...],
     digest: str | None,
+    trail: Path | None,
+    trail_size: int,
     output: tuple[Output, ...],
     log_format: str | None,
     log_level: str | None,
@@ -43,9 +48,11 @@ def command(  # noqa: PLR0913 # one parameter an option
     Example: reconciler apply --digest sha256:... -o json=report.json
     """
     secrets = Secrets()
-    wiring = Wiring(
-        replace(about, dry_run=dry_run, allowed=frozenset(allow), digest=digest),
-        make_observer(log_format, log_level, secrets),
-        secrets,
-    )
-    return make_pass(wiring, output)
+    with keep_trail(trail, trail_size, secrets) as kept:
+        wiring = Wiring(
+            replace(about, dry_run=dry_run, allowed=frozenset(allow), digest=digest),
+            make_observer(log_format, log_level, secrets, kept),
+            secrets,
+            trail=kept,
+        )
+        return make_pass(wiring, output)

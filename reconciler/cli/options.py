@@ -24,9 +24,12 @@ DEFAULT_POLICY = "config/policy.yaml"
 DEFAULT_RATE = 25.0
 DEFAULT_BURST = 50
 DEFAULT_ACCOUNT_TIMEOUT = "5m"
+DEFAULT_TRAIL_SIZE = "64MiB"
 DEFAULT_PASS_TIMEOUT = "30m"  # noqa: S105 # a length of time
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _LONGEST = 366 * 86400
+_SIZE = re.compile(r"(\d{1,9})(KiB|MiB|GiB)")
+_BYTES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -142,6 +145,21 @@ class DurationType(click.ParamType[timedelta]):
             return duration(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class SizeType(click.ParamType[int]):
+    """A number with a unit, ``64MiB``, or 0; in bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read one size."""
+        if str(value) == "0":
+            return 0
+        match = _SIZE.fullmatch(str(value))
+        if match is None:
+            self.fail(f"{value!r} is no size: write a number and KiB, MiB or GiB, such as 64MiB, or 0", param, ctx)
+        return int(match[1]) * _BYTES[match[2]]
 
 
 class SwitchType(click.types.BoolParamType):
@@ -284,6 +302,22 @@ allow = click.option(
     multiple=True,
     envvar="RECONCILER_ALLOW",
     help=f"Let a guardrail through, by name; repeatable. One of {', '.join(ALLOWABLE)}.",
+)
+
+trail = click.option(
+    "--trail",
+    type=PathType(),
+    default=None,
+    envvar="RECONCILER_TRAIL",
+    help="Append each decision and each write to this file, as a chain that shows tampering; see `trail verify`.",
+)
+trail_size = click.option(
+    "--trail-size",
+    type=SizeType(),
+    default=DEFAULT_TRAIL_SIZE,
+    show_default=True,
+    envvar="RECONCILER_TRAIL_SIZE",
+    help="Put the trail's file aside when it gets larger, and go on in a new one; 0: never.",
 )
 
 

@@ -8,15 +8,16 @@ import signal
 import sys
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.ahasend.client import ClientConfig, Endpoint, open_reads, open_writes
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli.options import DEFAULT_DESIRED, DEFAULT_POLICY, Options
-from reconciler.core.events import Observer
+from reconciler.core.events import Observer, tell_all
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.guardrails import Consent
 from reconciler.core.keys import UUID_PATTERN, AccountRef, DesiredAccount, DesiredState
@@ -28,6 +29,9 @@ from reconciler.files.saved import Listing, load_listings
 from reconciler.logs import LogFormat, LogLevel, log_observer
 from reconciler.reconcile import Access, DryRun, Live, PassInputs, Patience, Saved
 from reconciler.settings import Settings, load_settings, look_up
+
+if TYPE_CHECKING:
+    from reconciler.daemon.trail import Trail
 
 Result = TypeVar("Result")
 _GONE = "was there before, and is gone: put it back, or start anew without it; no pass is made without its rules"
@@ -57,13 +61,14 @@ class Secrets:
 class Wiring:
     """What lives as long as the process: the options, who is told, and the secrets that nobody may be told.
 
-    ``policies`` are the policy files that it has read.
+    ``policies`` are the policy files that it has read; ``trail`` is where decisions and writes are stored, if anywhere.
     """
 
     options: Options
     observe: Observer
     secrets: Secrets = field(default_factory=Secrets)
     policies: set[str] = field(default_factory=set)
+    trail: "Trail | None" = None
 
     def inputs(self, paces: Paces, stop: Stop) -> PassInputs:
         """Load files and settings anew, and give what one pass needs.
@@ -213,15 +218,33 @@ def looking_at(inputs: PassInputs) -> DryRun | Saved:
             return access
 
 
-def make_observer(log_format: str | None, log_level: str | None, secrets: Secrets) -> Observer:
-    """Give the observer that writes logs to stderr.
+def keep_trail(path: Path | None, size: int, secrets: Secrets) -> "AbstractContextManager[Trail | None]":
+    """Open the trail at ``path``, if there is to be one, for as long as the context is open.
+
+    Raises:
+        TrailError: it cannot be kept there.
+    """
+    if path is None:
+        return nullcontext()
+    from reconciler.daemon.trail import open_trail
+
+    return open_trail(path, size=size, secrets=secrets)
+
+
+def make_observer(
+    log_format: str | None, log_level: str | None, secrets: Secrets, trail: "Trail | None" = None
+) -> Observer:
+    """Give the observer that stores the trail, if there is one, and writes logs to stderr.
 
     On a terminal the report tells what happened, so that there, unless asked otherwise, only errors are logged.
     """
     on_terminal = sys.stderr.isatty()
     chosen = LogFormat(log_format or ("console" if on_terminal else "json"))
     level = LogLevel(log_level or ("error" if on_terminal else "info"))
-    return log_observer(sys.stderr, format=chosen, level=level, secrets=secrets)
+    if trail is None:
+        return log_observer(sys.stderr, format=chosen, level=level, secrets=secrets)
+    log = log_observer(sys.stderr, format=chosen, level=level, secrets=secrets, trail=lambda: trail.head)
+    return tell_all(trail, log)
 
 
 def run_with_signals(work: Callable[[Stop], Awaitable[Result]]) -> Result:

@@ -240,6 +240,16 @@ def survey(lines: Lines, base: str | None = None, head: str | None = None) -> Su
     return Survey(count, writes, begins, ends, before, None if sought is None else count - sought)
 
 
+def base_of(lines: Lines) -> str | None:
+    """Give the hash that the first line of a trail says it follows; None where it cannot be read, or there is none."""
+    for _, line in lines:
+        try:
+            return read_line(line).prev
+        except Broken:
+            return None
+    return None
+
+
 def _first(entry: Entry, base: str | None) -> Link:
     """Give what the first line must follow."""
     seq = entry.link.seq

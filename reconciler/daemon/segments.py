@@ -8,7 +8,7 @@ import fcntl
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +26,6 @@ from reconciler.daemon.chain import (
     Broken,
     Entry,
     Lines,
-    Link,
     Place,
     read_line,
     seal,
@@ -94,13 +93,14 @@ class TrailFile:
     """The files of a trail, as the one process holds them that may write there.
 
     Attributes:
+        path: The one that is written.
         link: The last line that was stored.
         recent: Some of the last lines that were there when it was opened.
         broken: Why nothing more can be stored until somebody looked at the file, or None.
     """
 
     def __init__(self, path: Path, limit: int, now: Callable[[], datetime], masked: Callable[[str], str]) -> None:
-        self._path = Path(os.path.realpath(path))
+        self.path = Path(os.path.realpath(path))
         self._limit = limit
         self._now = now
         self.broken: str | None = None
@@ -109,7 +109,7 @@ class TrailFile:
         self._number = self._first_seq = self._size = 0
         self._descriptor = -1
         self._refuse_special()
-        self._lock = _lock(self._path)
+        self._lock = _lock(self.path)
         try:
             self._open(masked)
         except BaseException:
@@ -142,14 +142,14 @@ class TrailFile:
             self._append(bodies, sync=sync)
         except OSError as error:
             hint = "make room, or mend the file system; nothing is written to the account until then"
-            raise TrailError(f"{self._path} cannot be written: {_reason(error)}", hint=hint) from None
+            raise TrailError(f"{self.path} cannot be written: {_reason(error)}", hint=hint) from None
 
     def _append(self, bodies: Sequence[Body], *, sync: bool) -> None:
         lines, link = [], self.link
         for body in bodies:
             line, link = seal(body, link)
             if len(line) > MAX_LINE:
-                raise TrailError(f"{self._path}: a line would be longer than {MAX_LINE} bytes")
+                raise TrailError(f"{self.path}: a line would be longer than {MAX_LINE} bytes")
             lines.append(line)
         self._size = _pour(self._descriptor, self._size, b"".join(lines), sync=sync)
         self.link = link
@@ -157,9 +157,9 @@ class TrailFile:
     def _check(self) -> None:
         """Refuse to go on in a file that somebody else has written to."""
         if self.broken is None and os.fstat(self._descriptor).st_size != self._size:
-            self.broken = f"{self._path} was changed by somebody else while it was written"
+            self.broken = f"{self.path} was changed by somebody else while it was written"
         if self.broken is not None:
-            hint = f"see `reconciler trail verify {self._path}`, and start anew when it is put right or moved away"
+            hint = f"see `reconciler trail verify {self.path}`, and start anew when it is put right or moved away"
             raise TrailError(self.broken, hint=hint)
 
     def _is_full(self, bodies: Sequence[Body]) -> bool:
@@ -172,32 +172,32 @@ class TrailFile:
         """Give the file its number; one that is there already is never replaced: the lock keeps others from it."""
         if self._in_place():
             number = self._number
-            while os.path.lexists(aside := self._path.with_name(f"{self._path.name}.{number:06}")):
+            while os.path.lexists(aside := self.path.with_name(f"{self.path.name}.{number:06}")):
                 number += 1
             os.fsync(self._descriptor)
-            self._path.rename(aside)
+            self.path.rename(aside)
 
     def _in_place(self) -> bool:
         """Tell whether the path still leads to the file that is open."""
         try:
-            return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
+            return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
         except FileNotFoundError:
             return False
 
     def _continue(self) -> None:
         """Go on in a new file, since the one before has another name now, or none."""
-        descriptor = os.open(self._path, _FLAGS, _MODE)
+        descriptor = os.open(self.path, _FLAGS, _MODE)
         try:
             about = os.fstat(descriptor)
             if not stat.S_ISREG(about.st_mode) or about.st_size:
-                self.broken = f"{self._path} was replaced by another file while it was written"
+                self.broken = f"{self.path} was replaced by another file while it was written"
                 self._check()
             line, link = seal(self._heading(CONTINUED, self._number + 1), self.link)
             size = _pour(descriptor, 0, line, sync=True)
         except BaseException:
             os.close(descriptor)
             raise
-        _sync_folder(self._path)
+        _sync_folder(self.path)
         os.close(self._descriptor)
         self._descriptor, self._size, self.link = descriptor, size, link
         self._number += 1
@@ -215,7 +215,7 @@ class TrailFile:
 
     def _refuse_special(self) -> None:
         """Refuse what is no file before it is opened: to open a device may do something."""
-        path, hint = self._path, "give --trail a file in a folder that exists and is kept, such as a mounted volume"
+        path, hint = self.path, "give --trail a file in a folder that exists and is kept, such as a mounted volume"
         try:
             kind = path.stat().st_mode
         except FileNotFoundError:
@@ -230,8 +230,8 @@ class TrailFile:
 
     def _open(self, masked: Callable[[str], str]) -> None:
         try:
-            self._descriptor = os.open(self._path, _FLAGS, _MODE)
-            tail = self._tail(self._descriptor, self._path)
+            self._descriptor = os.open(self.path, _FLAGS, _MODE)
+            tail = self._tail(self._descriptor, self.path)
             if tail.entries:
                 self._resume(tail)
             else:
@@ -239,14 +239,14 @@ class TrailFile:
             if tail.torn:
                 self._recover(tail.torn, masked)
         except OSError as error:
-            raise TrailError(f"{self._path} cannot be written: {_reason(error)}", hint="make it writable") from None
+            raise TrailError(f"{self.path} cannot be written: {_reason(error)}", hint="make it writable") from None
 
     def _begin(self, tail: _Tail) -> None:
         """Write the first line of a file that holds none yet, as a crash right after it was made may leave one."""
         seen = min(len(tail.torn), len(_HEADING_BEGINS))
         if tail.torn[:seen].strip(b"\0") not in (b"", _HEADING_BEGINS[:seen]):
-            raise self._unsound(self._path, "is not a trail, but holds something else")
-        earlier = segments(self._path)
+            raise self._unsound(self.path, "is not a trail, but holds something else")
+        earlier = segments(self.path)
         os.ftruncate(self._descriptor, 0)
         heading = self._heading(STARTED, 1)
         if earlier:
@@ -255,12 +255,12 @@ class TrailFile:
             if before.torn or not before.entries:
                 raise self._unsound(earlier[-1], "does not end with a whole line")
             self.recent, self.link = before.entries, before.entries[-1].link
-            match = _NUMBER.search(earlier[-1].name, len(self._path.name))
+            match = _NUMBER.search(earlier[-1].name, len(self.path.name))
             heading = self._heading(CONTINUED, int(match[1] if match else 0) + 1)
         self._number = heading["file_number"]
         self._append([heading], sync=True)
         self._first_seq = self.link.seq
-        _sync_folder(self._path)
+        _sync_folder(self.path)
 
     def _resume(self, tail: _Tail) -> None:
         """Go on after the last line; what a crash left of one more is cut off."""
@@ -271,7 +271,7 @@ class TrailFile:
         try:
             entry = read_line(first)
         except Broken as error:
-            raise self._unsound(self._path, f"does not begin with a line of a trail: it {error}") from None
+            raise self._unsound(self.path, f"does not begin with a line of a trail: it {error}") from None
         number = entry.body.get("file_number")
         self._number = number if type(number) is int else 1
         self._first_seq = entry.link.seq
@@ -310,7 +310,7 @@ class TrailFile:
         return _Tail(tuple(entries), size - len(torn), torn)
 
     def _unsound(self, path: Path, told: str) -> TrailError:
-        hint = f"see `reconciler trail verify {self._path}`; a trail that was moved away is begun anew"
+        hint = f"see `reconciler trail verify {self.path}`; a trail that was moved away is begun anew"
         return TrailError(f"{path} {told}", hint=hint)
 
 

@@ -6,12 +6,12 @@ Nothing of that may keep a pass from its work: whatever goes wrong, the commit i
 import os
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dulwich.objects import ObjectID
     from dulwich.repo import Repo
 
 
@@ -24,7 +24,7 @@ class Commit:
 
 
 class Commits:
-    """Looks up commits, once a pass for each file.
+    """Looks up commits: in each pass once for each file, and once for each folder where a repository is.
 
     A file that changed after the pass began is not the one that was loaded, and where the files in force are older
     ones, those that lie there now are not: of them no commit is known but what was looked up before.
@@ -33,6 +33,7 @@ class Commits:
     def __init__(self, clock: Callable[[], int] = time.time_ns) -> None:
         self._clock = clock
         self._found: dict[str, Commit | None] = {}
+        self._worktrees: dict[Path, _Worktree | None] = {}
         self._since = clock()
         self._current = True
 
@@ -43,45 +44,80 @@ class Commits:
             self._found.clear()
             self._since = self._clock()
 
+    def end(self) -> None:
+        """Let go of the repositories; the next pass looks at them anew."""
+        for worktree in self._worktrees.values():
+            if worktree:
+                worktree.repository.close()
+        self._worktrees.clear()
+
     def of(self, file: str) -> Commit | None:
         """Give the commit of a file by the name that messages show; None where there is none, or it is not known."""
         if file not in self._found:
             if not self._current:
                 return None
-            self._found[file] = _look_up(Path(file), self._since)
+            self._found[file] = self._look_up(file)
         return self._found[file]
 
-
-def _look_up(file: Path, since: int) -> Commit | None:
-    try:
-        real = Path(os.path.realpath(file))  # git-sync leads to a worktree by a link that it replaces
-        about = real.stat()
-        if max(about.st_mtime_ns, about.st_ctime_ns) > since or not _has_repository(real):
+    def _look_up(self, name: str) -> Commit | None:
+        try:
+            file = Path(os.path.realpath(name))  # git-sync leads to a worktree by a link that it replaces
+            about = file.stat()
+            if max(about.st_mtime_ns, about.st_ctime_ns) > self._since:
+                return None
+            worktree = self._worktree(file.parent)
+            return worktree.commit(file) if worktree else None
+        except Exception:  # noqa: BLE001 # broken, unreadable, of a later format, or nothing that anybody thought of
             return None
-        from dulwich.repo import Repo
 
-        with closing(Repo.discover(real.parent)) as repository:
-            return _commit(repository, real)
-    except Exception:  # noqa: BLE001 # broken, unreadable, of a later format, or nothing that anybody thought of
-        return None
+    def _worktree(self, folder: Path) -> "_Worktree | None":
+        # Most files lie in none, as in a mounted ConfigMap, and the library loads slowly.
+        root = next((each for each in (folder, *folder.parents) if (each / ".git").exists()), None)
+        if root is None:
+            return None
+        if root not in self._worktrees:
+            self._worktrees[root] = None  # where it cannot be opened, it is not tried again for each file
+            self._worktrees[root] = _open(root)
+        return self._worktrees[root]
 
 
-def _has_repository(file: Path) -> bool:
-    """Tell whether any folder above has one: most have not, as a mounted ConfigMap, and the library loads slowly."""
-    return any((folder / ".git").exists() for folder in file.parents)
+@dataclass(frozen=True, slots=True)
+class _Worktree:
+    """A worktree's folder, its repository, and its commit when it was opened."""
+
+    root: Path
+    repository: "Repo"
+    head: "ObjectID"
+    tree: "ObjectID"
+
+    def commit(self, file: Path) -> Commit:
+        """Compare a file with what the commit has."""
+        from dulwich.object_store import tree_lookup_path
+        from dulwich.objects import Blob
+
+        name = file.relative_to(self.root).as_posix().encode()
+        try:
+            _, committed = tree_lookup_path(self.repository.__getitem__, self.tree, name)
+        except KeyError:
+            return Commit(self.head.decode("ascii"), modified=True)
+        return Commit(self.head.decode("ascii"), modified=Blob.from_string(file.read_bytes()).id != committed)
 
 
-def _commit(repository: "Repo", file: Path) -> Commit:
-    from dulwich.object_store import tree_lookup_path
-    from dulwich.objects import Blob, Commit as StoredCommit
+def _open(root: Path) -> _Worktree:
+    from dulwich.repo import Repo
 
-    head = repository.head()
-    stored = repository[head]
-    if not isinstance(stored, StoredCommit):
-        raise TypeError(head)
-    name = file.relative_to(os.path.realpath(repository.path)).as_posix().encode()
+    repository = Repo(root)
     try:
-        _, committed = tree_lookup_path(repository.__getitem__, stored.tree, name)
-    except KeyError:
-        return Commit(head.decode("ascii"), modified=True)
-    return Commit(head.decode("ascii"), modified=Blob.from_string(file.read_bytes()).id != committed)
+        return _opened(root, repository)
+    except BaseException:
+        repository.close()
+        raise
+
+
+def _opened(root: Path, repository: "Repo") -> _Worktree:
+    from dulwich.objects import Commit as Stored
+
+    stored = repository[repository.head()]
+    if not isinstance(stored, Stored):
+        raise TypeError(stored)
+    return _Worktree(root, repository, stored.id, stored.tree)
