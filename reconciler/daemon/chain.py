@@ -113,7 +113,10 @@ def read_line(line: bytes) -> Entry:
     entry = _entry(record)
     if written != text:
         raise Broken(f"was changed: {_not_canonical(text)}")
-    if sha256(_without_hash(entry, text).encode("ascii")).hexdigest() != entry.link.hash:
+    # Cut out of a canonical text, in a fifth of the time of writing it anew. It is never the last name, and no line
+    # that was sealed holds its own hash a second time.
+    content = text.replace(f'"hash":"{entry.link.hash}",', "")
+    if sha256(content.encode("ascii")).hexdigest() != entry.link.hash:
         raise Broken("was changed: its hash is not that of what it says")
     return entry
 
@@ -149,14 +152,6 @@ def _entry(record: dict[str, Any]) -> Entry:
 
 def _is_hash(value: object) -> bool:
     return type(value) is str and _HASH.fullmatch(value) is not None
-
-
-def _without_hash(entry: Entry, text: str) -> str:
-    """Give the canonical line without its hash: cut out of ``text``, which is canonical, in a fifth of the time."""
-    part = f'"hash":"{entry.link.hash}",'  # never the last name: others that every line has come after it
-    if text.count(part) == 1:
-        return text.replace(part, "")
-    return _encode({name: value for name, value in entry.body.items() if name != "hash"})
 
 
 def _not_canonical(text: str) -> str:

@@ -176,6 +176,7 @@ class TrailFile:
                 number += 1
             os.fsync(self._descriptor)
             self.path.rename(aside)
+            self._number = number
 
     def _in_place(self) -> bool:
         """Tell whether the path still leads to the file that is open."""
@@ -255,8 +256,8 @@ class TrailFile:
             if before.torn or not before.entries:
                 raise self._unsound(earlier[-1], "does not end with a whole line")
             self.recent, self.link = before.entries, before.entries[-1].link
-            match = _NUMBER.search(earlier[-1].name, len(self.path.name))
-            heading = self._heading(CONTINUED, int(match[1] if match else 0) + 1)
+            number = int(earlier[-1].name.removeprefix(f"{self.path.name}."))
+            heading = self._heading(CONTINUED, number + 1)
         self._number = heading["file_number"]
         self._append([heading], sync=True)
         self._first_seq = self.link.seq
