@@ -131,6 +131,19 @@ def test_every_event_is_told_in_one_line() -> None:
     assert len({line["event"] for line in logged(*STORY)}) == len(STORY)
 
 
+def test_a_pass_ends_with_the_head_of_the_trail() -> None:
+    """Where a trail is kept, ``pass.finished`` holds its head as it is by then, and no other line does."""
+    heads = iter(["sha256:1", "sha256:2"])
+    stream = StringIO()
+    observe = log_observer(
+        stream, format=LogFormat.JSON, level=LogLevel.INFO, secrets=lambda: (), trail=lambda: next(heads)
+    )
+    for event in STORY:
+        observe(event)
+    told = [line for line in map(json.loads, stream.getvalue().splitlines()) if "trail" in line]
+    assert [(line["event"], line["trail"]) for line in told] == [("pass.finished", "sha256:1")]
+
+
 def test_the_catalogue_lists_every_event() -> None:
     """Each event has a section in docs/logs.md, and each section an event."""
     assert set(catalogue()) == {line["event"] for line in logged(*STORY)}

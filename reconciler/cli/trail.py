@@ -125,7 +125,7 @@ def show(files: tuple[Path, ...], trail: Path | None, key: str, account: str | N
     """
     paths = _files(files, trail)
     history = look_up(Question(key, account), read_files(paths), read_files(paths))
-    _warn(paths)
+    _warn(paths, history.unclear)
     if not history.told:
         near = get_close_matches(key, sorted(history.others), n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "`reconciler explain` knows keys of today"
@@ -135,12 +135,18 @@ def show(files: tuple[Path, ...], trail: Path | None, key: str, account: str | N
     return 0
 
 
-def _warn(paths: list[Path]) -> None:
-    """Say where the chain is broken; earlier files that are elsewhere are no break of it."""
-    found = survey(read_files(paths), base_of(read_files(paths)))
-    if isinstance(found, Break):
-        told = f"warning: {found}; what is shown is not proven: see `reconciler trail verify`"
-        click.echo(visible(mask(told)), err=True)
+def _warn(paths: list[Path], unclear: int) -> None:
+    """Say where the chain is broken, and what is left out; earlier files that are elsewhere are no break of it."""
+    told = []
+    match survey(read_files(paths), base_of(read_files(paths))):
+        case Break() as broken:
+            told.append(f"{broken}; what is shown is not proven: see `reconciler trail verify`")
+        case _:
+            pass
+    if unclear:
+        told.append(f"{number(unclear, 'line')} could not be understood, and may be about the key")
+    for warning in told:
+        click.echo(visible(mask(f"warning: {warning}")), err=True)
 
 
 def _files(files: tuple[Path, ...], trail: Path | None) -> list[Path]:

@@ -29,7 +29,7 @@ class AskedBy:
 
     def __str__(self) -> str:
         known = f", commit {self.commit}" if self.commit else ""
-        return f"{self.file}:{self.line}:{self.column}{known}{' and modified since' if self.modified else ''}"
+        return f"{self.file}:{self.line}:{self.column}{known}{' (the file was modified)' if self.modified else ''}"
 
 
 @dataclass(frozen=True, slots=True)
