@@ -18,9 +18,9 @@ TRAIL = Path("trail.jsonl")
 def kept(shell: Shell) -> str:
     """A trail of one refused and one applied change; its head as the logs tell it."""
     shell.drift("domains:read")
-    os.environ["RECONCILER_HOLD"] = "incident 7"
-    assert shell.run("apply", "--trail", str(TRAIL)) == 3
-    del os.environ["RECONCILER_HOLD"]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RECONCILER_HOLD", "incident 7")
+        assert shell.run("apply", "--trail", str(TRAIL)) == 3
     assert shell.run("apply", "--trail", str(TRAIL), "--log-format", "json") == 0
     finished = json.loads(shell.err.splitlines()[-1])
     assert finished["event"] == "pass.finished"

@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from hashlib import sha256
+from pathlib import Path
 from shutil import which
 
 import pytest
@@ -23,6 +24,8 @@ from reconciler.daemon.chain import (
     seal,
 )
 
+PAGE = (Path(__file__).parents[2] / "docs" / "trail.md").read_text()
+
 
 def test_a_line_is_canonical_json_with_its_hash() -> None:
     """A line is sorted, compact, printable ASCII; its hash is that of the line without it; the first follows zeros."""
@@ -41,6 +44,7 @@ def test_a_line_is_canonical_json_with_its_hash() -> None:
 def test_other_tools_can_verify_it() -> None:
     """The command of docs/trail.md gives a line's hash with jq and sha256sum, also for what is not ASCII."""
     (line,) = sealed(body(name='Zoë 😀 "\\ \x01\x7f', fields={"scopes": {"after": [], "before": None}}))
+    assert "`jq -acjS 'del(.hash)' | sha256sum`" in PAGE
     told = subprocess.run(["jq", "-acjS", "del(.hash)"], input=line, capture_output=True, check=True).stdout
     assert sha256(told).hexdigest() == json.loads(line)["hash"]
 

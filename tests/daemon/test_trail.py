@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +30,7 @@ from reconciler.core.events import (
 )
 from reconciler.core.keys import AccountRef, Source
 from reconciler.core.report import SCHEMA, Mode, Report, RequestCounts, Summary
+from reconciler.daemon.segments import segments
 from reconciler.daemon.trail import Trail
 from reconciler.errors import TrailError
 from world import FAMILY_MANAGER, OFFICE, World, below, change_of, key, key_id, outcomes, sub_account
@@ -107,6 +109,28 @@ def test_a_write_is_stored_before_it_is_made(tmp_path: Path) -> None:
     }
     assert (ended["written"], ended["seen"]) == ([], None)
     assert whole(path).writes == 1
+
+
+def test_the_page_tells_the_truth(tmp_path: Path) -> None:
+    """docs/trail.md lists every field of a line, and every event."""
+    path = tmp_path / "trail"
+    with opened(path) as trail:
+        a_world(tmp_path, trail).apply(hold="x")
+    with opened(path) as trail:
+        a_world(tmp_path, trail).apply()
+    with path.open("ab") as file:
+        file.write(b"torn")
+    with opened(path, size=1) as trail:
+        trail(ChangeStarted("run", SHOP))
+    page = (Path(__file__).parents[2] / "docs" / "trail.md").read_text()
+    told = set(re.findall(r"^\| `([a-z_.]+)` \|", page, re.MULTILINE))
+    lines = [json.loads(line) for each in (*segments(path), path) for line in each.read_bytes().splitlines()]
+    of_the_trail = {"format", "version", "file_number", "torn", "torn_bytes"}
+    assert {name for line in lines for name in line} - of_the_trail == {each for each in told if "." not in each} - {
+        "decision"
+    }
+    assert {line["event"] for line in lines} == {each for each in told if "." in each} | {"decision"}
+    assert all(f"`{name}`" in page for name in of_the_trail)
 
 
 def test_the_commit_of_the_files_is_named(tmp_path: Path) -> None:
