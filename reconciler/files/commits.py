@@ -40,6 +40,7 @@ class Commits:
     def begin(self, *, current: bool) -> None:
         """Begin a pass; ``current``: it goes by the files as they lie there, else by those of an earlier pass."""
         self._current = current
+        self.end()  # a pass that failed did not
         if current:
             self._found.clear()
             self._since = self._clock()

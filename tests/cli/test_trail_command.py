@@ -43,6 +43,16 @@ def test_a_trail_is_kept_and_verified(shell: Shell) -> None:
     assert shell.run("trail", "verify", "--trail", str(TRAIL), "--head", head.removeprefix("sha256:")) == 0
 
 
+def test_the_head_of_a_dry_run(shell: Shell) -> None:
+    """The head that is logged at the end of a pass is that of its last line, also of what a dry run would do."""
+    shell.drift("domains:read")
+    assert shell.run("apply", "--dry-run", "--trail", str(TRAIL), "--log-format", "json") == 0
+    head = json.loads(shell.err.splitlines()[-1])["trail"]
+    assert shell.run("trail", "verify", str(TRAIL), "--head", head) == 0
+    assert shell.out.endswith(", intact\n")
+    assert shell.out.startswith("2 lines, 0 writes, ")
+
+
 def test_lines_after_the_head_are_counted(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """A head of an earlier pass is found, and how many lines follow it is said; all of it by variables, too."""
     head = kept(shell)
@@ -192,7 +202,7 @@ def test_sizes(shell: Shell, text: str) -> None:
     assert shell.run("apply", "--trail", str(TRAIL), "--trail-size", "2GiB") == 0
 
 
-def test_a_full_disk(shell: Shell) -> None:
+def test_a_full_disk(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the trail is full nothing is written, and apply says so and exits 4; so does a dry run."""
     shell.drift("domains:read")
     assert shell.run("apply", "--dry-run", "--trail", str(TRAIL)) == 0
@@ -204,6 +214,9 @@ def test_a_full_disk(shell: Shell) -> None:
         shell.drift("domains:read", "messages:read:all")
         assert shell.run("apply", "--dry-run", "--trail", str(TRAIL)) == 4
         assert "error: the trail lacks something of this pass: " in shell.err
+        monkeypatch.setenv("RECONCILER_HOLD", "incident 7")
+        assert shell.run("apply", "--trail", str(TRAIL)) == 4
+        monkeypatch.delenv("RECONCILER_HOLD")
     assert shell.emulator.requests["PUT"] == 0
     assert TRAIL.stat().st_size == size
     assert shell.run("apply", "--trail", str(TRAIL)) == 0

@@ -89,6 +89,14 @@ def test_the_last_list_before_a_fence_counts(tmp_path: Path) -> None:
     assert "      ip_allow_list  empty -> 192.0.2.1/32\n" in text
 
 
+def test_a_fence_that_was_not_sent_tells_no_list(tmp_path: Path) -> None:
+    """A quarantine that was held back has fenced nothing."""
+    path = tmp_path / "trail"
+    with opened(path) as trail:
+        trail(ChangeSkipped("run", FENCE.ended(Outcome.REFUSED, "in-use: used today")))
+    assert "before it was fenced" not in told(path)
+
+
 def test_a_write_whose_outcome_is_not_known(tmp_path: Path) -> None:
     """A write that began and has no end in the trail is said to have none, at the end as before a later decision."""
     path = tmp_path / "trail"

@@ -125,11 +125,12 @@ def test_the_page_tells_the_truth(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "trail.md").read_text()
     told = set(re.findall(r"^\| `([a-z_.]+)` \|", page, re.MULTILINE))
     lines = [json.loads(line) for each in (*segments(path), path) for line in each.read_bytes().splitlines()]
+    named = {each for each in told if "." in each}
     of_the_trail = {"format", "version", "file_number", "torn", "torn_bytes"}
     assert {name for line in lines for name in line} - of_the_trail == {each for each in told if "." not in each} - {
         "decision"
     }
-    assert {line["event"] for line in lines} == {each for each in told if "." in each} | {"decision"}
+    assert {line["event"] for line in lines} == named | {"decision"}
     assert all(f"`{name}`" in page for name in of_the_trail)
 
 
@@ -146,6 +147,39 @@ def test_the_commit_of_the_files_is_named(tmp_path: Path) -> None:
         world.apply()
     asked = stored(path)[0]["asked_by"]
     assert (asked["commit"], asked["modified"]) == (commit.decode(), False)
+
+
+def test_no_commit_is_named_for_files_that_are_not_in_force(tmp_path: Path) -> None:
+    """While newer files do not load, those that lie there are not the ones that asked."""
+    path = tmp_path / "trail"
+    files = tmp_path / "keys"
+    files.mkdir()
+    (files / "shop.yaml").write_text("version: 1\n")
+    with porcelain.init(str(files)):
+        pass
+    porcelain.add(str(files), [str(files / "shop.yaml")])
+    commit = porcelain.commit(str(files), message=b"x", author=b"A <a@b.c>", committer=b"A <a@b.c>").decode()
+    change = replace(SHOP, source=Source(str(files / "shop.yaml"), 1, 1))
+    with opened(path) as trail:
+        for age in (10.0, 0.0):
+            trail(PassStarted("run", Mode.APPLY, 1, config_age=age))
+            trail(ChangeStarted("run", change))
+    assert [line["asked_by"]["commit"] for line in stored(path)] == [None, commit]
+
+
+def test_a_decision_after_a_write_is_another_one(tmp_path: Path) -> None:
+    """What is decided after a write is stored, also where the pass of that write never came to its end."""
+    path = tmp_path / "trail"
+    refused = SHOP.ended(Outcome.REFUSED, "hold: x")
+    with opened(path) as trail:
+        trail(PassStarted("one", Mode.APPLY, 1))
+        trail(ChangeSkipped("one", refused))
+        trail(PassStarted("two", Mode.APPLY, 2))
+        trail(ChangeStarted("two", SHOP))
+        trail(ChangeApplied("two", SHOP.ended(Outcome.APPLIED)))
+        trail(PassStarted("three", Mode.APPLY, 3))
+        trail(ChangeSkipped("three", refused))
+    assert events(path) == ["decision", "write.started", "write.ended", "decision"]
 
 
 def test_a_list_before_its_fence_is_kept(tmp_path: Path) -> None:

@@ -138,7 +138,6 @@ def test_it_is_looked_up_once_a_pass(tmp_path: Path) -> None:
     second = commit(root, "version: 2\n")
     assert commits.of(shop) == Commit(first, modified=False)
     assert commits.of(other) == Commit(first, modified=True)
-    commits.end()
     commits.begin(current=True)
     assert commits.of(shop) == Commit(second, modified=False)
     commits.end()
