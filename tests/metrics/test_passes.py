@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from metrics.watched import FILES, NEWS, SHOP, watched, with_another_account
+from metrics.watched import FILES, NEWS, SHOP, Watched, watched, with_another_account
 from reconciler.core.events import PassFinished, PassStarted, Trigger
 from reconciler.core.report import Mode
 from world import ACCOUNT, FAMILY_MANAGER, NOON, OTHER, below, key, key_id, sub_account
@@ -38,9 +38,7 @@ def test_before_the_first_pass(tmp_path: Path) -> None:
 
 def test_without_a_schedule(tmp_path: Path) -> None:
     """Where no daemon makes the passes no interval is told, and the passes are those of a command."""
-    watching = watched(tmp_path)
-    watching.interval = None
-    watching.__post_init__()
+    watching = Watched(watched(tmp_path).world, interval=None)
     watching.world.apply()
     seen = watching.scrape()
     assert "reconciler_pass_interval_seconds" not in seen.names

@@ -5,10 +5,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-import yaml
 
+from observability.expressions import ALERTS, alerts
 from observability.stories import STORIES, Claims, Story
-from observability.timeline import ALERTS, Timeline, check, firing, run
+from observability.timeline import Timeline, check, firing, run
 
 pytestmark = [pytest.mark.promtool, pytest.mark.usefixtures("promtool")]
 
@@ -26,14 +26,13 @@ def told(story: Story) -> tuple[Timeline, Claims]:
 def test_what_fires_when(tmp_path: Path, story: Story) -> None:
     """At each minute that a story claims something of, exactly those alerts fire."""
     timeline, claims = told(story)
-    check(tmp_path, timeline, [firing(minute, *alerts) for minute, alerts in claims.items()])
+    check(tmp_path, timeline, [firing(minute, *claimed) for minute, claimed in claims.items()])
 
 
 def test_every_alert_fires_once() -> None:
     """No alert is without a story in which it fires."""
-    fired = {alert for story in STORIES for alerts in told(story)[1].values() for alert in alerts}
-    groups = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
-    assert fired == {rule["alert"] for group in groups for rule in group["rules"]}
+    fired = {alert for story in STORIES for claimed in told(story)[1].values() for alert in claimed}
+    assert fired == {rule["alert"] for rule in alerts()}
 
 
 def test_the_rules_are_well_formed() -> None:

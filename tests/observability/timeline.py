@@ -10,10 +10,10 @@ from typing import Any
 import yaml
 
 from metrics.watched import Scrape, Series, Watched
+from observability.expressions import ALERTS
 from required import promtool
 from world import NOON
 
-ALERTS = Path(__file__).parents[2] / "deploy/observability/alerts.yaml"
 TARGET = {"job": "reconciler", "instance": "reconciler:8080"}
 FIRING = 'count by (alertname) (ALERTS{alertstate="firing"})'
 
