@@ -22,6 +22,7 @@ from reconciler.core.events import (
     ChangeStarted,
     ConfigRejected,
     ConfigReloaded,
+    DaemonFaulted,
     DaemonStarted,
     DaemonStopped,
     Event,
@@ -72,6 +73,7 @@ _OUTCOMES = {
 }
 _DAEMON_EVENTS = {
     ConfigReloaded: "config.reloaded",
+    DaemonFaulted: "daemon.faulted",
     DaemonStarted: "daemon.started",
     DaemonStopped: "daemon.stopped",
 }
@@ -187,8 +189,9 @@ def _line(event: Event) -> _Line:
         case ConfigRejected(problems, message, age):
             fields = {"problems": [str(problem) for problem in problems], "message": message, "in_force_age": age}
             return LogLevel.ERROR, "config.rejected", fields
-        case ConfigReloaded() | DaemonStarted() | DaemonStopped():
-            return LogLevel.INFO, _DAEMON_EVENTS[type(event)], asdict(event)
+        case ConfigReloaded() | DaemonStarted() | DaemonStopped() | DaemonFaulted():
+            level = LogLevel.ERROR if isinstance(event, DaemonFaulted) else LogLevel.INFO
+            return level, _DAEMON_EVENTS[type(event)], asdict(event)
         case _:
             assert_never(event)
 

@@ -10,6 +10,7 @@ import stat
 import time
 import warnings
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from reconciler.errors import SettingsError, UsageError
 DEFAULT_ENDPOINT = "https://api.ahasend.com"
 _TOKEN = "AHASEND_API_KEY"  # noqa: S105 # the name of a variable
 _SELF_KEY = "RECONCILER_SELF_KEY_ID"
+_WEB_TOKEN = "RECONCILER_TOKEN"  # noqa: S105 # the name of a variable
+_SHORTEST_WEB_TOKEN = 16
 _SETTLED = 1_000_000_000
 """Nanoseconds after which a file shows every change: two that come sooner may bear the same time."""
 
@@ -159,6 +162,25 @@ def _uuid(name: str, text: str) -> str:
 def look_up(name: str) -> str | None:
     """Give the value of ``${NAME}`` in a file: from the secrets directory or the environment, None where unset."""
     return _read([name])[name]
+
+
+def web_token() -> str | None:
+    """Give the token that a request for a pass must bear, None where none is set; it may change at any time.
+
+    It comes from the file ``reconciler_token`` of the secrets directory, else from ``RECONCILER_TOKEN``.
+
+    Raises:
+        UsageError: it is so short that it could be guessed.
+    """
+    token = ""
+    with suppress(OSError, UnicodeError):
+        if directory := os.environ.get("RECONCILER_SECRETS_DIR"):
+            token = Path(directory, _WEB_TOKEN.lower()).read_text(encoding="utf-8").strip()
+    token = token or os.environ.get(_WEB_TOKEN, "").strip()
+    if 0 < len(token) < _SHORTEST_WEB_TOKEN:
+        message = f"{_WEB_TOKEN} is shorter than {_SHORTEST_WEB_TOKEN} characters, and could be guessed"
+        raise UsageError(message, hint="make one with: openssl rand -hex 32")
+    return token or None
 
 
 def secrets_directory() -> Path | None:

@@ -19,6 +19,7 @@ from reconciler.core.events import (
     ChangeStarted,
     ConfigRejected,
     ConfigReloaded,
+    DaemonFaulted,
     DaemonStarted,
     DaemonStopped,
     Event,
@@ -96,6 +97,7 @@ STORY: tuple[Event, ...] = (
     ChangeFailed(RUN, CHANGE.ended(Outcome.FAILED, "503 Service Unavailable")),
     PassFinished(RUN, REPORT, 1.23456),
     PassFailed(RUN, "KeyError: 'shop'", "plan_account:120"),
+    DaemonFaulted("KeyError: 'shop'", "run:120"),
     DaemonStopped("asked to stop", 1),
 )
 COMMON = {"timestamp", "level", "event"}
@@ -180,7 +182,7 @@ def test_a_line_begins_with_when_what_and_which_pass() -> None:
 def test_every_line_of_a_pass_names_its_run() -> None:
     """Also a request that is retried knows its pass; what comes between passes has none."""
     outside = {line["event"] for line in logged(*STORY) if "run_id" not in line}
-    assert outside == {"daemon.started", "config.rejected", "config.reloaded", "daemon.stopped"}
+    assert outside == {"daemon.started", "config.rejected", "config.reloaded", "daemon.faulted", "daemon.stopped"}
     assert {line.get("run_id") for line in logged(*STORY)} == {RUN, None}
     assert "run_id" not in logged(*STORY, STORY[4])[-1]
 

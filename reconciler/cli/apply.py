@@ -10,7 +10,6 @@ from reconciler.cli.metrics_file import metrics_written, to_metrics_file
 from reconciler.cli.one_pass import make_pass
 from reconciler.cli.options import DigestType, Options, Output
 from reconciler.cli.wiring import Secrets, Wiring, keep_trail, make_observer
-from reconciler.core.events import tell_all
 
 
 @click.command("apply", short_help="Make one pass: plan, approve, write what differs.")
@@ -55,7 +54,7 @@ def command(  # noqa: PLR0913 # one parameter an option
     with keep_trail(trail, trail_size, secrets) as kept, metrics_written(metrics_file) as count:
         wiring = Wiring(
             replace(about, dry_run=dry_run, allowed=frozenset(allow), digest=digest),
-            tell_all(make_observer(log_format, log_level, secrets, kept), count),
+            make_observer(log_format, log_level, secrets, kept, count),
             secrets,
             trail=kept,
         )

@@ -4,13 +4,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler.cli.output import why_not
-from reconciler.core.events import Event, Observer
 from reconciler.errors import OutputError
+
+if TYPE_CHECKING:
+    from reconciler.metrics import Metrics
 
 _ENDING = ".prom"
 
@@ -38,8 +40,8 @@ to_metrics_file = click.option(
 
 
 @contextmanager
-def metrics_written(path: Path | None) -> Iterator[Observer]:
-    """Give an observer of a pass whose metrics are written in the end, whatever became of the pass.
+def metrics_written(path: Path | None) -> "Iterator[Metrics | None]":
+    """Give what counts during a pass and is written in the end, whatever became of the pass; None where not asked for.
 
     Where there was none, since the files do not load, the file of the pass before stays as it is: its age is what
     tells, and with it all that is known of the accounts.
@@ -48,7 +50,7 @@ def metrics_written(path: Path | None) -> Iterator[Observer]:
         OutputError: the file's folder is missing or closed; or, in the end, it could not be written.
     """
     if path is None:
-        yield _nobody
+        yield None
         return
     if why := why_not(path):
         hint = "give --metrics-file a file in a folder that exists"
@@ -57,11 +59,7 @@ def metrics_written(path: Path | None) -> Iterator[Observer]:
 
     metrics = Metrics(time.time)
     try:
-        yield metrics.observe
+        yield metrics
     finally:
         if metrics.any_pass:
             metrics.write_textfile(path)
-
-
-def _nobody(_event: Event) -> None:
-    """Be told of everything, and do nothing."""

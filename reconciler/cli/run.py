@@ -2,10 +2,14 @@
 
 import asyncio
 import signal
-from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, timedelta, tzinfo
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,15 +17,23 @@ from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli import options
 from reconciler.cli.options import DurationType, Options, Output, TimeZoneType
 from reconciler.cli.output import check_outputs, write_report
-from reconciler.cli.wiring import Secrets, Wiring, make_observer, run_with_signals
-from reconciler.core.events import Trigger
+from reconciler.cli.wiring import Secrets, Wiring, keep_trail, make_observer, run_with_signals
+from reconciler.core.events import DaemonFaulted, Trigger
 from reconciler.core.report import Report
+from reconciler.daemon.address import Address
 from reconciler.daemon.schedule import Schedule
-from reconciler.daemon.service import Service
+from reconciler.daemon.service import Service, told
+from reconciler.daemon.status import Readiness, judge_readiness
 from reconciler.daemon.watch import Watch
-from reconciler.errors import OutputError
+from reconciler.errors import OutputError, UsageError
+from reconciler.metrics import Metrics
+from reconciler.settings import web_token
 
 DEFAULT_EVERY = timedelta(minutes=5)
+INTERVALS = 3
+"""An account that was not read for so many intervals is not looked after."""
+GRACE = timedelta(seconds=5)
+"""What reading may take longer than the last time."""
 
 
 @click.command("run", short_help="Make passes on a schedule until told to stop.")
@@ -49,8 +61,11 @@ DEFAULT_EVERY = timedelta(minutes=5)
         envvar="RECONCILER_TIME_ZONE",
         help="The time zone of --cron, such as Europe/Berlin.  [default: UTC]",
     ),
+    options.listen,
     options.dry_run,
     options.allow,
+    options.trail,
+    options.trail_size,
     options.output,
     options.log_format,
     options.log_level("info"),
@@ -62,29 +77,40 @@ def command(  # noqa: PLR0913 # one parameter an option
     jitter: timedelta | None,
     cron: str | None,
     time_zone: tzinfo | None,
+    listen: Address | None,
     dry_run: bool,
     allow: tuple[str, ...],
+    trail: Path | None,
+    trail_size: int,
     output: tuple[Output, ...],
     log_format: str | None,
     log_level: str,
 ) -> int:
     """Make a pass at once and then on a schedule, never two at a time, until SIGTERM.
 
-    A pass also begins when a file of --desired or --policy changes, and on SIGHUP. Files that do not load change
-    nothing: those that loaded last stay in force. Without --output no report is written: the logs tell.
+    A pass also begins when a file of --desired or --policy changes, on SIGHUP, and on POST /reconcile with the token of
+    RECONCILER_TOKEN. Files that do not load change nothing: those that loaded last stay in force. Without --output no
+    report is written: the logs tell.
 
     Example: reconciler run --every 5m --log-format json
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is somebody to heed it
     schedule = _schedule(every, jitter, cron, time_zone)
     secrets = Secrets()
-    wiring = Wiring(
-        replace(about, dry_run=dry_run, allowed=frozenset(allow)),
-        make_observer(log_format, log_level, secrets),
-        secrets,
-    )
-    outputs = check_outputs(output, wiring.options.inputs) if output else ()
-    return run_with_signals(lambda stop: _serve(wiring, schedule, outputs, stop))
+    if token := web_token():
+        secrets.hide(token)
+    metrics = Metrics(time.time, schedule.longest(datetime.now(UTC)).total_seconds())
+    with keep_trail(trail, trail_size, secrets) as kept:
+        wiring = Wiring(
+            replace(about, dry_run=dry_run, allowed=frozenset(allow)),
+            make_observer(log_format, log_level, secrets, kept, metrics),
+            secrets,
+            trail=kept,
+        )
+        read = (*wiring.options.inputs, *((kept.path,) if kept else ()))
+        outputs = check_outputs(output, read) if output else ()
+        house = _House(wiring, schedule, outputs, listen, metrics)
+        return run_with_signals(house.run)
 
 
 def _schedule(
@@ -108,17 +134,71 @@ def _schedule(
         raise click.UsageError(str(error)) from None
 
 
-async def _serve(wiring: Wiring, schedule: Schedule, outputs: tuple[Output, ...], stop: Stop) -> int:
-    paces = Paces(wiring.options.rate, wiring.options.burst)
+@dataclass(frozen=True, slots=True)
+class _House:
+    """The daemon with everything around it: where its reports go, and who may look in."""
 
-    def deliver(report: Report) -> None:
+    wiring: Wiring
+    schedule: Schedule
+    outputs: tuple[Output, ...]
+    listen: Address | None
+    metrics: Metrics
+
+    async def run(self, stop: Stop) -> int:
+        """Make passes until asked to stop, and give the exit code."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._faulted)
+        options = self.wiring.options
+        paces = Paces(options.rate, options.burst)
+        load = partial(self.wiring.inputs, paces, stop)
+        service = Service(self.schedule, load, self._deliver, Watch(options.inputs))
+        loop.add_signal_handler(signal.SIGHUP, service.wake, Trigger.SIGNAL)
+        async with self._open(service) as address:
+            await service.run(stop, self.wiring.observe, f"http://{address}" if address else None)
+        return 0
+
+    @asynccontextmanager
+    async def _open(self, service: Service) -> AsyncIterator[Address | None]:
+        """Answer over HTTP while the block lasts, if asked to; give the address."""
+        if self.listen is None:
+            yield None
+            return
+        from reconciler.daemon.endpoints import Door, application
+        from reconciler.daemon.web import Web
+
+        def readiness() -> Readiness:
+            progress = replace(service.progress, trail=self.wiring.trail.problem if self.wiring.trail else None)
+            return judge_readiness(progress, datetime.now(UTC), self._due)
+
+        door = Door(readiness, self.metrics.exposition, partial(service.wake, Trigger.REQUEST), _token)
+        web = Web(application(door), self.listen.host, self.listen.port)
+        address = await web.start()
         try:
-            write_report(report, outputs, tuple(wiring.secrets()))
+            yield address
+        finally:
+            await web.stop()
+
+    def _due(self, read_at: datetime) -> datetime:
+        """Give until when an account must be read again: that makes three beginnings, and a little more."""
+        return self.schedule.after(read_at, INTERVALS) + self.schedule.jitter + GRACE
+
+    def _deliver(self, report: Report) -> None:
+        try:
+            write_report(report, self.outputs, tuple(self.wiring.secrets()))
         except OutputError as error:
             with suppress(OSError):  # that of the report may be full, too, and neither is a reason to stop
                 click.echo(f"error: {error}", err=True)
 
-    service = Service(schedule, partial(wiring.inputs, paces, stop), deliver, Watch(wiring.options.inputs))
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.wake, Trigger.SIGNAL)
-    await service.run(stop, wiring.observe)
-    return 0
+    def _faulted(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Tell of what went wrong in the loop where nobody waited for it."""
+        error = context.get("exception")
+        what, where = told(error) if isinstance(error, Exception) else (str(context.get("message")), "")
+        self.wiring.observe(DaemonFaulted(what, where))
+
+
+def _token() -> str | None:
+    """Give the token for requests; one that was set to something too short meanwhile lets nobody in."""
+    try:
+        return web_token()
+    except UsageError:
+        return None

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, TypeVar
 from reconciler.ahasend.client import ClientConfig, Endpoint, open_reads, open_writes
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli.options import DEFAULT_DESIRED, DEFAULT_POLICY, Options
-from reconciler.core.events import Observer, tell_all
+from reconciler.core.events import Event, Observer, PassFinished, tell_all
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.guardrails import Consent
 from reconciler.core.keys import UUID_PATTERN, AccountRef, DesiredAccount, DesiredState
-from reconciler.errors import FilesError, Problem
+from reconciler.errors import FilesError, Problem, TrailError
 from reconciler.files.desired import Loaded, load_desired
 from reconciler.files.folders import find_files
 from reconciler.files.loaded import LoadedPolicy
@@ -32,6 +32,7 @@ from reconciler.settings import Settings, load_settings, look_up
 
 if TYPE_CHECKING:
     from reconciler.daemon.trail import Trail
+    from reconciler.metrics import Metrics
 
 Result = TypeVar("Result")
 _GONE = "was there before, and is gone: put it back, or start anew without it; no pass is made without its rules"
@@ -49,6 +50,10 @@ class Secrets:
         if self._settings:
             self._seen.update(self._settings.secrets)
         return tuple(self._seen)
+
+    def hide(self, secret: str) -> None:
+        """Add one that is no credential."""
+        self._seen.add(secret)
 
     def remember(self, settings: Settings) -> Settings:
         """Add what ``settings`` hold and will hold, and give them back; they take the place of those before."""
@@ -232,19 +237,38 @@ def keep_trail(path: Path | None, size: int, secrets: Secrets) -> "AbstractConte
 
 
 def make_observer(
-    log_format: str | None, log_level: str | None, secrets: Secrets, trail: "Trail | None" = None
+    log_format: str | None,
+    log_level: str | None,
+    secrets: Secrets,
+    trail: "Trail | None" = None,
+    metrics: "Metrics | None" = None,
 ) -> Observer:
-    """Give the observer that stores the trail, if there is one, and writes logs to stderr.
+    """Give the observer that stores the trail, if there is one, writes logs to stderr, and counts, if asked for.
 
     On a terminal the report tells what happened, so that there, unless asked otherwise, only errors are logged.
     """
     on_terminal = sys.stderr.isatty()
     chosen = LogFormat(log_format or ("console" if on_terminal else "json"))
     level = LogLevel(log_level or ("error" if on_terminal else "info"))
-    if trail is None:
-        return log_observer(sys.stderr, format=chosen, level=level, secrets=secrets)
-    log = log_observer(sys.stderr, format=chosen, level=level, secrets=secrets, trail=lambda: trail.head)
-    return tell_all(trail, log)
+    head: Callable[[], str | None] = (lambda: trail.head) if trail else (lambda: None)
+    log = log_observer(sys.stderr, format=chosen, level=level, secrets=secrets, trail=head)
+    stored = [_counted(trail, metrics) if metrics else trail] if trail else []
+    return tell_all(*stored, log, *([metrics.observe] if metrics else []))
+
+
+def _counted(trail: "Trail", metrics: "Metrics") -> Observer:
+    """Give the trail as an observer whose failures are counted: those that raise, and those that a pass ends with."""
+
+    def observe(event: Event) -> None:
+        try:
+            trail(event)
+        except TrailError:
+            metrics.trail_failed()
+            raise
+        if isinstance(event, PassFinished) and trail.problem:
+            metrics.trail_failed()
+
+    return observe
 
 
 def run_with_signals(work: Callable[[Stop], Awaitable[Result]]) -> Result:

@@ -185,6 +185,14 @@ class DaemonStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class DaemonFaulted:
+    """Something beside the passes went wrong, a bug: it is begun anew. ``where`` is as in `PassFailed`."""
+
+    error: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class DaemonStopped:
     """The daemon ends; ``passes`` it has made."""
 
@@ -209,6 +217,7 @@ Event = (
     | ConfigRejected
     | ConfigReloaded
     | DaemonStarted
+    | DaemonFaulted
     | DaemonStopped
 )
 Observer = Callable[[Event], None]

@@ -11,6 +11,8 @@ from reconciler.crontab import Crontab, read_crontab
 
 _MOST_JITTER = timedelta(seconds=30)
 _SHORTEST = timedelta(seconds=1)
+_LOOKS_AHEAD = timedelta(days=15)
+_MOST_LOOKED_AT = 3000
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -26,6 +28,18 @@ class Schedule:
     words: str
     jitter: timedelta
     after: Callable[[datetime, int], datetime]
+
+    def longest(self, now: datetime) -> timedelta:
+        """Give the longest time between two beginnings, as far as the next few weeks show, with its jitter."""
+        gaps = [timedelta()]
+        moment = self.after(now, 1)
+        for _ in range(_MOST_LOOKED_AT):
+            if moment - now > _LOOKS_AHEAD:
+                break
+            following = self.after(moment, 1)
+            gaps.append(following - moment)
+            moment = following
+        return max(gaps) + self.jitter
 
     @classmethod
     def every(cls, interval: timedelta, jitter: timedelta | None = None) -> "Schedule":

@@ -3,7 +3,7 @@
 import asyncio
 import traceback
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +16,7 @@ from reconciler.ahasend.pace import Stop, unless
 from reconciler.core.events import (
     ConfigRejected,
     ConfigReloaded,
+    DaemonFaulted,
     DaemonStarted,
     DaemonStopped,
     Observer,
@@ -23,10 +24,12 @@ from reconciler.core.events import (
     Trigger,
 )
 from reconciler.core.findings import Finding, Severity
+from reconciler.core.keys import EVERY_SUB_ACCOUNT, DesiredState
 from reconciler.core.memory import Memory
-from reconciler.core.report import Report
+from reconciler.core.report import AccountStatus, Report
 from reconciler.core.subjects import span
 from reconciler.daemon.schedule import Schedule
+from reconciler.daemon.status import AccountRead, Progress, Rejection
 from reconciler.daemon.watch import Looks, Watch
 from reconciler.errors import FilesError, Interrupted, ReconcilerError
 from reconciler.reconcile import PassInputs, run_pass
@@ -36,6 +39,8 @@ LOADS_AT_MOST: Final = 3
 CLOCK_LOOKS: Final = 5.0
 CLOCK_JUMP: Final = 2.0
 """Seconds that the clock may be corrected by within `CLOCK_LOOKS`; by more, and the schedule is made anew."""
+BEGUN_ANEW: Final = 10.0
+"""Seconds after which what stands beside the passes is begun anew where it ended in an error."""
 _URGENT: Final = (Trigger.REQUEST, Trigger.SIGNAL, Trigger.FILES, Trigger.START, Trigger.SCHEDULE)
 
 
@@ -64,7 +69,14 @@ class Service:
         self._due: set[Trigger] = {Trigger.START}
         self._woken = asyncio.Event()
         self._woken.set()
-        self._rejected: str | None = None
+        self._rejected: Rejection | None = None
+        self._loaded_at: datetime | None = None
+        self._reads: dict[tuple[str, str | None], AccountRead] = {}
+
+    @property
+    def progress(self) -> Progress:
+        """What was done so far."""
+        return Progress(self._loaded_at, self._rejected, tuple(self._reads.values()))
 
     def wake(self, trigger: Trigger) -> None:
         """Let a pass begin as soon as none is under way; to be called from within the loop."""
@@ -77,8 +89,7 @@ class Service:
         Raises:
             ReconcilerError: what the first pass needs does not load. Later, that is reported, and tried again.
         """
-        clock = asyncio.get_running_loop().time
-        in_force = InForce(await self._loaded(stop), clock())
+        in_force = self._takes_force(await self._loaded(stop))
         scheduler = AsyncIOScheduler(timezone=UTC)
         # Jobs only wake: one that is late is not dropped, and there is nothing to be cancelled.
         options = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
@@ -86,8 +97,8 @@ class Service:
         scheduler.start()
         observe(DaemonStarted(self._schedule.words, in_force.inputs.mode, listen))
         beside = [
-            asyncio.create_task(self._watch.run(lambda: self.wake(Trigger.FILES))),
-            asyncio.create_task(self._mind_the_clock(job)),
+            asyncio.create_task(_for_ever(lambda: self._watch.run(lambda: self.wake(Trigger.FILES)), observe)),
+            asyncio.create_task(_for_ever(lambda: self._mind_the_clock(job), observe)),
         ]
         memory = Memory()
         try:
@@ -170,13 +181,25 @@ class Service:
         except Interrupted:
             raise
         except ReconcilerError as error:
-            self._rejected = _in_short(error)
+            self._reject(error)
             observe(_rejected(error, clock() - before.loaded))
             return before
         if self._rejected or _says(inputs) != _says(before.inputs):
             observe(ConfigReloaded(len(inputs.desired.accounts), inputs.desired.named))
+        return self._takes_force(inputs)
+
+    def _takes_force(self, inputs: PassInputs) -> InForce:
         self._rejected = None
-        return InForce(inputs, clock())
+        self._loaded_at = datetime.now(UTC)
+        # At the start nothing is known, and nothing is ready; who comes later has time until it is read.
+        since = self._loaded_at if self._reads else None
+        self._reads = _known(self._reads, inputs.desired, since)
+        return InForce(inputs, asyncio.get_running_loop().time())
+
+    def _reject(self, error: ReconcilerError) -> None:
+        since = self._rejected.at if self._rejected else datetime.now(UTC)
+        problems = error.problems if isinstance(error, FilesError) else ()
+        self._rejected = Rejection(since, _in_short(error), problems)
 
     def _due_inputs(self, in_force: InForce, trigger: Trigger) -> PassInputs:
         """Give what one pass needs: what is in force, with a name and a time of its own."""
@@ -184,7 +207,7 @@ class Service:
         if self._rejected is None:
             return inputs
         age = asyncio.get_running_loop().time() - in_force.loaded
-        told = f"{self._rejected}: what was loaded {span(timedelta(seconds=age))} ago stays in force"
+        told = f"{self._rejected.message}: what was loaded {span(timedelta(seconds=age))} ago stays in force"
         finding = Finding("config-rejected", Severity.WARN, told, "`reconciler validate` tells all that is wrong")
         return replace(inputs, notes=(finding, *inputs.notes), config_age=age)
 
@@ -194,6 +217,7 @@ class Service:
         """Make one pass; what goes wrong in it, whatever it is, is told, and is no reason to end."""
         try:
             report, memory = await run_pass(inputs, datetime.now(UTC), memory)
+            self._reads = _read(self._reads, report, datetime.now(UTC))
             # In a thread, since a large report takes seconds, in which nobody would hear who asks whether we live.
             await unless(stop.abandoned, asyncio.to_thread(self._deliver, report))
         except Interrupted:
@@ -201,8 +225,44 @@ class Service:
         except ReconcilerError as error:  # a setting that shows to be wrong only now, as that of a proxy
             inputs.observe(_rejected(error, inputs.config_age))
         except Exception as error:  # noqa: BLE001 # a bug must not keep all accounts from being looked at for ever
-            inputs.observe(PassFailed(inputs.run_id, f"{type(error).__name__}: {error}", _where(error)))
+            inputs.observe(PassFailed(inputs.run_id, *told(error)))
         return memory
+
+
+async def _for_ever(work: Callable[[], Awaitable[None]], observe: Observer) -> None:
+    """Begin work anew whenever it ends in an error: without it nobody would notice what it looks after."""
+    while True:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 # whatever it was, it is told
+            observe(DaemonFaulted(*told(error)))
+        await asyncio.sleep(BEGUN_ANEW)
+
+
+_Reads = dict[tuple[str, str | None], AccountRead]
+
+
+def _known(reads: _Reads, desired: DesiredState, since: datetime | None) -> _Reads:
+    """Keep what is known of the accounts that files name; new ones are known ``since`` a time."""
+    named = {account.account.account_id for account in desired.accounts}
+    kept = {place: read for place, read in reads.items() if place[0] in named}
+    new: _Reads = {(each, None): AccountRead(each, known_since=since) for each in sorted(named)}
+    return {**new, **kept}
+
+
+def _read(reads: _Reads, report: Report, now: datetime) -> _Reads:
+    """Learn from a report which accounts were read; a sub account that it does not have is not there any more.
+
+    Where the list of an account's sub accounts was not read, nothing new is known of them.
+    """
+    learnt: _Reads = {}
+    for account in report.accounts:
+        place = account.account_id, account.sub_account_id
+        before = reads.get(place) or AccountRead(*place, known_since=now)
+        failed = account.status is AccountStatus.FAILED
+        learnt[place] = replace(before, error=account.error) if failed else replace(before, read_at=now, error=None)
+    unread = {place[0] for place in learnt if learnt[place].error and place[1] in (None, EVERY_SUB_ACCOUNT)}
+    return {**{place: read for place, read in reads.items() if place[0] in unread}, **learnt}
 
 
 def _says(inputs: PassInputs) -> tuple[object, ...]:
@@ -221,7 +281,7 @@ def _in_short(error: ReconcilerError) -> str:
     return str(error)
 
 
-def _where(error: Exception) -> str:
-    """Name the place in the code that an error came from: a function and a line."""
+def told(error: Exception) -> tuple[str, str]:
+    """Say what an error is that nobody foresaw, and the place in the code that it came from."""
     place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{place.name}:{place.lineno}"
+    return f"{type(error).__name__}: {error}", f"{place.name}:{place.lineno}"

@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from reconciler.core.inventory import rfc3339
 from reconciler.errors import Problem, mask, visible
@@ -11,6 +11,7 @@ from reconciler.errors import Problem, mask, visible
 MOST_PROBLEMS = 20
 MOST_SUB_ACCOUNTS = 10
 _MOST_LETTERS = 500
+_NEVER = datetime.min.replace(tzinfo=UTC)
 Due = Callable[[datetime], datetime]
 """Gives until when an account that was read at a time must have been read again; never earlier for a later time."""
 
@@ -24,7 +25,7 @@ class AccountRead:
         sub_account_id: The sub account, if it is one.
         read_at: When all its keys were last read; None: never yet.
         error: Why it could not be read the last time that it was tried; None: it could.
-        known_since: From when on it should be read, where that is later than the daemon's start.
+        known_since: From when on it should be read, where files name it only since a while after the daemon's start.
     """
 
     account_id: str
@@ -48,16 +49,16 @@ class Progress:
     """What the daemon has done so far.
 
     Attributes:
-        started_at: When it began.
         loaded_at: When the configuration in force was loaded; None: none is.
         rejection: What was rejected after that; None: the configuration in force is the newest.
         reads: One for each account of the configuration in force, and for each sub account that is known.
+        trail: Why the trail cannot be written; None: it can, or there is none.
     """
 
-    started_at: datetime
     loaded_at: datetime | None = None
     rejection: Rejection | None = None
     reads: tuple[AccountRead, ...] = ()
+    trail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +141,19 @@ class Readiness:
 def judge_readiness(progress: Progress, now: datetime, due: Due) -> Readiness:
     """Work out whether a configuration is loaded and each account of it was read in time.
 
-    An account that was never read has time from the start, or from when it became known. A configuration that was
-    rejected changes nothing: the one before it is in force as long as passes go on.
+    An account that was never read is not ready, but one that files named later has time from then. A configuration
+    that was rejected changes nothing: the one before it is in force as long as passes go on. Without its trail nothing
+    is written.
     """
     families: dict[str, dict[str | None, AccountRead]] = {}
     for read in progress.reads:
         # A parent of which nothing is told is one that was never read.
         family = families.setdefault(read.account_id, {None: AccountRead(read.account_id)})
         family[read.sub_account_id] = read
-    is_late = _lateness(progress, (read for family in families.values() for read in family.values()), now, due)
+    is_late = _lateness((read for family in families.values() for read in family.values()), now, due)
     accounts = tuple(_account_status(account_id, family, is_late) for account_id, family in families.items())
     reasons = [] if progress.loaded_at else ["no configuration is loaded"]
+    reasons += [f"nothing is written without its line in the trail: {_shown(progress.trail)}"] if progress.trail else []
     reasons += [reason for account in accounts for reason in _reasons(account)]
     return Readiness(not reasons, tuple(reasons), _configuration_status(progress, now), accounts)
 
@@ -158,16 +161,16 @@ def judge_readiness(progress: Progress, now: datetime, due: Due) -> Readiness:
 _IsLate = Callable[[AccountRead], bool]
 
 
-def _lateness(progress: Progress, reads: Iterable[AccountRead], now: datetime, due: Due) -> _IsLate:
+def _lateness(reads: Iterable[AccountRead], now: datetime, due: Due) -> _IsLate:
     """Give what tells whether one of ``reads`` was so long ago that it should have been repeated by now.
 
     To ask a crontab line takes long, and accounts come in thousands: it is asked as a search asks, a few times in all.
     """
 
     def since(read: AccountRead) -> datetime:
-        return read.read_at or read.known_since or progress.started_at
+        return read.read_at or read.known_since or _NEVER
 
-    times = sorted({since(read) for read in reads})
+    times = sorted({since(read) for read in reads} - {_NEVER})
     in_time = times[bisect_left(times, now, key=due) :]
     return lambda read: not in_time or since(read) < in_time[0]
 

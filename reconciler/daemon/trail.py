@@ -4,6 +4,7 @@ A write whose line cannot be stored is forbidden; so are all writes while an out
 could not be.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -50,6 +51,7 @@ _DECIDED = (
 )
 
 
+_AGES = re.compile(r"\b\d+ (?:second|minute|hour|day)s?\b")
 _REMEMBERED = timedelta(days=1)
 """For how long a process that starts takes a decision for the same as that of the one before."""
 
@@ -278,8 +280,13 @@ def _key(account: AccountRef, change: ReportedChange) -> _Key:
 
 
 def _digest(decision: Body) -> bytes:
-    """Give what makes a decision the same as another one, wherever the files ask for it, and whichever pass it is."""
-    return sha256(dumps({name: decision.get(name) for name in _DECIDED}, sort_keys=True).encode()).digest()
+    """Give what makes a decision the same as another one, wherever the files ask for it, and whichever pass it is.
+
+    How long ago something was, as a reason may say it, is another time in each pass.
+    """
+    decided = {name: decision.get(name) for name in _DECIDED}
+    decided["reason"] = _AGES.sub("", str(decided["reason"]))
+    return sha256(dumps(decided, sort_keys=True).encode()).digest()
 
 
 def _access(key: RemoteKey) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def test_terminated_before_anything_was_begun() -> None:
 def test_run_heals_until_terminated(shell: Shell) -> None:
     """Run makes a pass at once, heals what drifts later, and exits 0 on SIGTERM, with its reports in a file."""
     shell.drift("domains:read")
-    process = start("run", "--every", "1s", "--jitter", "0s", "-o", "json=report.json")
+    process = start("run", "--every", "1s", "--jitter", "0s", "--listen", "none", "-o", "json=report.json")
     wait_for_writes(shell.emulator, 1)
     shell.drift("domains:write")
     wait_for_writes(shell.emulator, 2)
@@ -176,7 +176,7 @@ def test_run_heals_until_terminated(shell: Shell) -> None:
 
 def test_run_survives_a_report_that_cannot_be_written(shell: Shell) -> None:
     """A disk that fills up under the reports is told, and the daemon goes on healing."""
-    process = start("run", "--every", "1s", "--jitter", "0s", "-o", "json=/dev/full")
+    process = start("run", "--every", "1s", "--jitter", "0s", "--listen", "none", "-o", "json=/dev/full")
     shell.drift("domains:read")
     wait_for_writes(shell.emulator, 1)
     shell.drift("domains:write")
@@ -204,7 +204,8 @@ def test_full_disks_do_not_end_the_daemon(shell: Shell) -> None:
     """Where neither reports nor errors can be written any more, passes go on: they keep the keys as they should be."""
     with Path("/dev/full").open("w") as full:
         process = subprocess.Popen(
-            [*RECONCILER, "run", "--every", "1s", "--jitter", "0s", "-o", "json=/dev/full"], stderr=full
+            [*RECONCILER, "run", "--every", "1s", "--jitter", "0s", "--listen", "none", "-o", "json=/dev/full"],
+            stderr=full,
         )
         deadline = time.monotonic() + 20
         while shell.emulator.requests["GET"] < 2:

@@ -2,11 +2,16 @@
 
 import json
 import os
+import re
+import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +23,7 @@ from required import not_run
 from shell import FILES, Shell
 
 RECONCILER = [sys.executable, "-m", "reconciler"]
-HOURLY = ["run", "--every", "1h", "--log-format", "json"]
+HOURLY = ["run", "--every", "1h", "--log-format", "json", "--listen", "none"]
 
 
 class Running:
@@ -60,6 +65,155 @@ def running(shell: Shell, *arguments: str, before: tuple[str, ...] = (), **optio
         finally:
             process.kill()
             process.wait()
+
+
+HERE = ("--listen", "127.0.0.1:0")
+WEB_TOKEN = "0123456789abcdef-reconcile"
+
+
+def ask(daemon: Running, path: str, method: str = "GET", **headers: str) -> tuple[int, str]:
+    """Ask the daemon's web server; gives the status and the body."""
+    daemon.until(lambda: bool(daemon.lines("daemon.started")), "it never began")
+    (started,) = daemon.lines("daemon.started")
+    request = urllib.request.Request(f"{started['listen']}{path}", method=method, headers=headers)  # noqa: S310 # http
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 # a loopback address
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_it_tells_how_it_is_doing(shell: Shell) -> None:
+    """It answers that it lives, whether it is ready and why not, and counts what it did."""
+    shell.drift("domains:read")
+    with running(shell, *HOURLY, *HERE) as daemon:
+        daemon.until_passes(1)
+        assert ask(daemon, "/livez") == (200, '{"status":"ok"}')
+        code, text = ask(daemon, "/readyz")
+        assert (code, json.loads(text)["reasons"]) == (200, [])
+        _, metrics = ask(daemon, "/metrics")
+        assert 'reconciler_changes_total{action="update",direction="mixed",outcome="applied"} 1.0' in metrics
+        assert "reconciler_pass_interval_seconds 3630.0" in metrics
+        shell.write("keys: 7")
+        daemon.until_passes(2)
+        code, text = ask(daemon, "/readyz")
+        told = json.loads(text)["configuration"]
+        assert (code, told["rejected"], told["problem_count"]) == (200, "the files do not load", 3)
+        assert "reconciler_config_rejected 1.0" in ask(daemon, "/metrics")[1]
+        daemon.process.terminate()
+        assert daemon.ends()[0] == 0
+
+
+def test_an_account_that_cannot_be_read_is_not_ready(shell: Shell) -> None:
+    """A daemon that never read its account lives, and is not ready; the reason is that of the API."""
+    shell.emulator.set_faults({"rules": [{"method": "GET", "path": "*", "rate": 1, "do": {"status": 403}}]})
+    with running(shell, *HOURLY, *HERE) as daemon:
+        daemon.until_passes(1)
+        assert ask(daemon, "/livez")[0] == 200
+        code, text = ask(daemon, "/readyz")
+        assert code == 503
+        assert "was not read yet" in json.loads(text)["reasons"][0]
+
+
+def test_a_pass_on_request(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the token a pass begins at once, without it none; one in the folder of secrets counts as soon as it is there."""
+    secrets = shell.folder / "secrets"
+    secrets.mkdir()
+    monkeypatch.setenv("RECONCILER_SECRETS_DIR", str(secrets))
+    monkeypatch.setenv("RECONCILER_TOKEN", WEB_TOKEN)
+    with running(shell, *HOURLY, *HERE) as daemon:
+        daemon.until_passes(1)
+        assert ask(daemon, "/reconcile", "POST")[0] == 401
+        assert ask(daemon, "/reconcile", "POST", Authorization=f"Bearer {WEB_TOKEN}x")[0] == 401
+        assert ask(daemon, "/reconcile", "GET", Authorization=f"Bearer {WEB_TOKEN}")[0] == 405
+        assert ask(daemon, "/reconcile", "POST", Authorization=f"Bearer {WEB_TOKEN}")[0] == 202
+        daemon.until_passes(2)
+        (secrets / "reconciler_token").write_text("another-token-of-the-team\n")
+        assert ask(daemon, "/reconcile", "POST", Authorization=f"Bearer {WEB_TOKEN}")[0] == 401
+        assert ask(daemon, "/reconcile", "POST", Authorization="Bearer another-token-of-the-team")[0] == 202
+        daemon.until_passes(3)
+        (secrets / "reconciler_token").write_text("short\n")
+        assert ask(daemon, "/reconcile", "POST", Authorization="Bearer short")[0] == 403
+        assert [line["trigger"] for line in daemon.lines("pass.started")] == ["start", "request", "request"]
+        assert WEB_TOKEN not in (shell.folder / "logs").read_text()
+
+
+def test_a_token_that_could_be_guessed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that is too short is wrong usage, before anything is read."""
+    monkeypatch.setenv("RECONCILER_TOKEN", "secret")
+    assert shell.run("run") == 64
+    assert "RECONCILER_TOKEN is shorter than 16 characters" in shell.err
+
+
+def test_a_port_that_is_taken(shell: Shell) -> None:
+    """Where the port is taken it does not begin, says so, and makes no request."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert shell.run("run", "--listen", f"127.0.0.1:{port}") == 1
+    assert "another process listens there" in shell.err
+    assert "--listen" in shell.err
+    assert shell.emulator.requests["GET"] == 0
+
+
+def test_a_trail_of_what_it_did(shell: Shell) -> None:
+    """Each write is in the trail, with why the pass began; its head is logged, and with that it is proved to be whole."""
+    shell.drift("domains:read")
+    with running(shell, *HOURLY, "--trail", "trail.jsonl") as daemon:
+        daemon.until_passes(1)
+        head = daemon.lines("pass.finished")[-1]["trail"]
+        assert shell.run("run", "--trail", "trail.jsonl", "--listen", "none") == 1
+        assert "trail" in shell.err
+        daemon.process.terminate()
+        assert daemon.ends()[0] == 0
+    lines = [json.loads(line) for line in Path("trail.jsonl").read_text().splitlines()]
+    assert [line["event"] for line in lines] == ["trail.started", "write.started", "write.ended"]
+    assert {line["trigger"] for line in lines[1:]} == {"start"}
+    assert shell.run("trail", "verify", "trail.jsonl", "--head", head) == 0
+    assert shell.run("trail", "show", "trail.jsonl", "--key", "shop") == 0
+    assert "domains:read" in shell.out
+
+
+def limited() -> None:
+    """Let no file of this process grow over a size that the first line of a trail fits into, and no other."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700))
+
+
+def test_a_trail_that_cannot_be_written(shell: Shell) -> None:
+    """On a full disk nothing is written to any key; that is logged, counted and told as not ready, and passes go on."""
+    shell.drift("domains:read")
+    # Its own log would not fit either.
+    command = (*HOURLY, *HERE, "--trail", "trail.jsonl")
+    with piped(shell, *command, preexec_fn=limited) as daemon:
+        daemon.until_passes(1)
+        (failed,) = daemon.lines("change.failed")
+        assert "could not be recorded" in failed["reason"]
+        assert shell.emulator.requests["PUT"] == 0
+        code, text = ask(daemon, "/readyz")
+        assert code == 503
+        assert "without its line in the trail" in json.loads(text)["reasons"][0]
+        assert re.search(r"reconciler_trail_failures_total [1-9]", ask(daemon, "/metrics")[1])
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.until_passes(2)
+        daemon.process.terminate()
+        assert daemon.ends()[0] == 0
+
+
+@contextmanager
+def piped(shell: Shell, *arguments: str, **options: Any) -> Iterator[Running]:
+    """Run the daemon with its log going through a pipe, which no limit of its own stops."""
+    logs = shell.folder / "logs"
+    with logs.open("wb") as file:
+        copy = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=file)
+        process = subprocess.Popen([*RECONCILER, *arguments], stderr=copy.stdin, text=True, **options)
+        assert copy.stdin
+        copy.stdin.close()
+        try:
+            yield Running(process, logs)
+        finally:
+            process.kill()
+            process.wait()
+            copy.wait()
 
 
 def test_a_signal_begins_a_pass(shell: Shell) -> None:
@@ -171,6 +325,6 @@ def test_time_zones_that_are_none(shell: Shell, arguments: list[str], told: str)
 
 def test_a_schedule_in_a_time_zone(shell: Shell) -> None:
     """With --cron and --time-zone the daemon says when its passes begin, and where that is meant."""
-    with running(shell, "run", "--cron", "0 3 * * *", "--time-zone", "Europe/Berlin") as daemon:
+    with running(shell, "run", "--cron", "0 3 * * *", "--time-zone", "Europe/Berlin", *HERE) as daemon:
         daemon.until_passes(1)
         assert daemon.lines()[0]["schedule"] == "cron 0 3 * * * (Europe/Berlin)"

@@ -13,6 +13,7 @@ from daemon.house import FILES, SHOP, Daemon, minutes, shop
 from reconciler.core.events import (
     ConfigRejected,
     ConfigReloaded,
+    DaemonFaulted,
     DaemonStarted,
     DaemonStopped,
     PassFailed,
@@ -22,9 +23,10 @@ from reconciler.core.events import (
 from reconciler.core.report import Mode, Report
 from reconciler.crontab import read_zone
 from reconciler.daemon.schedule import Schedule
+from reconciler.daemon.status import Rejection
 from reconciler.errors import FilesError, Problem, SettingsError
 from reconciler.reconcile import Live, PassInputs
-from world import key_id, outcomes
+from world import ACCOUNT, FAMILY_MANAGER, OTHER, World, below, key_id, outcomes, sub_account
 
 
 @pytest.fixture
@@ -279,6 +281,141 @@ def test_a_bug_is_told_and_ends_nothing(daemon: Daemon) -> None:
     assert failed.error == "KeyError: 'shop'"
     assert failed.where.startswith("buggy:")
     assert len(daemon.reports) == 2
+
+
+# How it is doing
+
+
+def places(daemon: Daemon) -> dict[str, tuple[datetime | None, str | None]]:
+    return {
+        read.sub_account_id or read.account_id: (read.read_at, read.error) for read in daemon.service.progress.reads
+    }
+
+
+def test_what_was_read_when(daemon: Daemon) -> None:
+    """Nothing is read before the first pass; then each account is, and stays so when it fails, with the error."""
+    seen: list[tuple[datetime | None, str | None]] = []
+
+    async def story() -> None:
+        await asyncio.sleep(0.1)
+        assert daemon.service.progress.loaded_at is None
+        await asyncio.sleep(30)
+        seen.append(places(daemon)[ACCOUNT])
+        daemon.world.faults({"method": "GET", "path": "*", "rate": 1, "do": {"status": 403}})
+        await asyncio.sleep(60)
+        seen.append(places(daemon)[ACCOUNT])
+        daemon.world.faults()
+        daemon.service.wake(Trigger.SIGNAL)
+        await asyncio.sleep(5)
+        seen.append(places(daemon)[ACCOUNT])
+
+    assert places(daemon) == {}
+    daemon.run(story)
+    first, second, third = seen
+    assert first[0]
+    assert first[1] is None
+    assert second[0] == first[0]
+    assert second[1]
+    assert third[0]
+    assert third[0] > first[0]
+    assert third[1] is None
+
+
+def test_accounts_that_come_and_go(daemon: Daemon) -> None:
+    """An account that files name later has time from then; one that they name no more is forgotten."""
+    known: list[dict[str, tuple[datetime | None, str | None]]] = []
+
+    async def story() -> None:
+        await asyncio.sleep(10)
+        (daemon.world.folder / "other.yaml").write_text(f"version: 1\naccount: {OTHER}\nkeys: []\n")
+        await asyncio.sleep(15)
+        known.append(places(daemon))
+        (since,) = (read.known_since for read in daemon.service.progress.reads if read.account_id == OTHER)
+        assert since
+        (daemon.world.folder / "other.yaml").unlink()
+        await asyncio.sleep(15)
+        known.append(places(daemon))
+
+    daemon.run(story)
+    assert [set(each) for each in known] == [{ACCOUNT, OTHER}, {ACCOUNT}]
+    assert known[0][OTHER][0] is None
+    assert known[0][OTHER][1]
+
+
+def test_sub_accounts_are_known_by_what_was_read(tmp_path: Path) -> None:
+    """A sub account is known once it was read, also while their list cannot be read, and forgotten when it is gone."""
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    files = 'sub_accounts: [{select: {name: "Acme *"}, keys: [{name: k, scopes: ["messages:send:all"]}]}]'
+    family = (sub_account(1, "Acme East"), sub_account(2, "Acme West"))
+    daemon = Daemon(World(folder, [], files, manager=FAMILY_MANAGER, sub_accounts=family))
+    known: list[set[str]] = []
+
+    async def story() -> None:
+        await asyncio.sleep(5)
+        known.append(set(places(daemon)))
+        daemon.world.faults({"method": "GET", "path": "*/sub-accounts", "rate": 1, "do": {"status": 403}})
+        await asyncio.sleep(60)
+        known.append(set(places(daemon)))
+        daemon.world.faults()
+        state = daemon.world.emulator.dump()
+        del state["accounts"][0]["sub_accounts"][1]
+        daemon.world.emulator.load(state)
+        daemon.service.wake(Trigger.SIGNAL)
+        await asyncio.sleep(5)
+        known.append(set(places(daemon)))
+
+    daemon.run(story)
+    both = {ACCOUNT, below(1), below(2)}
+    assert known == [both, both | {"*"}, {ACCOUNT, below(1)}]
+
+
+def test_a_rejection_is_known_since_it_began(daemon: Daemon) -> None:
+    """What was rejected is known with its problems since it was first, until files load again."""
+    seen: list[Rejection | None] = []
+
+    async def story() -> None:
+        await asyncio.sleep(10)
+        daemon.world.write("keys: 7")
+        await asyncio.sleep(15)
+        seen.append(daemon.service.progress.rejection)
+        await asyncio.sleep(60)
+        seen.append(daemon.service.progress.rejection)
+        daemon.world.write(FILES)
+        await asyncio.sleep(15)
+        seen.append(daemon.service.progress.rejection)
+
+    daemon.run(story)
+    first, second, third = seen
+    assert first
+    assert (first.message, len(first.problems)) == ("the files do not load", 1)
+    assert second == first
+    assert third is None
+
+
+def test_what_stands_beside_the_passes_begins_anew(daemon: Daemon) -> None:
+    """A watch over files that ends in a bug is told, and begins again: a change after that is noticed."""
+    run = daemon.watch.run
+    calls: list[int] = []
+
+    async def buggy(changed: Callable[[], None]) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyError("inode")
+        await run(changed)
+
+    async def story() -> None:
+        await asyncio.sleep(15)
+        daemon.world.write('keys: [{name: shop, scopes: ["messages:send:all"]}]')
+        await asyncio.sleep(15)
+
+    daemon.watch.run = buggy  # type: ignore[method-assign]
+    daemon.run(story)
+    (faulted,) = daemon.told(DaemonFaulted)
+    assert isinstance(faulted, DaemonFaulted)
+    assert faulted.error == "KeyError: 'inode'"
+    assert faulted.where.startswith("buggy:")
+    assert daemon.triggers == ["start", "files"]
 
 
 # The clock

@@ -252,6 +252,7 @@ def test_a_decision_that_comes_back_is_stored_again(tmp_path: Path) -> None:
     path = tmp_path / "trail"
     with opened(path) as trail:
         world = a_world(tmp_path, trail)
+        world.trigger = Trigger.REQUEST  # such passes ask at once what failed before
         world.run(hold="x")
         world.faults({"method": "GET", "path": "*", "rate": 1, "do": {"status": 403}})
         world.run(hold="x")
@@ -276,6 +277,7 @@ def test_sub_accounts_that_could_not_be_listed_keep_their_decisions(tmp_path: Pa
         files.mkdir()
         under = (sub_account(1, "Acme", key(11, "sender", "domains:read")),)
         world = World(files, [], family, observe=trail, manager=FAMILY_MANAGER, sub_accounts=under)
+        world.trigger = Trigger.REQUEST  # such passes ask at once what failed before
         world.run(hold="x")
         world.faults({"method": "GET", "path": "*/sub-accounts", "rate": 1, "do": {"status": 403}})
         world.run(hold="x")
