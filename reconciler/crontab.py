@@ -123,10 +123,6 @@ def read_crontab(expression: str, zone: tzinfo = UTC, jitter: timedelta = timede
     def make(offset: tzinfo) -> CronTrigger:
         return CronTrigger(minute=minute, hour=hour, day=day, month=month, day_of_week=days, timezone=offset)
 
-    try:
-        make(UTC)
-    except TypeError as error:
-        raise ValueError(str(error)) from None
     trigger = Crontab(make, zone, jitter)
     if trigger.first_from(datetime.now(UTC)) is None:
         raise ValueError("it names no time that ever comes")

@@ -14,7 +14,7 @@ import time_machine
 from reconciler.cli.wiring import Secrets
 from reconciler.core.keys import AccountRef
 from reconciler.errors import SettingsError, UsageError
-from reconciler.settings import DEFAULT_ENDPOINT, load_settings, look_up
+from reconciler.settings import DEFAULT_ENDPOINT, load_settings, look_up, web_token
 
 KEY_ID = "aaaaaaaa-0000-4000-8000-000000000001"
 
@@ -271,3 +271,25 @@ def test_what_is_no_file_is_not_waited_for(secrets: Path) -> None:
     os.mkfifo(secrets / "ahasend_api_key")
     (secrets / "loop").symlink_to(secrets / "loop")
     assert load_settings([]).token(ACCOUNT) == "aha-sk-environment"
+
+
+def test_the_token_for_requests(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes from its file as that is now, else from the environment; an empty one is none, a short one an error."""
+    monkeypatch.delenv("RECONCILER_TOKEN", raising=False)
+    assert web_token() is None
+    monkeypatch.setenv("RECONCILER_TOKEN", "  ")
+    assert web_token() is None
+    monkeypatch.setenv("RECONCILER_TOKEN", "of-the-environment")
+    assert web_token() == "of-the-environment"
+    path = secrets / "reconciler_token"
+    for text, token in (("of-the-file-at-first\n", "of-the-file-at-first"), ("", "of-the-environment")):
+        path.write_text(text)
+        assert web_token() == token
+    path.write_bytes(b"\xff" * 20)
+    assert web_token() == "of-the-environment"
+    path.write_text("fifteen letters")
+    with pytest.raises(UsageError, match="RECONCILER_TOKEN is shorter than 16 characters") as raised:
+        web_token()
+    assert "fifteen" not in str(raised.value)
+    monkeypatch.delenv("RECONCILER_SECRETS_DIR")
+    assert web_token() == "of-the-environment"

@@ -109,7 +109,7 @@ def command(  # noqa: PLR0913 # one parameter an option
         )
         read = (*wiring.options.inputs, *((kept.path,) if kept else ()))
         outputs = check_outputs(output, read) if output else ()
-        house = _House(wiring, schedule, outputs, listen, metrics)
+        house = House(wiring, schedule, outputs, listen, metrics)
         return run_with_signals(house.run)
 
 
@@ -135,7 +135,7 @@ def _schedule(
 
 
 @dataclass(frozen=True, slots=True)
-class _House:
+class House:
     """The daemon with everything around it: where its reports go, and who may look in."""
 
     wiring: Wiring
@@ -147,7 +147,7 @@ class _House:
     async def run(self, stop: Stop) -> int:
         """Make passes until asked to stop, and give the exit code."""
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(self._faulted)
+        loop.set_exception_handler(self.faulted)
         options = self.wiring.options
         paces = Paces(options.rate, options.burst)
         load = partial(self.wiring.inputs, paces, stop)
@@ -189,7 +189,7 @@ class _House:
             with suppress(OSError):  # that of the report may be full, too, and neither is a reason to stop
                 click.echo(f"error: {error}", err=True)
 
-    def _faulted(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def faulted(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Tell of what went wrong in the loop where nobody waited for it."""
         error = context.get("exception")
         what, where = told(error) if isinstance(error, Exception) else (str(context.get("message")), "")

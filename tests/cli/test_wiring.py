@@ -1,16 +1,27 @@
 """What a process remembers between passes: a policy that vanishes is not the same as none."""
 
+import asyncio
+import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli.options import Options
-from reconciler.cli.wiring import Wiring
-from reconciler.errors import FilesError
+from reconciler.cli.run import House
+from reconciler.cli.wiring import Secrets, Wiring, keep_trail, make_observer
+from reconciler.core.changes import Action, Change, Outcome
+from reconciler.core.events import ChangeApplied, ChangeStarted, PassFinished, PassStarted
+from reconciler.core.keys import AccountRef
+from reconciler.core.report import SCHEMA, Mode, Report, RequestCounts, Summary
+from reconciler.daemon.schedule import Schedule
+from reconciler.errors import FilesError, TrailError
+from reconciler.metrics import Metrics
 from reconciler.reconcile import PassInputs
 from shell import Shell
 
+REPORT = Report(SCHEMA, "0.1.0", Mode.APPLY, "r", "t0", "t1", None, None, (), (), (), Summary(), RequestCounts())
 POLICY = "version: 1\nrules: [{id: wide, uses: no-wildcard, severity: deny}]\n"
 GONE = "was there before, and is gone: put it back, or start anew without it; no pass is made without its rules"
 
@@ -119,3 +130,44 @@ def test_a_file_in_the_place_of_the_folder_holds_no_policy(shell: Shell) -> None
     Path("config").write_text("", encoding="utf-8")
     assert shell.run("audit", "--fail-on", "never") == 0
     assert "judged by the starter policy" in shell.out
+
+
+CHANGE = Change(AccountRef("d3b0"), Action.UPDATE, "shop", "3c90", "shop", None)
+
+
+def failures(metrics: Metrics) -> str:
+    return metrics.exposition()[0].decode().split("\nreconciler_trail_failures_total ")[1].split("\n")[0]
+
+
+def test_what_the_trail_cannot_store_is_counted(tmp_path: Path) -> None:
+    """A write that the trail forbids is counted as its failure, and so is a pass that ends with something untold."""
+    secrets, metrics = Secrets(), Metrics(lambda: 0.0)
+    path = tmp_path / "trail"
+    with keep_trail(path, 0, secrets) as kept:
+        observe = make_observer("json", "error", secrets, kept, metrics)
+        observe(PassStarted("r", Mode.APPLY, 1))
+        observe(ChangeStarted("r", CHANGE))
+        observe(ChangeApplied("r", CHANGE.ended(Outcome.APPLIED)))
+        assert failures(metrics) == "0.0"
+        path.write_text("somebody else was here\n")
+        with pytest.raises(TrailError):
+            observe(ChangeStarted("r", CHANGE))
+        assert failures(metrics) == "1.0"
+        observe(PassFinished("r", REPORT, 1.0))
+        assert failures(metrics) == "2.0"
+
+
+def test_what_goes_wrong_in_the_loop_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """What nobody waited for is a line of the log with its place, whether or not it came with an error."""
+    wiring = Wiring(Options((), (), 25.0, 50), make_observer("json", "info", Secrets()))
+    house = House(wiring, Schedule.every(timedelta(minutes=1)), (), None, Metrics(lambda: 0.0))
+    loop = asyncio.new_event_loop()
+    with pytest.raises(KeyError) as raised:
+        {}["door"]
+    house.faulted(loop, {"message": "not retrieved", "exception": raised.value})
+    house.faulted(loop, {"message": "a socket was lost"})
+    loop.close()
+    first, second = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert (first["event"], first["error"]) == ("daemon.faulted", "KeyError: 'door'")
+    assert first["where"].startswith("test_what_goes_wrong_in_the_loop_is_told:")
+    assert (second["error"], second["where"]) == ("a socket was lost", "")

@@ -1,7 +1,9 @@
 """The daemon's one worker: what wakes it, what it goes by, and what does not end it."""
 
 import asyncio
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import NoReturn
 import pytest
 
 from daemon.house import FILES, SHOP, Daemon, minutes, shop
+from reconciler.ahasend.pace import Stop
 from reconciler.core.events import (
     ConfigRejected,
     ConfigReloaded,
@@ -23,8 +26,10 @@ from reconciler.core.events import (
 from reconciler.core.report import Mode, Report
 from reconciler.crontab import read_zone
 from reconciler.daemon.schedule import Schedule
+from reconciler.daemon.service import Service
 from reconciler.daemon.status import Rejection
-from reconciler.errors import FilesError, Problem, SettingsError
+from reconciler.daemon.watch import Watch
+from reconciler.errors import FilesError, Interrupted, Problem, SettingsError
 from reconciler.reconcile import Live, PassInputs
 from world import ACCOUNT, FAMILY_MANAGER, OTHER, World, below, key_id, outcomes, sub_account
 
@@ -488,6 +493,45 @@ def test_asked_to_stop_while_files_load(daemon: Daemon) -> None:
     assert len(daemon.reports) == 1
     assert daemon.told(ConfigRejected) == []
     assert daemon.told(DaemonStopped) == [DaemonStopped("asked to stop", 1)]
+
+
+def test_asked_to_stop_while_files_settle(daemon: Daemon) -> None:
+    """Asked to stop while changed files are waited for, it does not wait for them."""
+
+    async def story() -> None:
+        await asyncio.sleep(10)
+        daemon.world.write("keys: 7")
+        daemon.service.wake(Trigger.SIGNAL)
+        await asyncio.sleep(0.1)
+
+    daemon.run(story)
+    assert daemon.loads == 1
+    assert daemon.told(ConfigRejected) == []
+    assert daemon.told(DaemonStopped) == [DaemonStopped("asked to stop", 1)]
+
+
+async def test_asked_to_stop_while_a_disk_is_slow(daemon: Daemon) -> None:
+    """Asked to stop while files load in their thread, it does not wait for the end of that, at the start nor later."""
+    loop = asyncio.get_running_loop()
+    load: Callable[[], PassInputs] = daemon.load
+    released = threading.Event()
+
+    def slow() -> PassInputs:
+        if daemon.loads == slow_from:
+            loop.call_soon_threadsafe(daemon.stop.request)
+            released.wait(10)
+        return load()
+
+    daemon.service._load = slow
+    for slow_from in (0, 1):
+        daemon.loads, daemon.stop = 0, Stop()
+        service = Service(Schedule.every(timedelta(hours=1)), slow, daemon.deliver, Watch(()))
+        loop.call_later(1, service.wake, Trigger.SIGNAL)
+        with nullcontext() if slow_from else pytest.raises(Interrupted):
+            async with asyncio.timeout(5):
+                await service.run(daemon.stop, daemon.events.append)
+        assert len(daemon.reports) == slow_from
+    released.set()
 
 
 def test_asked_to_stop_while_waiting(daemon: Daemon) -> None:

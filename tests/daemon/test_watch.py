@@ -264,3 +264,16 @@ def test_places_on_the_way(tmp_path: Path) -> None:
     assert named(tmp_path / "real" / "gone" / "keys") == {("real", False)}
     assert named(tmp_path / "circle" / "keys") == {(".", False)}
     assert places_of((tmp_path,)) >= {Place(str(tmp_path), True, tmp_path.stat().st_ino)}
+
+
+async def test_files_that_never_rest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that look different each time are waited for, and then taken as they are: no pass waits for ever."""
+    monkeypatch.setattr(watch, "SETTLED", 0.001)
+    looked: list[int] = []
+
+    class Restless(Watch):
+        async def looks(self) -> watch.Looks:
+            looked.append(1)
+            return ((len(looked),),)
+
+    assert await Restless((folder,)).settled() == ((watch.LOOKS_AT_MOST + 1,),)
