@@ -163,7 +163,7 @@ def test_what_goes_wrong_in_the_loop_is_told(capsys: pytest.CaptureFixture[str])
     house = House(wiring, Schedule.every(timedelta(minutes=1)), (), None, Metrics(lambda: 0.0))
     loop = asyncio.new_event_loop()
     with pytest.raises(KeyError) as raised:
-        {}["door"]
+        dict[str, str]()["door"]
     house.faulted(loop, {"message": "not retrieved", "exception": raised.value})
     house.faulted(loop, {"message": "a socket was lost"})
     loop.close()
