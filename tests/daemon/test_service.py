@@ -478,7 +478,7 @@ def test_a_nightly_pass_in_the_hour_that_comes_twice(daemon: Daemon) -> None:
 
 
 def test_it_stays_level(daemon: Daemon) -> None:
-    """Passes that each change something leave nothing behind: no object, no open file; 5,000 of them in `make bench`."""
+    """Passes that each change something leave nothing behind: no object and no open file (`make bench`: 5,000)."""
     seen: list[tuple[int, int]] = []
 
     def look(_report: Report) -> None:
