@@ -37,8 +37,11 @@ def _hold_standard_streams() -> None:
 
 
 def _leave(_number: int, _frame: object) -> NoReturn:
-    """End before anything was begun: a pass has handlers of its own, which finish what is under way."""
-    raise SystemExit(_INTERRUPTED)
+    """End before anything was begun: a pass has handlers of its own, which finish what is under way.
+
+    That is how ``run`` is meant to end, and for any other command the work that was asked for is not done.
+    """
+    raise SystemExit(0 if sys.argv[1:2] == ["run"] else _INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from difflib import get_close_matches
+from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 from apscheduler.triggers.base import BaseTrigger
@@ -15,6 +16,8 @@ _SUNDAY = 7
 
 
 _INSTANT = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
+_YEAR = timedelta(days=366)
 _NEAR = timedelta(hours=3)
 """More than any clock is put forward or back at once."""
 _ALIKE = 0.8
@@ -53,6 +56,22 @@ class Crontab(BaseTrigger):  # type: ignore[misc] # APScheduler has no types
         latest = max(first or start, start) + _NEAR
         return min(filter(None, (self._counting(offset, start, latest) for offset in offsets)), default=None)
 
+    def longest_gap(self, now: datetime) -> timedelta:
+        """Give the longest time between two of the coming year, as clocks show them; a year where there is none."""
+        shown = self._make(UTC)
+        gaps, last = [], None
+        moment, end = now.astimezone(UTC), now + _YEAR
+        times: list[datetime] = []
+        while moment < end and (first := shown.get_next_fire_time(None, moment)):
+            day = first.replace(hour=0, minute=0)
+            times = times or _times_of(shown, day)  # which are those of each day that has any
+            if last is not None:
+                gaps.append(day + (times[0] - times[0].replace(hour=0, minute=0)) - last)
+            last = day + (times[-1] - times[-1].replace(hour=0, minute=0))
+            moment = day + _DAY
+        gaps += (later - earlier for earlier, later in pairwise(times))
+        return max(gaps, default=_YEAR)
+
     def _counting(self, offset: timedelta, start: datetime, latest: datetime) -> datetime | None:
         """Give the first time that counts where clocks are so much ahead of UTC, None where it is after ``latest``."""
         coming = self._at(offset, start)
@@ -79,6 +98,16 @@ class Crontab(BaseTrigger):  # type: ignore[misc] # APScheduler has no types
         shown = moment.astimezone(timezone(offset)).replace(tzinfo=None)
         there_and_back = shown.replace(tzinfo=self._zone).astimezone(UTC).astimezone(self._zone)
         return there_and_back.replace(tzinfo=None) != shown and self._offset(moment - _NEAR) == offset
+
+
+def _times_of(shown: CronTrigger, day: datetime) -> list[datetime]:
+    """Give the times of one day."""
+    times: list[datetime] = []
+    moment: datetime | None = day
+    while (moment := shown.get_next_fire_time(None, moment)) and moment < day + _DAY:
+        times.append(moment)
+        moment += _INSTANT
+    return times
 
 
 def read_zone(name: str) -> tzinfo:

@@ -309,7 +309,7 @@ def _request(event: RequestEnded) -> dict[str, Any]:
 
 def _started(event: PassStarted) -> dict[str, Any]:
     fields = {"mode": event.mode, "number": event.number, "trigger": event.trigger}
-    return {**fields, "config_age": round(event.config_age, 3)}
+    return {**fields, "config_age": None if event.config_age is None else round(event.config_age, 3)}
 
 
 def _finished(event: PassFinished) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from reconciler.core.events import (
     Trigger,
 )
 from reconciler.core.findings import Finding, Severity
-from reconciler.core.freezes import FREEZE, Freeze, ended_freezes, freeze_plan, in_force, report_frozen
+from reconciler.core.freezes import FREEZE, Freeze, ended_freezes, freeze_plan, idle_freezes, in_force, report_frozen
 from reconciler.core.guardrails import Approval, Consent, Refusal, approve, way_out
 from reconciler.core.inventory import ReportedRule, report_freeze, report_pauses, report_rules, report_waiver, rfc3339
 from reconciler.core.keys import EVERY_SUB_ACCOUNT, DesiredAccount, DesiredState
@@ -99,7 +99,8 @@ class PassInputs:
 
     ``notes`` are what loading the files had to say; ``policy`` is what rules judge by; ``check_domains`` asks each
     account for its domains, so that a scope for another one is denied before it is sent; ``began`` is when the pass
-    really begins, where it judges by the time of a listing. ``trigger`` and ``config_age`` are as in `PassStarted`.
+    really begins, where it judges by the time of a listing. ``trigger`` and ``config_age`` are as in `PassStarted`;
+    ``policy_files`` are those that ``policy`` comes from.
     """
 
     run_id: str
@@ -114,7 +115,8 @@ class PassInputs:
     check_domains: bool = False
     began: datetime | None = None
     trigger: Trigger | None = None
-    config_age: float = 0.0
+    config_age: float | None = None
+    policy_files: frozenset[str] = frozenset()
 
     @property
     def mode(self) -> Mode:
@@ -250,6 +252,7 @@ def about_policy(inputs: PassInputs, now: datetime) -> tuple[Finding, ...]:
     idle = (
         *idle_waivers(inputs.policy, inputs.desired),
         *idle_requirements(inputs.consent.limits.require, inputs.desired),
+        *idle_freezes(inputs.consent.limits.windows, inputs.desired),
     )
     return (*ending, *ended_freezes(inputs.consent.limits.windows, now), *idle)
 

@@ -33,7 +33,7 @@ DEFAULT_EVERY = timedelta(minutes=5)
 INTERVALS = 3
 """An account that was not read for so many intervals is not looked after."""
 GRACE = timedelta(seconds=5)
-"""What reading may take longer than the last time."""
+"""What a pass may take longer than the last one."""
 
 
 @click.command("run", short_help="Make passes on a schedule until told to stop.")
@@ -99,7 +99,7 @@ def command(  # noqa: PLR0913 # one parameter an option
     secrets = Secrets()
     if token := web_token():
         secrets.hide(token)
-    metrics = Metrics(time.time, schedule.longest(datetime.now(UTC)).total_seconds())
+    metrics = Metrics(time.time, schedule.longest.total_seconds())
     with keep_trail(trail, trail_size, secrets) as kept:
         wiring = Wiring(
             replace(about, dry_run=dry_run, allowed=frozenset(allow)),
@@ -168,7 +168,7 @@ class House:
 
         def readiness() -> Readiness:
             progress = replace(service.progress, trail=self.wiring.trail.problem if self.wiring.trail else None)
-            return judge_readiness(progress, datetime.now(UTC), self._due)
+            return judge_readiness(progress, datetime.now(UTC), partial(self._due, service.seconds))
 
         door = Door(readiness, self.metrics.exposition, partial(service.wake, Trigger.REQUEST), _token)
         web = Web(application(door), self.listen.host, self.listen.port)
@@ -178,9 +178,9 @@ class House:
         finally:
             await web.stop()
 
-    def _due(self, read_at: datetime) -> datetime:
-        """Give until when an account must be read again: that makes three beginnings, and a little more."""
-        return self.schedule.after(read_at, INTERVALS) + self.schedule.jitter + GRACE
+    def _due(self, seconds: float, read_at: datetime) -> datetime:
+        """Give until when an account must be read again: three beginnings later, and as long as a pass takes."""
+        return self.schedule.after(read_at, INTERVALS) + self.schedule.jitter + timedelta(seconds=seconds) + GRACE
 
     def _deliver(self, report: Report) -> None:
         try:

@@ -10,7 +10,7 @@ from reconciler.cli.output import write_stdout
 from reconciler.cli.wiring import load_policies
 from reconciler.core.endings import endings, idle_requirements, idle_rules, idle_waivers
 from reconciler.core.findings import Finding
-from reconciler.core.freezes import ended_freezes
+from reconciler.core.freezes import ended_freezes, idle_freezes
 from reconciler.core.keys import DesiredState, Source
 from reconciler.errors import FilesError, Problem, mask, visible
 from reconciler.files.desired import load_desired
@@ -58,7 +58,8 @@ def command(desired: tuple[Path, ...], policy: tuple[Path, ...], *, strict: bool
         write_stdout(mask(_line(finding)) + "\n")
     required = idle_requirements(judged.limits.require, loaded.state)
     ended = (*(each.finding for each in ending if each.ended), *ended_freezes(judged.limits.windows, now))
-    wrong = (*ended, *idle_waivers(judged.policy, loaded.state), *required)
+    unmet = (*required, *idle_freezes(judged.limits.windows, loaded.state))
+    wrong = (*ended, *idle_waivers(judged.policy, loaded.state), *unmet)
     if problems := [_problem(finding, finding.source) for finding in wrong if finding.source]:
         raise FilesError(tuple(problems))
     rules = f", {number(len(judged.policy.rules), 'rule')}" if judged.policy.rules else ""

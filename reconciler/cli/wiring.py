@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from reconciler.metrics import Metrics
 
 Result = TypeVar("Result")
-_GONE = "was there before, and is gone: put it back, or start anew without it; no pass is made without its rules"
 
 
 class Secrets:
@@ -66,13 +65,12 @@ class Secrets:
 class Wiring:
     """What lives as long as the process: the options, who is told, and the secrets that nobody may be told.
 
-    ``policies`` are the policy files that it has read; ``trail`` is where decisions and writes are stored, if anywhere.
+    ``trail`` is where decisions and writes are stored, if anywhere.
     """
 
     options: Options
     observe: Observer
     secrets: Secrets = field(default_factory=Secrets)
-    policies: set[str] = field(default_factory=set)
     trail: "Trail | None" = None
 
     def inputs(self, paces: Paces, stop: Stop) -> PassInputs:
@@ -100,6 +98,7 @@ class Wiring:
             patience=Patience(self.options.pass_timeout.total_seconds(), self.options.account_timeout.total_seconds()),
             check_domains=self.options.check_domains,
             began=datetime.now(UTC),
+            policy_files=frozenset(policy.sources),
         )
 
     def _load(self, listing: Listing | None) -> tuple[LoadedPolicy, Loaded]:
@@ -114,11 +113,8 @@ class Wiring:
             loaded = self._desired(listing)
         except FilesError as error:
             problems += error.problems
-        if not problems:
-            problems += [Problem(name, 0, 0, _GONE) for name in sorted(self.policies - {*policy.sources})]
         if problems or loaded is None:
             raise FilesError(tuple(problems))
-        self.policies.update(policy.sources)
         return policy, loaded
 
     def _desired(self, listing: Listing | None) -> Loaded:

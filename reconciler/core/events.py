@@ -30,15 +30,15 @@ class Trigger(StrEnum):
 class PassStarted:
     """A pass begins; ``number`` counts the passes of this process from 1.
 
-    ``trigger`` is None where a person or a CronJob made it. ``config_age`` is how many seconds ago the configuration
-    that it goes by was loaded: 0 but where newer files do not load.
+    ``trigger`` is None where a person or a CronJob made it. ``config_age`` is None but where newer files do not load:
+    then it is how many seconds ago those were loaded that are in force.
     """
 
     run_id: str
     mode: Mode
     number: int
     trigger: Trigger | None = None
-    config_age: float = 0.0
+    config_age: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

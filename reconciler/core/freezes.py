@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from reconciler.core.changes import Change, Outcome
 from reconciler.core.findings import Finding, Severity, days_ago
-from reconciler.core.keys import Source
+from reconciler.core.keys import DesiredState, Source
 from reconciler.core.patterns import is_like_id
 from reconciler.core.plan import Plan
 
@@ -131,6 +131,22 @@ def _note(freeze: Freeze, *, let_through: bool) -> Finding:
     if let_through:
         message, hint = f"changes{where} would be {freeze}", f"--allow {FREEZE} lets them through"
     return Finding("frozen", Severity.NOTE, message, hint, source=terms.source)
+
+
+def idle_freezes(windows: Iterable[Window], desired: DesiredState) -> tuple[Finding, ...]:
+    """Give a warning for each window that is about none of the accounts of the files: it freezes nothing."""
+    ids = [account.account.account_id for account in desired.accounts]
+    return tuple(
+        Finding(
+            "freeze-matches-nothing",
+            Severity.WARN,
+            f"the change window {terms.reason!r} is about none of the accounts in the files",
+            "correct its account, or remove it",
+            source=terms.source,
+        )
+        for window in windows
+        if (terms := window.terms).account is not None and not any(is_like_id(each, terms.account) for each in ids)
+    )
 
 
 def ended_freezes(windows: Iterable[Window], now: datetime) -> tuple[Finding, ...]:

@@ -11,8 +11,6 @@ from reconciler.crontab import Crontab, read_crontab
 
 _MOST_JITTER = timedelta(seconds=30)
 _SHORTEST = timedelta(seconds=1)
-_LOOKS_AHEAD = timedelta(days=15)
-_MOST_LOOKED_AT = 3000
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -21,25 +19,15 @@ class Schedule:
     """When passes begin, and how to say so.
 
     ``fresh`` gives a trigger that counts from now on: one that counted from a time that a clock no longer shows would
-    wait until it is shown again. ``after`` gives a beginning that comes after a moment, the n-th, without its jitter.
+    wait until it is shown again. ``after`` gives a beginning that comes after a moment, the n-th, without its jitter;
+    ``longest`` is the longest time between two beginnings, with it.
     """
 
     fresh: Callable[[], BaseTrigger]
     words: str
     jitter: timedelta
     after: Callable[[datetime, int], datetime]
-
-    def longest(self, now: datetime) -> timedelta:
-        """Give the longest time between two beginnings, as far as the next few weeks show, with its jitter."""
-        gaps = [timedelta()]
-        moment = self.after(now, 1)
-        for _ in range(_MOST_LOOKED_AT):
-            if moment - now > _LOOKS_AHEAD:
-                break
-            following = self.after(moment, 1)
-            gaps.append(following - moment)
-            moment = following
-        return max(gaps) + self.jitter
+    longest: timedelta
 
     @classmethod
     def every(cls, interval: timedelta, jitter: timedelta | None = None) -> "Schedule":
@@ -57,7 +45,10 @@ class Schedule:
         def fresh() -> BaseTrigger:
             return IntervalTrigger(seconds=interval.total_seconds(), jitter=shift.total_seconds() or None, timezone=UTC)
 
-        return cls(fresh, f"every {_in_words(interval)}", shift, lambda moment, count: moment + interval * count)
+        def after(moment: datetime, count: int) -> datetime:
+            return moment + interval * count
+
+        return cls(fresh, f"every {_in_words(interval)}", shift, after, interval + shift)
 
     @classmethod
     def cron(cls, expression: str, jitter: timedelta = timedelta(), zone: tzinfo = UTC) -> "Schedule":
@@ -74,7 +65,8 @@ class Schedule:
         def after(moment: datetime, count: int) -> datetime:
             return _nth(trigger, moment, count)
 
-        return cls(lambda: trigger, f"cron {expression} ({zone})", jitter, after)
+        longest = trigger.longest_gap(datetime.now(UTC)) + jitter
+        return cls(lambda: trigger, f"cron {expression} ({zone})", jitter, after, longest)
 
 
 def _nth(trigger: Crontab, moment: datetime, count: int) -> datetime:

@@ -31,7 +31,7 @@ from reconciler.core.subjects import span
 from reconciler.daemon.schedule import Schedule
 from reconciler.daemon.status import AccountRead, Progress, Rejection
 from reconciler.daemon.watch import Looks, Watch
-from reconciler.errors import FilesError, Interrupted, ReconcilerError
+from reconciler.errors import FilesError, Interrupted, Problem, ReconcilerError
 from reconciler.reconcile import PassInputs, run_pass
 
 LOADS_AT_MOST: Final = 3
@@ -41,6 +41,8 @@ CLOCK_JUMP: Final = 2.0
 """Seconds that the clock may be corrected by within `CLOCK_LOOKS`; by more, and the schedule is made anew."""
 BEGUN_ANEW: Final = 10.0
 """Seconds after which what stands beside the passes is begun anew where it ended in an error."""
+_ASKED: Final = "asked to stop"
+_GONE: Final = "was there before, and is gone: put it back, or start anew without it; no pass is made without its rules"
 _URGENT: Final = (Trigger.REQUEST, Trigger.SIGNAL, Trigger.FILES, Trigger.START, Trigger.SCHEDULE)
 
 
@@ -71,12 +73,20 @@ class Service:
         self._woken.set()
         self._rejected: Rejection | None = None
         self._loaded_at: datetime | None = None
+        self._since: float | None = None
+        self._seconds = 0.0
         self._reads: dict[tuple[str, str | None], AccountRead] = {}
+
+    @property
+    def seconds(self) -> float:
+        """How long the last pass took."""
+        return self._seconds
 
     @property
     def progress(self) -> Progress:
         """What was done so far."""
-        return Progress(self._loaded_at, self._rejected, tuple(self._reads.values()))
+        age = None if self._since is None else asyncio.get_running_loop().time() - self._since
+        return Progress(self._loaded_at, age, self._rejected, tuple(self._reads.values()))
 
     def wake(self, trigger: Trigger) -> None:
         """Let a pass begin as soon as none is under way; to be called from within the loop."""
@@ -89,7 +99,11 @@ class Service:
         Raises:
             ReconcilerError: what the first pass needs does not load. Later, that is reported, and tried again.
         """
-        in_force = self._takes_force(await self._loaded(stop))
+        try:
+            in_force = self._takes_force(await self._loaded(stop))
+        except Interrupted:
+            observe(DaemonStopped(_ASKED, 0))
+            return
         scheduler = AsyncIOScheduler(timezone=UTC)
         # Jobs only wake: one that is late is not dropped, and there is nothing to be cancelled.
         options = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
@@ -100,7 +114,7 @@ class Service:
             asyncio.create_task(_for_ever(lambda: self._watch.run(lambda: self.wake(Trigger.FILES)), observe)),
             asyncio.create_task(_for_ever(lambda: self._mind_the_clock(job), observe)),
         ]
-        memory = Memory()
+        memory, reason = Memory(), "an error"
         try:
             while trigger := await self._next(stop):
                 if trigger is not Trigger.START:
@@ -108,14 +122,15 @@ class Service:
                 if stop.requested.is_set():
                     break
                 memory = await self._pass(self._due_inputs(in_force, trigger), memory, stop)
-        except Interrupted:
-            pass  # while files were loaded: nothing was begun
+            reason = _ASKED
+        except Interrupted:  # while files were loaded: nothing was begun
+            reason = _ASKED
         finally:
             scheduler.shutdown(wait=False)
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
-            observe(DaemonStopped("asked to stop", memory.passes))
+            observe(DaemonStopped(reason, memory.passes))
 
     # What wakes it
 
@@ -178,11 +193,14 @@ class Service:
         clock = asyncio.get_running_loop().time
         try:
             inputs = await self._loaded(stop)
+            _check_policies(before.inputs, inputs)
         except Interrupted:
             raise
-        except ReconcilerError as error:
-            self._reject(error)
-            observe(_rejected(error, clock() - before.loaded))
+        except Exception as error:  # noqa: BLE001 # a file that meets a bug of ours is no reason to end either
+            if not isinstance(error, ReconcilerError):
+                observe(DaemonFaulted(*told(error)))
+                error = ReconcilerError(f"files and settings could not be loaded: {type(error).__name__}")
+            observe(self._reject(error, clock() - before.loaded))
             return before
         if self._rejected or _says(inputs) != _says(before.inputs):
             observe(ConfigReloaded(len(inputs.desired.accounts), inputs.desired.named))
@@ -190,16 +208,19 @@ class Service:
 
     def _takes_force(self, inputs: PassInputs) -> InForce:
         self._rejected = None
-        self._loaded_at = datetime.now(UTC)
+        self._loaded_at, self._since = datetime.now(UTC), asyncio.get_running_loop().time()
         # At the start nothing is known, and nothing is ready; who comes later has time until it is read.
         since = self._loaded_at if self._reads else None
         self._reads = _known(self._reads, inputs.desired, since)
-        return InForce(inputs, asyncio.get_running_loop().time())
+        return InForce(inputs, self._since)
 
-    def _reject(self, error: ReconcilerError) -> None:
+    def _reject(self, error: ReconcilerError, age: float) -> ConfigRejected:
+        """Note that something newer does not load than what was loaded ``age`` seconds ago; give the event of it."""
         since = self._rejected.at if self._rejected else datetime.now(UTC)
         problems = error.problems if isinstance(error, FilesError) else ()
-        self._rejected = Rejection(since, _in_short(error), problems)
+        message = "the files do not load" if isinstance(error, FilesError) else str(error)
+        self._rejected = Rejection(since, message, problems)
+        return ConfigRejected(problems, message, round(age, 3))
 
     def _due_inputs(self, in_force: InForce, trigger: Trigger) -> PassInputs:
         """Give what one pass needs: what is in force, with a name and a time of its own."""
@@ -215,18 +236,21 @@ class Service:
 
     async def _pass(self, inputs: PassInputs, memory: Memory, stop: Stop) -> Memory:
         """Make one pass; what goes wrong in it, whatever it is, is told, and is no reason to end."""
+        clock = asyncio.get_running_loop().time
+        began, before = clock(), memory.passes
         try:
             report, memory = await run_pass(inputs, datetime.now(UTC), memory)
             self._reads = _read(self._reads, report, datetime.now(UTC))
+            self._seconds = clock() - began
             # In a thread, since a large report takes seconds, in which nobody would hear who asks whether we live.
             await unless(stop.abandoned, asyncio.to_thread(self._deliver, report))
         except Interrupted:
             pass
         except ReconcilerError as error:  # a setting that shows to be wrong only now, as that of a proxy
-            inputs.observe(_rejected(error, inputs.config_age))
+            inputs.observe(self._reject(error, clock() - (self._since or began)))
         except Exception as error:  # noqa: BLE001 # a bug must not keep all accounts from being looked at for ever
             inputs.observe(PassFailed(inputs.run_id, *told(error)))
-        return memory
+        return replace(memory, passes=before + 1)
 
 
 async def _for_ever(work: Callable[[], Awaitable[None]], observe: Observer) -> None:
@@ -270,15 +294,14 @@ def _says(inputs: PassInputs) -> tuple[object, ...]:
     return inputs.desired, inputs.policy.digest, inputs.consent
 
 
-def _rejected(error: ReconcilerError, age: float) -> ConfigRejected:
-    problems = error.problems if isinstance(error, FilesError) else ()
-    return ConfigRejected(problems, _in_short(error), round(age, 3))
+def _check_policies(before: PassInputs, now: PassInputs) -> None:
+    """Refuse files from which a policy is missing that was in force: its rules would be missed by nobody.
 
-
-def _in_short(error: ReconcilerError) -> str:
-    if isinstance(error, FilesError):
-        return "the files do not load"
-    return str(error)
+    Raises:
+        FilesError: naming each.
+    """
+    if gone := sorted(before.policy_files - now.policy_files):
+        raise FilesError(tuple(Problem(name, 0, 0, _GONE) for name in gone))
 
 
 def told(error: Exception) -> tuple[str, str]:

@@ -50,12 +50,14 @@ class Progress:
 
     Attributes:
         loaded_at: When the configuration in force was loaded; None: none is.
+        age: How many seconds ago that was, by a clock that nobody sets.
         rejection: What was rejected after that; None: the configuration in force is the newest.
         reads: One for each account of the configuration in force, and for each sub account that is known.
         trail: Why the trail cannot be written; None: it can, or there is none.
     """
 
     loaded_at: datetime | None = None
+    age: float | None = None
     rejection: Rejection | None = None
     reads: tuple[AccountRead, ...] = ()
     trail: str | None = None
@@ -83,7 +85,7 @@ class ConfigurationStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class SubAccountStatus:
+class SubAccountReadiness:
     """A sub account that could not be read the last time, or (not ``ready``) was not read in time."""
 
     sub_account_id: str
@@ -93,7 +95,7 @@ class SubAccountStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class SubAccountsStatus:
+class SubAccountsReadiness:
     """All sub accounts of an account, of which there may be thousands.
 
     Attributes:
@@ -106,11 +108,11 @@ class SubAccountsStatus:
     count: int
     late_count: int
     failed_count: int
-    failed: tuple[SubAccountStatus, ...]
+    failed: tuple[SubAccountReadiness, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class AccountStatus:
+class AccountReadiness:
     """An account: whether its own keys were read in time, and how its sub accounts are doing.
 
     Attributes:
@@ -125,7 +127,7 @@ class AccountStatus:
     read_at: datetime | None
     ready: bool
     error: str | None
-    sub_accounts: SubAccountsStatus
+    sub_accounts: SubAccountsReadiness
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class Readiness:
     ready: bool
     reasons: tuple[str, ...]
     configuration: ConfigurationStatus
-    accounts: tuple[AccountStatus, ...]
+    accounts: tuple[AccountReadiness, ...]
 
 
 def judge_readiness(progress: Progress, now: datetime, due: Due) -> Readiness:
@@ -155,7 +157,7 @@ def judge_readiness(progress: Progress, now: datetime, due: Due) -> Readiness:
     reasons = [] if progress.loaded_at else ["no configuration is loaded"]
     reasons += [f"nothing is written without its line in the trail: {_shown(progress.trail)}"] if progress.trail else []
     reasons += [reason for account in accounts for reason in _reasons(account)]
-    return Readiness(not reasons, tuple(reasons), _configuration_status(progress, now), accounts)
+    return Readiness(not reasons, tuple(reasons), _configuration_status(progress), accounts)
 
 
 _IsLate = Callable[[AccountRead], bool]
@@ -175,21 +177,21 @@ def _lateness(reads: Iterable[AccountRead], now: datetime, due: Due) -> _IsLate:
     return lambda read: not in_time or since(read) < in_time[0]
 
 
-def _account_status(account_id: str, family: dict[str | None, AccountRead], is_late: _IsLate) -> AccountStatus:
+def _account_status(account_id: str, family: dict[str | None, AccountRead], is_late: _IsLate) -> AccountReadiness:
     own = family[None]
     late = {sub_account_id for sub_account_id, read in family.items() if is_late(read)}
     failed = [
-        SubAccountStatus(sub_account_id, read.read_at, sub_account_id not in late, _shown(read.error))
+        SubAccountReadiness(sub_account_id, read.read_at, sub_account_id not in late, _shown(read.error))
         for sub_account_id, read in family.items()
         if sub_account_id is not None and (read.error or sub_account_id in late)
     ]
     failed.sort(key=lambda one: one.ready)
-    return AccountStatus(
+    return AccountReadiness(
         account_id,
         own.read_at,
         ready=None not in late,
         error=_shown(own.error),
-        sub_accounts=SubAccountsStatus(
+        sub_accounts=SubAccountsReadiness(
             count=len(family) - 1,
             late_count=len(late - {None}),
             failed_count=len(failed),
@@ -198,7 +200,7 @@ def _account_status(account_id: str, family: dict[str | None, AccountRead], is_l
     )
 
 
-def _reasons(account: AccountStatus) -> Iterable[str]:
+def _reasons(account: AccountReadiness) -> Iterable[str]:
     if not account.ready:
         when = f"since {rfc3339(account.read_at)}" if account.read_at else "yet"
         yield f"account {account.account_id} was not read {when}" + (f": {account.error}" if account.error else "")
@@ -208,12 +210,12 @@ def _reasons(account: AccountStatus) -> Iterable[str]:
         )
 
 
-def _configuration_status(progress: Progress, now: datetime) -> ConfigurationStatus:
-    loaded_at, rejection = progress.loaded_at, progress.rejection
+def _configuration_status(progress: Progress) -> ConfigurationStatus:
+    rejection = progress.rejection
     problems = rejection.problems if rejection else ()
     return ConfigurationStatus(
-        loaded_at,
-        max(0.0, (now - loaded_at).total_seconds()) if loaded_at else None,
+        progress.loaded_at,
+        progress.age,
         _shown(rejection.message) if rejection else None,
         rejection.at if rejection else None,
         tuple(_short(str(problem)) for problem in problems[:MOST_PROBLEMS]),

@@ -51,7 +51,7 @@ _DECIDED = (
 )
 
 
-_AGES = re.compile(r"\b\d+ (?:second|minute|hour|day)s?\b")
+_AGES = re.compile(r"\b\d+ (?:second|minute|hour|day)s? (?=ago|before)")
 _REMEMBERED = timedelta(days=1)
 """For how long a process that starts takes a decision for the same as that of the one before."""
 
@@ -168,7 +168,7 @@ class Trail:
 
     def _begin(self, event: PassStarted) -> None:
         self._pass = _Pass(event.mode, event.trigger)
-        self._commits.begin(current=not event.config_age)
+        self._commits.begin(current=event.config_age is None)
         self._writing.clear()
         self._seen.clear()
         self._untold = None

@@ -93,6 +93,13 @@ def places_of(paths: tuple[Path, ...]) -> frozenset[Place]:
 
 
 def _places(path: Path) -> Iterator[Place]:
+    try:
+        yield from _on_the_way(path)
+    except OSError:  # it may not be entered, or goes while it is looked at: looking again finds what is there then
+        return
+
+
+def _on_the_way(path: Path) -> Iterator[Place]:
     left = list(reversed(Path(os.path.abspath(path)).parts))  # noqa: PTH100 # resolve() would follow the links
     here = Path(left.pop())
     links = 0
@@ -155,7 +162,8 @@ class Watch:
         try:
             while True:
                 hint.clear()
-                complete = notices.come_from(await asyncio.to_thread(places_of, self._paths))
+                # In a thread: a large folder has many folders, each of which is to be watched.
+                complete = await asyncio.to_thread(notices.come_from_all_of, self._paths)
                 if (looks := await self.settled()) not in (self.known, told):
                     told = looks
                     changed()
@@ -181,8 +189,9 @@ class _Notices(FileSystemEventHandler):
         with suppress(RuntimeError):  # the loop may have ended
             self._loop.call_soon_threadsafe(self._hint.set)
 
-    def come_from(self, places: frozenset[Place]) -> bool:
-        """Watch these folders from now on; False where the system does not notice every change in them."""
+    def come_from_all_of(self, paths: tuple[Path, ...]) -> bool:
+        """Watch what is on the way to paths; False where the system does not notice every change there."""
+        places = places_of(paths)
         if places == self._places and self._complete:
             return True
         self._places = places

@@ -28,6 +28,7 @@ RESERVED: Final = frozenset(
         "covered-scope",
         "domains-not-checked",
         "freeze-ended",
+        "freeze-matches-nothing",
         "frozen",
         "label-belongs-to-another",
         "link-not-followed",

@@ -1,8 +1,9 @@
 """The change windows of policy files, checked, and when those of crontab lines are in force."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,8 @@ LONGEST: Final = timedelta(days=31)
 _YEARS: Final = range(2000, 3000)
 _MOMENT: Final = timedelta(microseconds=1)
 _MOST_BEGINNINGS: Final = 1000
+_YEAR: Final = timedelta(days=366)
+_DAYS: Final = "write less, or 'from' and 'until'"
 _TIMES: Final = "write 'cron' and 'for', or 'from' and 'until'"
 
 
@@ -33,8 +36,9 @@ class Recurring:
     """
 
     terms: Terms
-    trigger: "Crontab"
+    cron: str
     length: timedelta
+    trigger: "Crontab" = field(compare=False)
 
     @property
     def last(self) -> None:
@@ -104,10 +108,20 @@ def _crontab(cron: str, lasts: str, terms: Terms, spot: Spot, faults: Faults) ->
     if not SHORTEST <= for_length <= LONGEST:
         faults.wrong(at(spot, "for"), f"for: {lasts} is out of range: write 1m at least, and at most 31d")
     try:
-        return Recurring(terms, read_crontab(cron, terms.zone), for_length)
+        trigger = read_crontab(cron, terms.zone)
     except ValueError as error:
         faults.wrong(at(spot, "cron"), f"cron: {shown(cron)} is not understood: {error}")
-    return None
+        return None
+    if for_length >= _longest_gap(cron):
+        faults.wrong(at(spot, "for"), f"for: with {lasts} it never ends, since the next one has begun by then: {_DAYS}")
+    return Recurring(terms, cron, for_length, trigger)
+
+
+@lru_cache(maxsize=64)  # files are loaded for each pass, and this takes a while
+def _longest_gap(cron: str) -> timedelta:
+    from reconciler.crontab import read_crontab
+
+    return read_crontab(cron).longest_gap(datetime.now(UTC))
 
 
 def _days(first: str, last: str, terms: Terms, spot: Spot, faults: Faults) -> WindowOfFile | None:
@@ -115,6 +129,8 @@ def _days(first: str, last: str, terms: Terms, spot: Spot, faults: Faults) -> Wi
     match days:
         case date() as begins, date() as ends if ends < begins:
             faults.wrong(at(spot, "until"), f"until: {last} is before {first}: write that day or a later one")
+        case date() as begins, date() as ends if ends - begins > _YEAR:
+            faults.wrong(at(spot, "until"), f"until: {last} is more than a year after {first}: write an earlier day")
         case date() as begins, date() as ends:
             return Days(terms, begins, ends)
     return None

@@ -91,7 +91,10 @@ DURATION: Final = Metric("reconciler_pass_duration_seconds", Kind.HISTOGRAM, "Ho
 LAST_PASS: Final = Metric(
     "reconciler_last_pass_timestamp_seconds",
     Kind.GAUGE,
-    "When the last pass ended, however it ended; absent before the first.",
+    "When the last pass that came to a report ended; absent before the first.",
+)
+LAST_SECONDS: Final = Metric(
+    "reconciler_last_pass_duration_seconds", Kind.GAUGE, "How long that pass took; absent before the first."
 )
 ACCOUNT_SUCCESS: Final = Metric(
     "reconciler_account_last_success_timestamp_seconds",
@@ -115,7 +118,7 @@ DRIFT_AGE: Final = Metric(
     "reconciler_drift_age_seconds",
     Kind.GAUGE,
     "For how long some key of an account has differed from what the files say, 0 while none does; "
-    "keys that the files pause are told apart.",
+    "keys that the files pause, or a change window, are told apart.",
     ("account_id", "paused"),
 )
 IN_SYNC_SINCE: Final = Metric(
@@ -142,7 +145,7 @@ CONTESTED: Final = Metric(
 HOLD: Final = Metric(
     "reconciler_hold", Kind.GAUGE, "1 where RECONCILER_HOLD kept changes of the last pass from being made, else 0."
 )
-FROZEN: Final = Metric("reconciler_frozen_windows", Kind.GAUGE, "Freezes of the policy that are in force.")
+FROZEN: Final = Metric("reconciler_frozen_windows", Kind.GAUGE, "Change windows of the policy that are in force.")
 REQUESTS: Final = Metric(
     "reconciler_requests_total",
     Kind.COUNTER,
@@ -169,6 +172,9 @@ CONFIG_REJECTIONS: Final = Metric(
 TRAIL_FAILURES: Final = Metric(
     "reconciler_trail_failures_total", Kind.COUNTER, "How often the trail could not be written."
 )
+FAULTS: Final = Metric(
+    "reconciler_faults_total", Kind.COUNTER, "Errors that nobody foresaw, in passes and beside them: bugs."
+)
 FAILURES: Final = Metric(
     "reconciler_metrics_failures_total", Kind.COUNTER, "Events that could not be counted: the other metrics lack them."
 )
@@ -180,6 +186,7 @@ CATALOGUE: Final = (
     PASSES,
     DURATION,
     LAST_PASS,
+    LAST_SECONDS,
     ACCOUNT_SUCCESS,
     ACCOUNT_FAILED,
     KEYS,
@@ -200,6 +207,7 @@ CATALOGUE: Final = (
     CONFIG_REJECTED,
     CONFIG_REJECTIONS,
     TRAIL_FAILURES,
+    FAULTS,
     FAILURES,
 )
 
@@ -210,7 +218,7 @@ Values = dict[tuple[str, ...], float]
 def at_the_start() -> dict[Metric, Values]:
     """Give the series of each metric before anything has happened."""
     values: dict[Metric, Values] = {metric: {} if metric.labels else {(): 0.0} for metric in CATALOGUE}
-    for metric in (BUILD, START, INTERVAL, DURATION, LAST_PASS, CONFIG_LOADED):
+    for metric in (BUILD, START, INTERVAL, DURATION, LAST_PASS, LAST_SECONDS, CONFIG_LOADED):
         values[metric] = {}
     values[PASSES] = dict.fromkeys(product(Mode, Result, (*Trigger, COMMAND)), 0.0)
     values[CHANGES] = dict.fromkeys(product(Action, Direction, Outcome), 0.0)

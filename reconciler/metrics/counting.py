@@ -8,7 +8,9 @@ from reconciler import __version__
 from reconciler.core.events import (
     ConfigRejected,
     ConfigReloaded,
+    DaemonFaulted,
     Event,
+    PassFailed,
     PassFinished,
     PassStarted,
     RequestEnded,
@@ -27,11 +29,13 @@ from reconciler.metrics.catalogue import (
     CONFIG_REJECTIONS,
     CONTESTED,
     FAILURES,
+    FAULTS,
     FINDINGS,
     FROZEN,
     HOLD,
     INTERVAL,
     LAST_PASS,
+    LAST_SECONDS,
     METHODS,
     OTHER,
     PACE_WAIT,
@@ -117,21 +121,26 @@ class Metrics:
                 self._request_ended(event)
             case RequestRetried(method=method):
                 self._add(RETRIES, _method(method))
-            case PassStarted(trigger=trigger, config_age=age):
-                self._trigger = trigger
-                self._set(CONFIG_LOADED, self._now() - age)
-                if not age:
-                    self._set(CONFIG_REJECTED, 0.0)
+            case PassStarted():
+                self._pass_started(event)
             case PassFinished():
                 self._pass_finished(event)
             case ConfigRejected():
                 self._add(CONFIG_REJECTIONS)
                 self._set(CONFIG_REJECTED, 1.0)
+            case PassFailed() | DaemonFaulted():
+                self._add(FAULTS)
             case ConfigReloaded():
                 self._set(CONFIG_LOADED, self._now())
                 self._set(CONFIG_REJECTED, 0.0)
             case _:
                 pass  # the report, at the end of the pass, tells the same in one piece
+
+    def _pass_started(self, event: PassStarted) -> None:
+        self._trigger = event.trigger
+        self._set(CONFIG_LOADED, self._now() - (event.config_age or 0.0))
+        if event.config_age is None:
+            self._set(CONFIG_REJECTED, 0.0)
 
     def _request_ended(self, event: RequestEnded) -> None:
         labels = _method(event.method), STATUSES.get(event.status, OTHER)
@@ -144,6 +153,7 @@ class Metrics:
         result = result_of(report)
         last: dict[Metric, Values] = {
             LAST_PASS: {(): now},
+            LAST_SECONDS: {(): event.seconds},
             FINDINGS: findings(report),
             REFUSALS: (refused := refusals(report)),
             HOLD: {(): min(refused["hold",], 1.0)},

@@ -1,4 +1,4 @@
-"""What a process remembers between passes: a policy that vanishes is not the same as none."""
+"""What a pass needs, built from files and settings, and who is told of it."""
 
 import asyncio
 import json
@@ -16,14 +16,13 @@ from reconciler.core.events import ChangeApplied, ChangeStarted, PassFinished, P
 from reconciler.core.keys import AccountRef
 from reconciler.core.report import SCHEMA, Mode, Report, RequestCounts, Summary
 from reconciler.daemon.schedule import Schedule
-from reconciler.errors import FilesError, TrailError
+from reconciler.errors import TrailError
 from reconciler.metrics import Metrics
 from reconciler.reconcile import PassInputs
 from shell import Shell
 
 REPORT = Report(SCHEMA, "0.1.0", Mode.APPLY, "r", "t0", "t1", None, None, (), (), (), Summary(), RequestCounts())
 POLICY = "version: 1\nrules: [{id: wide, uses: no-wildcard, severity: deny}]\n"
-GONE = "was there before, and is gone: put it back, or start anew without it; no pass is made without its rules"
 
 
 def inputs(wiring: Wiring) -> PassInputs:
@@ -42,66 +41,12 @@ def write(name: str, text: str = POLICY) -> Path:
     return path
 
 
-def test_a_policy_that_vanishes(shell: Shell) -> None:
-    """Where the policy of the pass before is gone no pass is made until it is back; a new process needs none."""
-    wiring, path = wired(), write("policy.yaml")
-    assert [rule.id for rule in inputs(wiring).policy.rules] == ["wide"]
-    path.unlink()
-    for _ in range(2):
-        with pytest.raises(FilesError) as raised:
-            inputs(wiring)
-        assert str(raised.value) == f"config/policy.yaml: {GONE}"
-    write("policy.yaml", POLICY.replace("wide", "wider"))
-    assert [rule.id for rule in inputs(wiring).policy.rules] == ["wider"]
-    path.unlink()
-    assert inputs(wired()).policy.rules == ()
-
-
-def test_a_part_of_a_policy_that_vanishes(shell: Shell) -> None:
-    """Of a directory of policies each file counts; one that is new is read from then on."""
-    wiring = wired("config/rules")
-    write("rules/a.yaml")
-    assert len(inputs(wiring).policy.rules) == 1
-    second = write("rules/b.yaml", POLICY.replace("wide", "other"))
-    assert len(inputs(wiring).policy.rules) == 2
-    second.unlink()
-    with pytest.raises(FilesError) as raised:
-        inputs(wiring)
-    assert str(raised.value) == f"config/rules/b.yaml: {GONE}"
-
-
-def test_what_is_wrong_comes_before_what_is_gone(shell: Shell) -> None:
-    """Where files do not load it cannot be told what is gone: the problems are told alone."""
-    wiring = wired("config/rules")
-    write("rules/a.yaml")
-    second = write("rules/b.yaml", POLICY.replace("wide", "other"))
-    inputs(wiring)
-    second.unlink()
-    shell.write("version: 2\n")
-    with pytest.raises(FilesError) as raised:
-        inputs(wiring)
-    assert GONE not in str(raised.value)
-    assert str(raised.value).startswith("config/keys/keys.yaml:1:10: ")
-
-
 def test_no_policy_is_needed_where_there_was_none(shell: Shell) -> None:
     """A process that began without a policy makes its passes without one, and by one once it is there."""
     wiring = wired()
     assert [inputs(wiring).policy.digest for _ in range(2)] == [None, None]
     write("policy.yaml")
     assert len(inputs(wiring).policy.rules) == 1
-
-
-def test_all_that_vanished_is_told(shell: Shell) -> None:
-    """Of two files that are gone both are told."""
-    wiring = wired("config/rules")
-    paths = [write(f"rules/{name}.yaml", POLICY.replace("wide", name)) for name in "abc"]
-    inputs(wiring)
-    for path in paths[:2]:
-        path.unlink()
-    with pytest.raises(FilesError) as raised:
-        inputs(wiring)
-    assert str(raised.value) == f"config/rules/a.yaml: {GONE}\nconfig/rules/b.yaml: {GONE}"
 
 
 def test_what_is_no_policy_by_its_name(shell: Shell) -> None:

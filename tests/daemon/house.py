@@ -77,7 +77,7 @@ class Daemon:
         consent = Consent(self_keys={None: key_id(0)})
         if self.policy.exists():
             policy = load_policy([self.policy])
-            more = {"policy": policy.policy}
+            more = {"policy": policy.policy, "policy_files": frozenset(policy.sources)}
             consent = Consent(policy.limits, self_keys={None: key_id(0)})
         access = DryRun(lambda: open_reads(config)) if self.dry_run else Live(lambda: open_writes(config))
         return PassInputs("run", loaded.state, access, self.events.append, self.stop, consent, **more)

@@ -273,7 +273,7 @@ def test_the_reference_is_complete() -> None:
     """docs/http.md names every endpoint, every field of `/readyz`, and every limit as it is."""
     text = (Path(__file__).parents[2] / "docs/http.md").read_text()
     reads = (AccountRead("one", None, NOW), AccountRead("one", "sub", NOW, "503"))
-    told = fields(asdict(judge_readiness(Progress(NOW, None, reads), NOW, lambda moment: moment)))
+    told = fields(asdict(judge_readiness(Progress(NOW, 0.0, None, reads), NOW, lambda moment: moment)))
     example = json.loads(text.split("```json\n")[1].split("```")[0])
     assert told <= set(re.findall(r"\w+", text.split("| field |")[1]))
     assert fields(example) == told

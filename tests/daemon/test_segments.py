@@ -161,7 +161,7 @@ def test_each_cut_of_the_last_line_is_mended(tmp_path: Path) -> None:
         whole(path)
 
 
-@pytest.mark.parametrize("torn", [b"\0" * 5000, b"\0\0\n", b"aha secret \xff", b'{"event":"dec\n', b"x" * 300_000])
+@pytest.mark.parametrize("torn", [b"\0" * 5000, b"\0\0\n", b"aha secret \xff", b'{"event":"dec', b"x" * 300_000])
 def test_other_remains_of_a_crash(tmp_path: Path, torn: bytes) -> None:
     """Blanks of the file system, or anything that is no line, are cut off likewise; no secret is kept with them."""
     path = tmp_path / "trail"
@@ -203,7 +203,7 @@ def test_a_crash_while_the_file_is_begun(tmp_path: Path, cut: int) -> None:
     ("content", "told"),
     [
         (b"my notes", "is not a trail, but holds something else"),
-        (b"my notes\n", "is not a trail, but holds something else"),
+        (b"my notes\n", "ends with a line that is not JSON"),
         (b"my notes\nmore notes\n", "ends with a line that is not JSON"),
         (b'{"a": 1}\n', "ends with a line that was changed: it has no number"),
         (b"my notes\n" + sealed(body())[0], "does not begin with a line of a trail: it is not JSON"),
@@ -216,6 +216,18 @@ def test_another_file_is_left_alone(tmp_path: Path, content: bytes, told: str) -
     with pytest.raises(TrailError, match=told):
         open_file(path)
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("last", [b"\xc3\xa9{}", b"{", b" ", b"[1]", b'{"event":"dec'])
+def test_a_last_line_that_was_spoilt(tmp_path: Path, last: bytes) -> None:
+    """A last line that has its end is no remains of a crash, whatever it holds: nothing is cut off, nor appended."""
+    path = tmp_path / "trail"
+    make(path, 3)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]) + last + b"\n")
+    with pytest.raises(TrailError, match="ends with a line that"):
+        open_file(path)
+    assert path.read_bytes().endswith(last + b"\n")
 
 
 def test_a_last_line_that_was_changed(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def due(read_at: datetime) -> datetime:
 
 
 def judged(*reads: AccountRead, now: datetime = NOW, loaded_at: datetime | None = NOW - MINUTE) -> Readiness:
-    return judge_readiness(Progress(loaded_at, None, reads), now, due)
+    return judge_readiness(Progress(loaded_at, None if loaded_at is None else 60.0, None, reads), now, due)
 
 
 def test_ready() -> None:
@@ -75,15 +75,15 @@ def test_an_account_that_was_never_read() -> None:
 
 def test_a_trail_that_cannot_be_written() -> None:
     """Where the trail cannot be written nothing else is, so that it is not ready, and says why."""
-    readiness = judge_readiness(Progress(NOW, None, (AccountRead(ONE, read_at=NOW),), "no space left"), NOW, due)
+    readiness = judge_readiness(Progress(NOW, 0.0, None, (AccountRead(ONE, read_at=NOW),), "no space left"), NOW, due)
     assert readiness.reasons == ("nothing is written without its line in the trail: no space left",)
 
 
 def test_a_clock_that_was_set_back() -> None:
-    """What was read, by the clock, in time to come counts as read in time, and no age is below nothing."""
+    """What was read, by the clock, in time to come counts as read in time; an age is that of no clock."""
     readiness = judged(AccountRead(ONE, read_at=NOW + MINUTE), loaded_at=NOW + MINUTE)
     assert readiness.ready
-    assert readiness.configuration.age_seconds == 0
+    assert readiness.configuration.age_seconds == 60
 
 
 def test_sub_accounts_are_told_in_short() -> None:
@@ -122,7 +122,7 @@ def test_the_schedule_is_asked_seldom() -> None:
         return due(read_at)
 
     reads = [AccountRead(ONE, str(number), NOW - number * timedelta(seconds=1)) for number in range(2000)]
-    readiness = judge_readiness(Progress(NOW, None, (AccountRead(ONE, read_at=NOW), *reads)), NOW, counted)
+    readiness = judge_readiness(Progress(NOW, 0.0, None, (AccountRead(ONE, read_at=NOW), *reads)), NOW, counted)
     assert readiness.accounts[0].sub_accounts.late_count == 2000 - 16 * 60 - 1
     assert len(asked) < 15
 
@@ -131,7 +131,7 @@ def test_a_rejected_configuration() -> None:
     """With a rejected configuration it stays ready, and tells the age of the one in force, and what is wrong."""
     problems = tuple(Problem("keys.yaml", line, 1, "wrong\x1b") for line in range(1, 31))
     rejection = Rejection(NOW - MINUTE, "the files do not load", problems)
-    progress = Progress(NOW - 10 * MINUTE, rejection, (AccountRead(ONE, read_at=NOW),))
+    progress = Progress(NOW - 10 * MINUTE, 600.0, rejection, (AccountRead(ONE, read_at=NOW),))
     readiness = judge_readiness(progress, NOW, due)
     assert readiness.ready
     told = readiness.configuration
@@ -145,7 +145,7 @@ def test_texts_from_outside(text: str) -> None:
     """No secret, nothing that a terminal would obey, and no text without end stands in any answer."""
     rejection = Rejection(NOW, text, (Problem("keys.yaml", 1, 1, text),))
     reads = (AccountRead(ONE, read_at=STARTED, error=text), AccountRead(ONE, "sub", NOW, text))
-    readiness = judge_readiness(Progress(NOW, rejection, reads), NOW, due)
+    readiness = judge_readiness(Progress(NOW, 0.0, rejection, reads), NOW, due)
     account = readiness.accounts[0]
     texts = (account.error, account.sub_accounts.failed[0].error, readiness.configuration.rejected)
     for shown in (*texts, *readiness.configuration.problems, *readiness.reasons):

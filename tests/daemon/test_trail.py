@@ -161,7 +161,7 @@ def test_no_commit_is_named_for_files_that_are_not_in_force(tmp_path: Path) -> N
     commit = porcelain.commit(str(files), message=b"x", author=b"A <a@b.c>", committer=b"A <a@b.c>").decode()
     change = replace(SHOP, source=Source(str(files / "shop.yaml"), 1, 1))
     with opened(path) as trail:
-        for age in (10.0, 0.0):
+        for age in (10.0, None):
             trail(PassStarted("run", Mode.APPLY, 1, config_age=age))
             trail(ChangeStarted("run", change))
     assert [line["asked_by"]["commit"] for line in stored(path)] == [None, commit]

@@ -17,7 +17,7 @@ TOKEN = "a-token-of-the-tests"
 
 
 def ready() -> Readiness:
-    return judge_readiness(Progress(NOW), NOW, lambda moment: moment)
+    return judge_readiness(Progress(NOW, 0.0), NOW, lambda moment: moment)
 
 
 @dataclass

@@ -77,8 +77,8 @@ GOOD = [
     f"{WAIVER} owner: o, label: a, account: b}}]",
     "require: [{can: domains:read}, {can: messages:send, domain: a.org, account: b, sub_account: c}]",
     "freeze: []",
-    "freeze: [{cron: '0 18 * * fri', for: 31d, reason: r, time_zone: Europe/Berlin, allow_quarantine: true}]",
-    "freeze: [{from: 2026-12-20, until: 2026-12-20, reason: r, account: a}, {cron: '* * * * *', for: 1m, reason: r}]",
+    "freeze: [{cron: '0 18 * * fri', for: 62h, reason: r, time_zone: Europe/Berlin, allow_quarantine: true}]",
+    "freeze: [{from: 2026-12-20, until: 2026-12-20, reason: r, account: a}, {cron: '0 * * * *', for: 1m, reason: r}]",
 ]
 
 BAD = [

@@ -22,7 +22,7 @@ BACK = datetime(2026, 10, 25, 1, tzinfo=UTC)
 
 
 def window(cron: str, lasts: timedelta, zone: ZoneInfo = BERLIN) -> Recurring:
-    return Recurring(Terms("r", zone), read_crontab(cron, zone), lasts)
+    return Recurring(Terms("r", zone), cron, lasts, read_crontab(cron, zone))
 
 
 def at(text: str) -> datetime:

@@ -12,7 +12,15 @@ from typing import Any
 
 from metrics.watched import FILES, NEWS, SHOP, Scrape, Watched, read, watched
 from observability.timeline import Timeline
-from reconciler.core.events import ChangeStarted, ConfigRejected, Event, PassFinished, PassStarted
+from reconciler.core.events import (
+    ChangeStarted,
+    ConfigRejected,
+    DaemonFaulted,
+    Event,
+    PassFailed,
+    PassFinished,
+    PassStarted,
+)
 from reconciler.errors import FilesError
 from reconciler.metrics import Metrics
 from world import ACCOUNT, NOON, key
@@ -269,6 +277,33 @@ def something_cannot_be_counted(folder: Path) -> tuple[Timeline, Claims]:
     return timeline, {29: (), timeline.minute: ("ReconcilerMetricsIncomplete",)}
 
 
+def a_bug_is_met(folder: Path) -> tuple[Timeline, Claims]:
+    """A pass ends in an error that nobody foresaw, and so does something beside the passes; all others are well."""
+    timeline = _begun(folder)
+    metrics = timeline.watching.metrics
+    metrics.observe(PassFailed("r", "KeyError: 'shop'", "plan_account:120"))
+    good = timeline.minutes(3, timeline.watching.world.run)
+    metrics.observe(DaemonFaulted("KeyError: 'inode'", "run:7"))
+    timeline.minutes(3, timeline.watching.world.run)
+    return timeline, {29: (), good: ("ReconcilerFaulted",), timeline.minute: ("ReconcilerFaulted",)}
+
+
+def passes_take_long(folder: Path) -> tuple[Timeline, Claims]:
+    """Each pass takes four times its interval, as with many sub accounts: that the next ends late is no alert."""
+    timeline = Timeline(watched(folder))
+    watching = timeline.watching
+
+    def observe(event: Event) -> None:
+        match event:
+            case PassFinished():
+                event = replace(event, seconds=1200.0)
+        watching.metrics.observe(event)
+
+    watching.world.observe = observe
+    timeline.minutes(120, watching.world.run, every=20)
+    return timeline, dict.fromkeys(range(0, timeline.minute, 5), ())
+
+
 @dataclass
 class CronJob(Timeline):
     """Each pass is a process of its own, which writes its metrics to a file that a node exporter reads."""
@@ -319,6 +354,33 @@ def a_cron_job_mends_nothing(folder: Path) -> tuple[Timeline, Claims]:
     return job, {good: (), bad: ("ReconcilerCronJobDrift",)}
 
 
+def a_cron_job_has_no_trail(folder: Path) -> tuple[Timeline, Claims]:
+    """The disk of the trail is full: each process forbids its write, and counts from nothing."""
+    job = _cron_job(folder)
+    job.minutes(30, partial(job.process, job.watching.world.apply), every=15)
+    job.watching.drift()
+
+    def full() -> None:
+        job.watching.metrics.trail_failed()
+        job.watching.world.plan()
+
+    job.minutes(30, partial(job.process, full), every=15)
+    return job, {29: (), job.minute: ("ReconcilerCronJobTrailFails",)}
+
+
+def a_cron_job_cannot_count(folder: Path) -> tuple[Timeline, Claims]:
+    """Each process meets an event that its metrics do not understand."""
+    job = _cron_job(folder)
+    job.minutes(30, partial(job.process, job.watching.world.apply), every=15)
+
+    def garbled() -> None:
+        job.watching.world.apply()
+        job.watching.metrics.observe(PassFinished("r", None, 1.0))  # type: ignore[arg-type] # as after a bug
+
+    job.minutes(30, partial(job.process, garbled), every=15)
+    return job, {29: (), job.minute: ("ReconcilerCronJobMetricsIncomplete",)}
+
+
 STORIES: tuple[Story, ...] = (
     all_is_well,
     passes_are_rare,
@@ -341,7 +403,11 @@ STORIES: tuple[Story, ...] = (
     the_api_fails,
     the_trail_is_full,
     something_cannot_be_counted,
+    a_bug_is_met,
+    passes_take_long,
     a_cron_job_is_well,
     a_cron_job_stops,
     a_cron_job_mends_nothing,
+    a_cron_job_has_no_trail,
+    a_cron_job_cannot_count,
 )
