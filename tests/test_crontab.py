@@ -125,3 +125,25 @@ def test_a_time_zone_that_is_nearly_one() -> None:
     """A misspelt zone is answered with the nearest."""
     with pytest.raises(ValueError, match=r"did you mean 'Europe/Berlin'\?"):
         read_zone("Europe/Berln")
+
+
+@pytest.mark.parametrize(
+    ("expression", "hours"),
+    [
+        ("*/5 * * * *", 1 / 12),
+        ("0 3 * * *", 24),
+        ("0 3,4 * * *", 23),
+        ("* 8-18 * * mon-fri", 61 + 1 / 60),
+        ("0 3 1,15 * *", 24 * 17),
+        ("0 3 1 * *", 24 * 31),
+        ("0 3 1 1 *", 24 * 365),
+        ("0 0 29 2 *", 24 * 366),
+    ],
+)
+@pytest.mark.parametrize(
+    "start", [MONDAY, datetime(2026, 11, 2, 12, 30, tzinfo=UTC), datetime(2026, 11, 15, tzinfo=UTC)]
+)
+def test_the_longest_gap(expression: str, hours: float, start: datetime) -> None:
+    """The longest time without a beginning is that over nights, weekends and months, whenever it is asked for."""
+    gap = read_crontab(expression, BERLIN).longest_gap(start)
+    assert gap.total_seconds() / 3600 == pytest.approx(hours, abs=1e-6)

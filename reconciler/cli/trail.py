@@ -102,7 +102,8 @@ def _check_head(found: Survey, head: str | None) -> None:
 def _summary(found: Survey, head: str | None) -> str:
     counted = f"{number(found.lines, 'line')}, {number(found.writes, 'write')}"
     follow = f"; {number(found.after_head, 'line')} after sha256:{head}" if found.after_head else ""
-    return f"{counted}, from {found.begins} to {found.ends}, head {found.head.head}, intact{follow}"
+    torn = f"; {number(found.recovered, 'line')} torn by a crash, see trail.recovered" if found.recovered else ""
+    return f"{counted}, from {found.begins} to {found.ends}, head {found.head.head}, intact{follow}{torn}"
 
 
 @command.command("show", short_help="Tell the history of a key.")

@@ -196,6 +196,7 @@ class Survey:
     """What a trail holds: counts, the times of its first and last line, and its head.
 
     ``after_head`` is how many lines follow the head that was asked for; None where it was not found, or not asked for.
+    ``recovered`` is how many tell of a line that a crash tore.
     """
 
     lines: int = 0
@@ -204,6 +205,7 @@ class Survey:
     ends: str = ""
     head: Link = BEGINNING
     after_head: int | None = None
+    recovered: int = 0
 
 
 def survey(lines: Lines, base: str | None = None, head: str | None = None) -> Survey | Break:
@@ -215,7 +217,7 @@ def survey(lines: Lines, base: str | None = None, head: str | None = None) -> Su
         head: The hash to look for.
     """
     ahead = iter(lines)
-    count = writes = 0
+    count = writes = recovered = 0
     begins = ends = ""
     before, sought = BEGINNING, None
     for place, line in ahead:
@@ -229,10 +231,11 @@ def survey(lines: Lines, base: str | None = None, head: str | None = None) -> Su
         before = entry.link
         count += 1
         writes += entry.event == WRITE_STARTED
+        recovered += entry.event == RECOVERED
         begins, ends = begins or entry.time, entry.time
         if head == before.hash:
             sought = count
-    return Survey(count, writes, begins, ends, before, None if sought is None else count - sought)
+    return Survey(count, writes, begins, ends, before, None if sought is None else count - sought, recovered)
 
 
 def base_of(lines: Lines) -> str | None:

@@ -303,19 +303,32 @@ def test_as_the_first_process(shell: Shell) -> None:
         assert daemon.lines()[-1]["event"] == "daemon.stopped"
 
 
+@pytest.mark.parametrize("seconds", [0.05, 0.3, 0.6])
+def test_terminated_while_it_starts(shell: Shell, seconds: float) -> None:
+    """A SIGTERM is heeded from the first moment on, and is no failure: a roll-out may stop what has just begun."""
+    shell.emulator.set_faults({"rules": [{"method": "GET", "path": "*", "rate": 1, "do": {"delay": "60s"}}]})
+    with running(shell, *HOURLY) as daemon:
+        daemon.until(lambda: heeds(daemon.process.pid, signal.SIGTERM), "SIGTERM would kill it")
+        time.sleep(seconds)
+        daemon.process.terminate()
+        code, took = daemon.ends()
+        assert (code, took < 10) == (0, True)
+        assert "Traceback" not in (shell.folder / "logs").read_text()
+
+
 def test_an_early_signal_is_no_end(shell: Shell) -> None:
     """A SIGHUP that comes while it starts, as soon as its command is known, does not end it."""
     with running(shell, *HOURLY) as daemon:
-        daemon.until(lambda: heeds_hangup(daemon.process.pid), "SIGHUP would end it")
+        daemon.until(lambda: heeds(daemon.process.pid, signal.SIGHUP), "SIGHUP would end it")
         assert daemon.lines() == []
         daemon.process.send_signal(signal.SIGHUP)
         daemon.until_passes(1)
 
 
-def heeds_hangup(pid: int) -> bool:
-    """Tell whether a process ignores SIGHUP or catches it."""
+def heeds(pid: int, number: int) -> bool:
+    """Tell whether a process ignores a signal or catches it."""
     text = Path(f"/proc/{pid}/status").read_text()
-    return any(int(text.split(f"{mask}:")[1].split()[0], 16) & 1 for mask in ("SigIgn", "SigCgt"))
+    return any(int(text.split(f"{mask}:")[1].split()[0], 16) >> (number - 1) & 1 for mask in ("SigIgn", "SigCgt"))
 
 
 @pytest.mark.parametrize(

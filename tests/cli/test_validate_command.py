@@ -187,3 +187,13 @@ def test_the_starter_policy_is_no_default_of_validate(shell: Shell) -> None:
     """Only an audit falls back on the starter policy: validate checks the files that there are."""
     assert shell.run("validate", "--strict") == 0
     assert shell.out == "valid: 2 keys in 1 account, 1 file\n"
+
+
+def test_a_change_window_that_is_about_nothing(shell: Shell) -> None:
+    """A change window for an account that no file names is a problem: it would freeze nothing."""
+    window = "{from: 2026-12-20, until: 2027-01-03, account: 9*, reason: year end}"
+    Path("config/policy.yaml").write_text(f"version: 1\nfreeze: [{window}]\n")
+    assert shell.run("validate") == 1
+    assert "config/policy.yaml:2:10: the change window 'year end' is about none of the accounts" in shell.err
+    Path("config/policy.yaml").write_text(f"version: 1\nfreeze: [{window.replace('9*', '1*')}]\n")
+    assert shell.run("validate") == 0

@@ -16,11 +16,12 @@ from reconciler.core.freezes import (
     ended_freezes,
     freeze_plan,
     frozen,
+    idle_freezes,
     in_force,
     report_frozen,
 )
 from reconciler.core.guardrails import Consent, Limits, approve
-from reconciler.core.keys import KeyState, Source, UnmanagedAction, UnmanagedRule
+from reconciler.core.keys import DesiredAccount, DesiredState, KeyState, Source, UnmanagedAction, UnmanagedRule
 from reconciler.core.plan import digest
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -112,7 +113,7 @@ def test_every_reason_is_told_once() -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "concerned"),
-    [(None, True), ("1111*", True), (ACCOUNT.account_id.upper(), True), ("2222*", False), ("111", False)],
+    [(None, True), ("zzzz*", True), (ACCOUNT.account_id.upper(), True), ("2222*", False), ("111", False)],
 )
 def test_a_window_is_about_accounts_like_its_pattern(pattern: str | None, concerned: bool) -> None:
     """A window with a pattern is about the accounts whose id is like it and about their sub accounts."""
@@ -174,7 +175,7 @@ def test_whoever_lets_changes_through_sees_no_window() -> None:
     [
         ({}, False, f"changes are {WEEKEND}", "let them through with --allow freeze"),
         (
-            {"account": "1111*", "allow_quarantine": True},
+            {"account": "zzzz*", "allow_quarantine": True},
             False,
             f"changes in accounts like 1111* are {WEEKEND}",
             "keys may still be switched off; let all other through with --allow freeze",
@@ -207,3 +208,16 @@ def test_a_forgotten_window_is_told(now: str, age: str | None) -> None:
     hint = "remove it, or give it new days"
     told = Finding("freeze-ended", Severity.WARN, message, hint, source=PLACE)
     assert found == ((told,) if age else ())
+
+
+def test_windows_that_are_about_nothing() -> None:
+    """A window for an account that no file names freezes nothing, and is told; one for all accounts never is."""
+    day = date(2026, 11, 23)
+    named = [
+        replace(WEEKEND.terms, account=pattern)
+        for pattern in (None, ACCOUNT.account_id, f"{ACCOUNT.account_id[:4]}*", "zzzz*")
+    ]
+    found = idle_freezes([Days(terms, day, day) for terms in named], DesiredState((DesiredAccount(ACCOUNT, ()),)))
+    message = "the change window 'no changes on weekends' is about none of the accounts in the files"
+    hint = "correct its account, or remove it"
+    assert found == (Finding("freeze-matches-nothing", Severity.WARN, message, hint, source=PLACE),)

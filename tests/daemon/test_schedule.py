@@ -25,6 +25,13 @@ def test_the_beginnings_after_a_moment() -> None:
     assert Schedule.cron("0 0 1 1 *").after(datetime(9998, 6, 1, tzinfo=UTC), 3).year == 9999
 
 
+def test_the_longest_time_between_beginnings() -> None:
+    """It is the interval, or the longest gap of the crontab line, and the jitter."""
+    assert Schedule.every(timedelta(minutes=5)).longest == timedelta(minutes=5, seconds=30)
+    assert Schedule.cron("0 3 * * 1-5", timedelta(minutes=1)).longest == timedelta(days=3, minutes=1)
+    assert Schedule.cron("0 3 1 * *").longest == timedelta(days=31)
+
+
 def test_intervals_that_are_none() -> None:
     """An interval under a second, or jitter as long as the interval, is refused."""
     with pytest.raises(ValueError, match="at least 1s"):

@@ -173,7 +173,7 @@ def test_other_remains_of_a_crash(tmp_path: Path, torn: bytes) -> None:
     assert (last["event"], last["torn_bytes"]) == ("trail.recovered", len(torn))
     assert "secret" not in last["torn"]
     assert len(last["torn"]) < 30_000
-    assert whole(path).lines == 4
+    assert (whole(path).lines, whole(path).recovered) == (4, 1)
 
 
 def test_remains_that_cannot_be_recorded_stay(tmp_path: Path) -> None:

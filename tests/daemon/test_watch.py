@@ -277,3 +277,14 @@ async def test_files_that_never_rest(folder: Path, monkeypatch: pytest.MonkeyPat
             return ((len(looked),),)
 
     assert await Restless((folder,)).settled() == ((watch.LOOKS_AT_MOST + 1,),)
+
+
+def test_what_goes_while_it_is_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that is gone before it is read, or a folder that may not be entered, is looked at again, and no error."""
+    (folder.parent / "current").symlink_to(folder)
+
+    def gone(self: Path) -> Path:
+        raise FileNotFoundError(str(self))
+
+    monkeypatch.setattr(Path, "readlink", gone)
+    assert {place.folder for place in places_of((folder.parent / "current",))} == {str(folder.parent)}
