@@ -24,22 +24,37 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 SHORTEST_SECRET = 8
 SECRET_BEGINS = "aha-sk-"  # noqa: S105 # how each begins, and no more
+MASKED = f"{SECRET_BEGINS}***"
 _SECRET = re.compile(rf"{SECRET_BEGINS}[A-Za-z0-9_\-]+")
+
+
+_BLANKS = r"[\s\u200b-\u200f\u2060-\u2064\ufeff]*"
+"""What may break a secret that was pasted somewhere."""
+
+
+@lru_cache(maxsize=16)
+def pattern_of(secrets: tuple[str, ...]) -> re.Pattern[str]:
+    """Give what finds any of ``secrets``, also such as are broken by blanks.
+
+    What is shorter than `SHORTEST_SECRET` is a mistake: to look for it would find it in every text.
+    """
+    known = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+    broken = (_BLANKS.join(map(re.escape, secret)) for secret in sorted(known, key=len, reverse=True))
+    return re.compile("|".join(broken) or "(?!)")  # one may begin with another
 
 
 def mask(text: str, *secrets: str) -> str:
     """Return ``text`` with every AhaSend secret key, and each of ``secrets``, replaced by ``aha-sk-***``.
 
-    Of ``secrets``, what is shorter than `SHORTEST_SECRET` is a mistake: to mask it would garble every text. Source of
-    the form of a secret: AhaSend's OpenAPI document, "Authentication".
+    Source of the form of a secret: AhaSend's OpenAPI document, "Authentication".
     """
-    for secret in sorted(secrets, key=len, reverse=True):  # one may begin with another
-        if len(secret) >= SHORTEST_SECRET:
-            text = text.replace(secret, "aha-sk-***")
-    return _SECRET.sub("aha-sk-***", text)
+    if secrets:
+        text = pattern_of(secrets).sub(MASKED, text)
+    return _SECRET.sub(MASKED, text)
 
 
 # What has no looks of its own although it counts as printable: joiners, fillers, selectors of variants.

@@ -99,16 +99,13 @@ def log_observer(
     numbers = logging.getLevelNamesMapping()
     logger: FilteringBoundLogger | None = None
     run_id: str | None = None
-    judges_only = False
+    weight = _Weight()
 
     def observe(event: Event) -> None:
-        nonlocal logger, run_id, judges_only
+        nonlocal logger, run_id
         run_id = getattr(event, "run_id", run_id)
-        if isinstance(event, PassStarted):
-            judges_only = event.mode is not Mode.APPLY
         severity, name, fields = _line(event)
-        if judges_only and isinstance(event, FindingRaised) and severity is LogLevel.ERROR:
-            severity = LogLevel.WARNING  # what a dry run finds is its result, and no failure of it
+        severity = weight.of(event, severity)
         if run_id is not None:
             fields = {"run_id": run_id, **fields}
         if isinstance(event, PassFinished):
@@ -122,6 +119,31 @@ def log_observer(
             run_id = None
 
     return observe
+
+
+class _Weight:
+    """How much a line weighs, by the pass that it is of and by the one before."""
+
+    def __init__(self) -> None:
+        self._judges_only = False
+        self._found: set[Finding] = set()
+        self._told: set[Finding] = set()
+
+    def of(self, event: Event, severity: LogLevel) -> LogLevel:
+        """Give the level of the line that tells an event, which by itself would be ``severity``."""
+        match event:
+            case PassStarted(mode=mode):
+                self._judges_only = mode is not Mode.APPLY
+                self._told, self._found = self._found, set()
+            case FindingRaised(finding=finding):
+                self._found.add(finding)
+                if finding in self._told:
+                    return LogLevel.DEBUG  # a year of passes must not bury what is new
+                if self._judges_only and severity is LogLevel.ERROR:
+                    return LogLevel.WARNING  # what a dry run finds is its result, and no failure of it
+            case _:
+                pass
+        return severity
 
 
 def _logger(

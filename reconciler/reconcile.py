@@ -28,7 +28,16 @@ from reconciler.core.events import (
     Trigger,
 )
 from reconciler.core.findings import Finding, Severity
-from reconciler.core.freezes import FREEZE, Freeze, ended_freezes, freeze_plan, idle_freezes, in_force, report_frozen
+from reconciler.core.freezes import (
+    FREEZE,
+    Freeze,
+    ended_freezes,
+    freeze_plan,
+    idle_freezes,
+    in_force,
+    report_frozen,
+    waiting_fences,
+)
 from reconciler.core.guardrails import Approval, Consent, Refusal, approve, way_out
 from reconciler.core.inventory import ReportedRule, report_freeze, report_pauses, report_rules, report_waiver, rfc3339
 from reconciler.core.keys import EVERY_SUB_ACCOUNT, DesiredAccount, DesiredState
@@ -222,7 +231,8 @@ async def _decide(inputs: PassInputs, read: Readings, now: datetime, memory: Mem
     approval = approve(freeze_plan(plan, inputs.consent.freezes(now)), inputs.consent, now)
     freezes = in_force(inputs.consent.limits.windows, now)
     judged = (finding for _, findings in planned for finding in findings)
-    found = (*_frozen(inputs, freezes), *selected, *judged, *contests, *noted_all(approval.plan))
+    fences = waiting_fences(approval.plan.changes, freezes)
+    found = (*_frozen(inputs, freezes), *fences, *selected, *judged, *contests, *noted_all(approval.plan))
     findings = (*inputs.notes, *about_policy(inputs, now), *found)
     for event in _decisions(inputs, approval, findings):
         inputs.observe(event)

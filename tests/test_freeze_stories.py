@@ -52,15 +52,30 @@ def test_a_window_is_told_in_plan_and_pass_alike(tmp_path: Path) -> None:
     """Plan and pass say the same; the note has the window's place and the way out; the report has the window itself."""
     world = a_world(tmp_path)
     planned, applied = world.plan(), world.apply()
-    (note,) = planned.findings
+    note, _ = planned.findings
     assert (note.rule, note.severity.value, note.message) == ("frozen", "note", f"changes are {FROZEN}")
     assert note.hint == "let them through with --allow freeze"
     assert (note.source and (note.source.line, note.source.column)) == (2, 10)
     assert planned.freezes == (ReportedFreeze("big sale", "2026-11-24T23:00:00Z", None, False, note.source),)
     assert (planned.findings, planned.freezes, planned.digest) == (applied.findings, applied.freezes, applied.digest)
-    assert [type(event) for event in world.events].count(FindingRaised) == 2
+    assert [type(event) for event in world.events].count(FindingRaised) == 4
     world.policy = ""
     assert (world.plan().digest, world.plan().freezes) == (planned.digest, ())
+
+
+def test_a_leak_that_stays_open_is_told(tmp_path: Path) -> None:
+    """A key that a window keeps from being switched off is a deny with the way out; one that may be is switched off."""
+    world = a_world(tmp_path)
+    report = world.run()
+    (waits,) = (finding for finding in report.findings if finding.rule == "fence-waits")
+    assert (waits.severity, waits.key_id) == ("deny", key_id(2))
+    assert waits.message.endswith(f"is to be switched off, and a change window keeps it usable: {FROZEN}")
+    assert waits.hint == "apply --allow freeze switches it off now, and so does a window with allow_quarantine: true"
+    assert exit_code(report) == 0
+    world.policy = TODAY.replace("reason:", "allow_quarantine: true, reason:")
+    assert outcomes(world.run())["leak"] == "applied"
+    assert "fence-waits" not in rules(world.run())
+    assert "fence-waits" not in rules(a_world(tmp_path).run(allowed=frozenset({"freeze"})))
 
 
 def as_text(report: Report) -> str:

@@ -253,6 +253,19 @@ def test_the_level_says_how_serious_it_is(event: Event, level: str) -> None:
     assert line["level"] == level
 
 
+def test_what_the_pass_before_told_is_not_told_again() -> None:
+    """A finding is told when it comes, and again when it has been away; in between its lines are for debugging."""
+    other = Finding("r", Severity.WARN, "m")
+    passes: tuple[list[Finding], ...] = ([FINDING], [FINDING, other], [FINDING], [], [FINDING])
+    events: list[Event] = [
+        event
+        for number, findings in enumerate(passes)
+        for event in (PassStarted(RUN, Mode.APPLY, number), *(FindingRaised(RUN, each) for each in findings))
+    ]
+    levels = [line["level"] for line in logged(*events) if line["event"] == "finding.raised"]
+    assert levels == ["error", "debug", "warning", "debug", "error"]
+
+
 def test_less_serious_lines_are_left_out() -> None:
     """At level warning nothing below it is written, at level error only errors."""
     assert {line["level"] for line in logged(*STORY, level=LogLevel.WARNING)} == {"warning", "error"}

@@ -389,6 +389,7 @@ class Options:
     actual: tuple[Path, ...] = ()
     starter: bool = False
     without_files: bool = False
+    unattended: bool = False
 
     @property
     def inputs(self) -> tuple[Path, ...]:

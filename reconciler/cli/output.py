@@ -17,16 +17,13 @@ import click
 
 from reconciler.cli.options import Output, OutputFormat
 from reconciler.core.report import Report
-from reconciler.errors import SECRET_BEGINS, SHORTEST_SECRET, OutputError, mask
+from reconciler.errors import SECRET_BEGINS, OutputError, mask, pattern_of
 from reconciler.files.whole import write_whole
 
 if TYPE_CHECKING:
     from reconciler.render.terminal import Style
 
 _WIDTH = 100
-_MASKED = "aha-sk-***"
-_BLANKS = r"[\s\u200b-\u200f\u2060-\u2064\ufeff]*"
-"""What may break a secret that was pasted somewhere."""
 
 
 def check_outputs(outputs: Sequence[Output], inputs: Iterable[Path] = ()) -> tuple[Output, ...]:
@@ -109,14 +106,12 @@ class _Mask:
     """Masks secrets in all texts of a value, also such as are broken by blanks; what holds none is given as it is."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        known = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
-        broken = (_BLANKS.join(map(re.escape, secret)) for secret in sorted(known, key=len, reverse=True))
-        self._known = re.compile("|".join(broken) or "(?!)")
-        self._marks = re.compile(f"{SECRET_BEGINS}|{self._known.pattern}")
+        self._secrets = tuple(secrets)
+        self._marks = re.compile(f"{SECRET_BEGINS}|{pattern_of(self._secrets).pattern}")
 
     def __call__(self, value: Any) -> Any:
         if type(value) is str:
-            return mask(self._known.sub(_MASKED, value)) if self._marks.search(value) else value
+            return mask(value, *self._secrets) if self._marks.search(value) else value
         if isinstance(value, tuple):
             items = tuple([self(item) for item in value])
             return items if any(map(is_not, items, value)) else value

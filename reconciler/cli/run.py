@@ -27,7 +27,7 @@ from reconciler.daemon.status import Readiness, judge_readiness
 from reconciler.daemon.watch import Watch
 from reconciler.errors import OutputError, UsageError
 from reconciler.metrics import Metrics
-from reconciler.settings import web_token
+from reconciler.settings import secrets_directory, web_token
 
 DEFAULT_EVERY = timedelta(minutes=5)
 INTERVALS = 3
@@ -102,15 +102,15 @@ def command(  # noqa: PLR0913 # one parameter an option
     metrics = Metrics(time.time, schedule.longest.total_seconds())
     with keep_trail(trail, trail_size, secrets) as kept:
         wiring = Wiring(
-            replace(about, dry_run=dry_run, allowed=frozenset(allow)),
+            replace(about, dry_run=dry_run, allowed=frozenset(allow), unattended=True),
             make_observer(log_format, log_level, secrets, kept, metrics),
             secrets,
             trail=kept,
         )
         read = (*wiring.options.inputs, *((kept.path,) if kept else ()))
         outputs = check_outputs(output, read) if output else ()
-        house = House(wiring, schedule, outputs, listen, metrics)
-        return run_with_signals(house.run)
+        daemon = Daemon(wiring, schedule, outputs, listen, metrics)
+        return run_with_signals(daemon.run)
 
 
 def _schedule(
@@ -135,7 +135,7 @@ def _schedule(
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Daemon:
     """The daemon with everything around it: where its reports go, and who may look in."""
 
     wiring: Wiring
@@ -151,7 +151,7 @@ class House:
         options = self.wiring.options
         paces = Paces(options.rate, options.burst)
         load = partial(self.wiring.inputs, paces, stop)
-        service = Service(self.schedule, load, self._deliver, Watch(options.inputs))
+        service = Service(self.schedule, load, self._deliver, Watch(options.inputs, secrets_directory))
         loop.add_signal_handler(signal.SIGHUP, service.wake, Trigger.SIGNAL)
         async with self._open(service) as address:
             await service.run(stop, self.wiring.observe, f"http://{address}" if address else None)
@@ -163,15 +163,15 @@ class House:
         if self.listen is None:
             yield None
             return
-        from reconciler.daemon.endpoints import Door, application
+        from reconciler.daemon.endpoints import Handlers, application
         from reconciler.daemon.web import Web
 
         def readiness() -> Readiness:
             progress = replace(service.progress, trail=self.wiring.trail.problem if self.wiring.trail else None)
             return judge_readiness(progress, datetime.now(UTC), partial(self._due, service.seconds))
 
-        door = Door(readiness, self.metrics.exposition, partial(service.wake, Trigger.REQUEST), _token)
-        web = Web(application(door), self.listen.host, self.listen.port)
+        handlers = Handlers(readiness, self.metrics.exposition, partial(service.wake, Trigger.REQUEST), _token)
+        web = Web(application(handlers), self.listen.host, self.listen.port)
         address = await web.start()
         try:
             yield address

@@ -79,7 +79,7 @@ def verify(files: tuple[Path, ...], trail: Path | None, head: str | None, base: 
     paths = _files(files, trail)
     match survey(read_files(paths), base, head):
         case Break() as broken:
-            hint = "the lines before it are as they were written; of what follows nothing is proven"
+            hint = "what stands before it is as it was written; of what follows nothing is proven"
             raise TrailError(visible(mask(str(broken))), hint=hint)
         case Survey(lines=0):
             raise TrailError(f"{paths[-1]} holds no line", hint="was it emptied? the logs tell its last head")

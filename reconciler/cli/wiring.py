@@ -35,6 +35,12 @@ if TYPE_CHECKING:
     from reconciler.metrics import Metrics
 
 Result = TypeVar("Result")
+_NO_POLICY = Finding(
+    "no-policy",
+    Severity.WARN,
+    f"there is no policy at {DEFAULT_POLICY}: no rule, no requirement and no change window holds",
+    "write one, or name it with --policy, so that it is missed where it is gone",
+)
 
 
 class Secrets:
@@ -93,13 +99,18 @@ class Wiring:
             observe=self.observe,
             stop=stop,
             consent=consent,
-            notes=(*(_age(listing) if listing else ()), *policy.findings, *loaded.findings),
+            notes=(*self._remarks(policy, listing), *policy.findings, *loaded.findings),
             policy=policy.policy,
             patience=Patience(self.options.pass_timeout.total_seconds(), self.options.account_timeout.total_seconds()),
             check_domains=self.options.check_domains,
             began=datetime.now(UTC),
             policy_files=frozenset(policy.sources),
         )
+
+    def _remarks(self, policy: LoadedPolicy, listing: Listing | None) -> tuple[Finding, ...]:
+        """Say by what is judged, where that may surprise: a daemon that starts without its policy has no rules."""
+        remarks = _age(listing) if listing else ()
+        return (*remarks, _NO_POLICY) if self.options.unattended and not policy.sources else remarks
 
     def _load(self, listing: Listing | None) -> tuple[LoadedPolicy, Loaded]:
         """Load policy and desired state; what is wrong with either is told together."""

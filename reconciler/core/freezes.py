@@ -3,7 +3,7 @@
 When a window is in force is its own affair (`Window`); here is what follows from it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final, Protocol
@@ -115,6 +115,30 @@ def freeze_plan(plan: Plan, freezes: Sequence[Freeze]) -> Plan:
     if not freezes:
         return plan
     return plan.with_changes(frozen(change, freezes) or change for change in plan.changes)
+
+
+def waiting_fences(changes: Iterable[Change], freezes: Iterable[Freeze]) -> tuple[Finding, ...]:
+    """Give a ``deny`` for each key that windows keep from being switched off: a leak must not stay open unseen."""
+    freezes = tuple(freezes)
+    return tuple(
+        Finding(
+            "fence-waits",
+            Severity.DENY,
+            f"{change.title} is to be switched off, and a change window keeps it usable: {change.reason}",
+            f"apply --allow {FREEZE} switches it off now, and so does a window with allow_quarantine: true",
+            change.account,
+            change.name,
+            change.key_id,
+            change.label,
+            change.source,
+        )
+        for change in changes
+        if change.outcome is Outcome.PAUSED and change.switches_off and any(map(_concerns(change), freezes))
+    )
+
+
+def _concerns(change: Change) -> Callable[[Freeze], bool]:
+    return lambda freeze: freeze.holds(change) and str(freeze) in (change.reason or "")
 
 
 def report_frozen(freezes: Iterable[Freeze], *, let_through: bool) -> tuple[Finding, ...]:

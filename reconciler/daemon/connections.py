@@ -52,7 +52,7 @@ class Limits:
     stop_seconds: float = 0.5
 
 
-class Crowd:
+class Registry:
     """Connections, in the order in which they entered; beyond ``most`` the one that did so first is aborted."""
 
     def __init__(self, most: int) -> None:
@@ -87,7 +87,12 @@ class Connection(HttpToolsProtocol):
     """One connection: uvicorn's, which knows no bounds, kept within some."""
 
     def __init__(
-        self, config: uvicorn.Config, server_state: ServerState, limits: Limits, everybody: Crowd, slow_readers: Crowd
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        limits: Limits,
+        everybody: Registry,
+        slow_readers: Registry,
     ) -> None:
         super().__init__(config, server_state, {})
         self._limits = limits

@@ -17,7 +17,7 @@ _Headers = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Handlers:
     """What the endpoints show and set off.
 
     Attributes:
@@ -44,15 +44,15 @@ class _Answer:
 @dataclass(frozen=True, slots=True)
 class _Endpoint:
     methods: tuple[str, ...]
-    answer: Callable[[Door, _Headers], _Answer]
+    answer: Callable[[Handlers, _Headers], _Answer]
 
 
-def application(door: Door) -> ASGIApp:
-    """Give the ASGI application. An error of the door's is answered 500 and told to the event loop's handler."""
+def application(handlers: Handlers) -> ASGIApp:
+    """Give the ASGI application. An error of the handlers's is answered 500 and told to the event loop's handler."""
 
     async def respond(scope: Scope, _receive: Receive, send: Send) -> None:
         try:
-            answer = _answer(door, scope)
+            answer = _answer(handlers, scope)
         except Exception as error:  # noqa: BLE001 # what it shows is nobody's business outside
             asyncio.get_running_loop().call_exception_handler(
                 {"message": "the web server could not answer a request", "exception": error}
@@ -63,7 +63,7 @@ def application(door: Door) -> ASGIApp:
     return respond
 
 
-def _answer(door: Door, scope: Scope) -> _Answer:
+def _answer(handlers: Handlers, scope: Scope) -> _Answer:
     # By the path as it was written: what is only another way to write one of ours is none, so that nobody who guards
     # a path in front of this server is got around.
     endpoint = _ENDPOINTS.get(scope["raw_path"])
@@ -72,30 +72,30 @@ def _answer(door: Door, scope: Scope) -> _Answer:
     if scope["method"] not in endpoint.methods:
         allowed = ", ".join(endpoint.methods)
         return _error(405, f"the method must be {allowed}", (b"allow", allowed.encode()))
-    return endpoint.answer(door, scope["headers"])
+    return endpoint.answer(handlers, scope["headers"])
 
 
-def _livez(_door: Door, _headers: _Headers) -> _Answer:
+def _livez(_handlers: Handlers, _headers: _Headers) -> _Answer:
     return _document(200, {"status": "ok"})
 
 
-def _readyz(door: Door, _headers: _Headers) -> _Answer:
-    readiness = door.readiness()
+def _readyz(handlers: Handlers, _headers: _Headers) -> _Answer:
+    readiness = handlers.readiness()
     return _document(200 if readiness.ready else 503, asdict(readiness))
 
 
-def _metrics(door: Door, headers: _Headers) -> _Answer:
-    body, content_type = door.metrics(b",".join(_values(headers, b"accept")).decode("latin-1"))
+def _metrics(handlers: Handlers, headers: _Headers) -> _Answer:
+    body, content_type = handlers.metrics(b",".join(_values(headers, b"accept")).decode("latin-1"))
     return _Answer(200, body, content_type)
 
 
-def _reconcile(door: Door, headers: _Headers) -> _Answer:
-    token = door.token()
+def _reconcile(handlers: Handlers, headers: _Headers) -> _Answer:
+    token = handlers.token()
     if not token:
         return _error(403, "no pass can be asked for here: RECONCILER_TOKEN is not set")
     if not _bears(headers, token):
         return _error(401, "the header Authorization must be 'Bearer' and the token", (b"www-authenticate", b"Bearer"))
-    door.reconcile()
+    handlers.reconcile()
     return _document(202, {"status": "accepted"})
 
 

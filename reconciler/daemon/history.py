@@ -50,6 +50,7 @@ class Told:
     outcome: Outcome
     reason: str | None
     asked_by: AskedBy | None
+    trigger: str | None = None
 
     @property
     def account(self) -> tuple[str, str | None]:
@@ -151,7 +152,8 @@ def _about_key(lines: Sequence[Told]) -> Iterator[str]:
 
 
 def _about_line(told: Told, following: Told | None) -> Iterator[str]:
-    yield f"  {told.time}  {_what(told)}  (line {told.seq}, run {told.run_id})"
+    began = f", begun by {told.trigger}" if told.trigger else ""
+    yield f"  {told.time}  {_what(told)}  (line {told.seq}, run {told.run_id}{began})"
     if told.event == WRITE_STARTED and (following is None or following.event == DECISION):
         yield "      how it ended is not in the trail: the process ended before, or the trail could not be written"
     if told.reason:

@@ -218,9 +218,11 @@ class Service:
         """Note that something newer does not load than what was loaded ``age`` seconds ago; give the event of it."""
         since = self._rejected.at if self._rejected else datetime.now(UTC)
         problems = error.problems if isinstance(error, FilesError) else ()
-        message = "the files do not load" if isinstance(error, FilesError) else str(error)
-        self._rejected = Rejection(since, message, problems)
-        return ConfigRejected(problems, message, round(age, 3))
+        message = "the files do not load" if isinstance(error, FilesError) else error.message
+        hint = "`reconciler validate` tells all that is wrong" if isinstance(error, FilesError) else error.hint
+        self._rejected = Rejection(since, message, problems, hint)
+        told = f"{message}; {hint}" if hint and not problems else message
+        return ConfigRejected(problems, told, round(age, 3))
 
     def _due_inputs(self, in_force: InForce, trigger: Trigger) -> PassInputs:
         """Give what one pass needs: what is in force, with a name and a time of its own."""
@@ -229,7 +231,7 @@ class Service:
             return inputs
         age = asyncio.get_running_loop().time() - in_force.loaded
         told = f"{self._rejected.message}: what was loaded {span(timedelta(seconds=age))} ago stays in force"
-        finding = Finding("config-rejected", Severity.WARN, told, "`reconciler validate` tells all that is wrong")
+        finding = Finding("config-rejected", Severity.WARN, told, self._rejected.hint)
         return replace(inputs, notes=(finding, *inputs.notes), config_age=age)
 
     # What it does

@@ -37,11 +37,12 @@ class AccountRead:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Files or settings that did not load, since when, and why."""
+    """Files or settings that did not load, since when, why, and what to do."""
 
     at: datetime
     message: str
     problems: tuple[Problem, ...] = ()
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,7 @@ def _configuration_status(progress: Progress) -> ConfigurationStatus:
 
 
 def _shown(text: str | None) -> str | None:
-    return None if text is None else _short(visible(mask(text)))
+    return None if text is None else _short(visible(mask(text.replace("\n  hint: ", "; "))))
 
 
 def _short(text: str) -> str:

@@ -28,6 +28,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from reconciler.errors import SettingsError
 from reconciler.files.folders import find_files
 
 SETTLED: Final = 0.2
@@ -130,10 +131,15 @@ def _place(folder: Path, *, whole: bool = False) -> Iterator[Place]:
 
 
 class Watch:
-    """Watches over the files behind ``paths``; ``known`` is what they looked like when they were loaded last."""
+    """Watches over the files behind ``paths``, and over a folder of secrets.
 
-    def __init__(self, paths: tuple[Path, ...]) -> None:
+    ``known`` is what they looked like when they were loaded last. ``secrets`` gives the folder, None where there is
+    none; what it raises counts as how that looks.
+    """
+
+    def __init__(self, paths: tuple[Path, ...], secrets: Callable[[], Path | None] = lambda: None) -> None:
         self._paths = paths
+        self._secrets = secrets
         self._rested: Looks | None = None
         self.known: Looks | None = None
 
@@ -152,7 +158,21 @@ class Watch:
 
     async def looks(self) -> Looks:
         """Give what the files look like now."""
-        return await asyncio.to_thread(looks_of, self._paths)
+        return await asyncio.to_thread(self._looks)
+
+    def _looks(self) -> Looks:
+        try:
+            folder = self._secrets()
+            secrets = sorted(folder.iterdir()) if folder else []
+        except (OSError, SettingsError) as error:
+            return (*looks_of(self._paths), ("secrets", str(error)))
+        return (*looks_of(self._paths), *(_looks("secrets", each) for each in secrets))
+
+    def _watched(self) -> tuple[Path, ...]:
+        with suppress(SettingsError):
+            if folder := self._secrets():
+                return (*self._paths, folder)
+        return self._paths
 
     async def run(self, changed: Callable[[], None]) -> None:
         """Call ``changed`` whenever the files, at rest again, do not look as they are known; until cancelled."""
@@ -163,7 +183,7 @@ class Watch:
             while True:
                 hint.clear()
                 # In a thread: a large folder has many folders, each of which is to be watched.
-                complete = await asyncio.to_thread(notices.come_from_all_of, self._paths)
+                complete = await asyncio.to_thread(lambda: notices.come_from_all_of(self._watched()))
                 if (looks := await self.settled()) not in (self.known, told):
                     told = looks
                     changed()

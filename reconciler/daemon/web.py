@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
 from reconciler.daemon.address import Address
-from reconciler.daemon.connections import Connection, Crowd, Limits
+from reconciler.daemon.connections import Connection, Limits, Registry
 from reconciler.errors import SettingsError
 
 _BACKLOG = 128
@@ -27,7 +27,7 @@ class Web:
         self._application = application
         self._address = Address(host, port)
         self._limits = limits or Limits()
-        self._everybody = Crowd(self._limits.connections)
+        self._everybody = Registry(self._limits.connections)
         self._state = ServerState()
         self._server: asyncio.Server | None = None
 
@@ -49,7 +49,7 @@ class Web:
             access_log=False,
             proxy_headers=False,
         )
-        slow_readers = Crowd(self._limits.unread_answers)
+        slow_readers = Registry(self._limits.unread_answers)
 
         def connection() -> Connection:
             return Connection(config, self._state, self._limits, self._everybody, slow_readers)

@@ -21,6 +21,7 @@ import pytest
 
 from required import not_run
 from shell import FILES, Shell
+from world import TOKEN
 
 RECONCILER = [sys.executable, "-m", "reconciler"]
 HOURLY = ["run", "--every", "1h", "--log-format", "json", "--listen", "none"]
@@ -112,6 +113,36 @@ def test_it_tells_how_it_is_doing(shell: Shell) -> None:
         assert "reconciler_config_rejected 1.0" in ask(daemon, "/metrics")[1]
         daemon.process.terminate()
         assert daemon.ends()[0] == 0
+
+
+def test_without_a_policy_it_says_so(shell: Shell) -> None:
+    """A daemon that starts where no policy is says that no rule holds, once; with one it does not."""
+    with running(shell, *HOURLY) as daemon:
+        daemon.until_passes(1)
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.until_passes(2)
+        (finding,) = daemon.lines("finding.raised")
+        assert (finding["rule"], finding["level"]) == ("no-policy", "warning")
+    Path("config/policy.yaml").write_text("version: 1\n")
+    with running(shell, *HOURLY) as daemon:
+        daemon.until_passes(1)
+        assert daemon.lines("finding.raised") == []
+
+
+def test_a_new_credential_is_tried_at_once(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account whose credential was refused is left alone no longer when a new one is put in place."""
+    secrets = shell.folder / "secrets"
+    secrets.mkdir()
+    (secrets / "ahasend_api_key").write_text("aha-sk-" + "0" * 64)
+    monkeypatch.setenv("RECONCILER_SECRETS_DIR", str(secrets))
+    shell.drift("domains:read")
+    with running(shell, *HOURLY) as daemon:
+        daemon.until_passes(1)
+        assert daemon.lines("account.listed")[-1]["error"]
+        (secrets / "ahasend_api_key").write_text(TOKEN)
+        daemon.until_passes(2)
+        assert [line["trigger"] for line in daemon.lines("pass.started")] == ["start", "files"]
+        assert shell.emulator.requests["PUT"] == 1
 
 
 def test_an_account_that_cannot_be_read_is_not_ready(shell: Shell) -> None:

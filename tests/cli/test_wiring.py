@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli.options import Options
-from reconciler.cli.run import House
+from reconciler.cli.run import Daemon
 from reconciler.cli.wiring import Secrets, Wiring, keep_trail, make_observer
 from reconciler.core.changes import Action, Change, Outcome
 from reconciler.core.events import ChangeApplied, ChangeStarted, PassFinished, PassStarted
@@ -105,12 +105,12 @@ def test_what_the_trail_cannot_store_is_counted(tmp_path: Path) -> None:
 def test_what_goes_wrong_in_the_loop_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """What nobody waited for is a line of the log with its place, whether or not it came with an error."""
     wiring = Wiring(Options((), (), 25.0, 50), make_observer("json", "info", Secrets()))
-    house = House(wiring, Schedule.every(timedelta(minutes=1)), (), None, Metrics(lambda: 0.0))
+    daemon = Daemon(wiring, Schedule.every(timedelta(minutes=1)), (), None, Metrics(lambda: 0.0))
     loop = asyncio.new_event_loop()
     with pytest.raises(KeyError) as raised:
         dict[str, str]()["door"]
-    house.faulted(loop, {"message": "not retrieved", "exception": raised.value})
-    house.faulted(loop, {"message": "a socket was lost"})
+    daemon.faulted(loop, {"message": "not retrieved", "exception": raised.value})
+    daemon.faulted(loop, {"message": "a socket was lost"})
     loop.close()
     first, second = (json.loads(line) for line in capsys.readouterr().err.splitlines())
     assert (first["event"], first["error"]) == ("daemon.faulted", "KeyError: 'door'")

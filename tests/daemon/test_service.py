@@ -324,7 +324,7 @@ def test_settings_that_break_later(daemon: Daemon) -> None:
         await asyncio.sleep(100)
 
     daemon.run(story)
-    assert daemon.told(ConfigRejected) == [ConfigRejected((), "no directory\n  hint: mount it", 60.0)]
+    assert daemon.told(ConfigRejected) == [ConfigRejected((), "no directory; mount it", 60.0)]
     assert daemon.told(ConfigReloaded) == [ConfigReloaded(1, 1)]
     assert len(daemon.reports) == 3
 

@@ -12,6 +12,7 @@ from watchdog.observers import Observer
 
 from reconciler.daemon import watch
 from reconciler.daemon.watch import Place, Watch, looks_of, places_of
+from reconciler.errors import SettingsError
 
 SOON = 5.0
 
@@ -288,3 +289,39 @@ def test_what_goes_while_it_is_looked_at(folder: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Path, "readlink", gone)
     assert {place.folder for place in places_of((folder.parent / "current",))} == {str(folder.parent)}
+
+
+async def test_secrets_are_watched_too(folder: Path, tmp_path: Path) -> None:
+    """A secret that changes looks different, and is noticed at once: nobody has to wait for a new credential."""
+    secrets = tmp_path / "secrets"
+    there: list[Path | None] = [None]
+
+    def where() -> Path | None:
+        if there[0] and not there[0].is_dir():
+            raise SettingsError("no folder")
+        return there[0]
+
+    over = Watch((folder,), where)
+    seen = {await over.looks()}
+    there[0] = secrets
+    seen.add(await over.looks())
+    secrets.mkdir()
+    seen.add(await over.looks())
+    (secrets / "ahasend_api_key").write_text("one")
+    seen.add(await over.looks())
+    assert len(seen) == 3  # an empty folder holds as little as none
+    over.known = await over.looks()
+    told = asyncio.Event()
+    running = asyncio.create_task(over.run(told.set))
+    await asyncio.sleep(0.1)
+    (secrets / "next").write_text("another")
+    (secrets / "next").rename(secrets / "ahasend_api_key")
+    async with asyncio.timeout(SOON):
+        await told.wait()
+    over.known = await over.looks()
+    told.clear()
+    shutil.rmtree(secrets)
+    async with asyncio.timeout(SOON):
+        await told.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

@@ -20,7 +20,7 @@ LARGE = b"x" * (64 << 20)
 
 
 def web(host: str = "127.0.0.1", port: int = 0, limits: Limits | None = None) -> Web:
-    return Web(application(Behind().door), host, port, limits)
+    return Web(application(Behind().handlers), host, port, limits)
 
 
 @pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("localhost", "127.0.0.1"), ("::1", "[::1]")])

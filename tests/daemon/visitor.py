@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from reconciler.daemon.address import Address
 from reconciler.daemon.connections import Limits
-from reconciler.daemon.endpoints import Door, application
+from reconciler.daemon.endpoints import Handlers, application
 from reconciler.daemon.status import Progress, Readiness, judge_readiness
 from reconciler.daemon.web import Web
 
@@ -22,7 +22,7 @@ def ready() -> Readiness:
 
 @dataclass
 class Behind:
-    """What stands behind the door of a story; ``asked`` counts the passes that were asked for."""
+    """What stands behind the handlers of a story; ``asked`` counts the passes that were asked for."""
 
     readiness: Callable[[], Readiness] = ready
     metrics: bytes = b"up 1\n"
@@ -41,13 +41,13 @@ class Behind:
         self.asked += 1
 
     @property
-    def door(self) -> Door:
-        return Door(self.judge, self.render, self.reconcile, lambda: self.token)
+    def handlers(self) -> Handlers:
+        return Handlers(self.judge, self.render, self.reconcile, lambda: self.token)
 
 
 @asynccontextmanager
 async def serving(behind: Behind, limits: Limits | None = None, host: str = "127.0.0.1") -> AsyncIterator["Served"]:
-    web = Web(application(behind.door), host, 0, limits)
+    web = Web(application(behind.handlers), host, 0, limits)
     served = Served(web, await web.start())
     try:
         yield served
