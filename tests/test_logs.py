@@ -257,11 +257,9 @@ def test_what_the_pass_before_told_is_not_told_again() -> None:
     """A finding is told when it comes, and again when it has been away; in between its lines are for debugging."""
     other = Finding("r", Severity.WARN, "m")
     passes: tuple[list[Finding], ...] = ([FINDING], [FINDING, other], [FINDING], [], [FINDING])
-    events: list[Event] = [
-        event
-        for number, findings in enumerate(passes)
-        for event in (PassStarted(RUN, Mode.APPLY, number), *(FindingRaised(RUN, each) for each in findings))
-    ]
+    events: list[Event] = []
+    for number, findings in enumerate(passes):
+        events += [PassStarted(RUN, Mode.APPLY, number), *(FindingRaised(RUN, each) for each in findings)]
     levels = [line["level"] for line in logged(*events) if line["event"] == "finding.raised"]
     assert levels == ["error", "debug", "warning", "debug", "error"]
 
