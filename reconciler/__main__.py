@@ -20,6 +20,8 @@ def run() -> NoReturn:
     gc.disable()
     _hold_standard_streams()
     signal.signal(signal.SIGTERM, _leave)
+    if _runs():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is somebody to heed it
     from reconciler.cli import main
 
     code = main()
@@ -41,7 +43,11 @@ def _leave(_number: int, _frame: object) -> NoReturn:
 
     That is how ``run`` is meant to end, and for any other command the work that was asked for is not done.
     """
-    raise SystemExit(0 if sys.argv[1:2] == ["run"] else _INTERRUPTED)
+    raise SystemExit(0 if _runs() else _INTERRUPTED)
+
+
+def _runs() -> bool:
+    return sys.argv[1:2] == ["run"]
 
 
 if __name__ == "__main__":

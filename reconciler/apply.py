@@ -7,7 +7,7 @@ changes that were to grant the same are asked again with what has really been ap
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -58,7 +58,8 @@ class Run:
     """What the changes of one pass share.
 
     That is its id, the wish to stop, who is told, each account's seconds left, and when the pass began by the loop's
-    clock, which no change of the time of day moves.
+    clock, which no change of the time of day moves. ``clock`` tells that time, where it counts as well; ``superseded``
+    tells whether newer files are there to go by.
     """
 
     run_id: str
@@ -66,6 +67,8 @@ class Run:
     observe: Observer
     seconds: Mapping[AccountRef, float] = field(default_factory=dict)
     began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    clock: Callable[[], datetime] | None = None
+    superseded: Callable[[], bool] = lambda: False
 
 
 async def apply_plan(approved: ApprovedPlan, session: WriteSession, run: Run) -> tuple[Change, ...]:
@@ -185,8 +188,8 @@ class _AccountRun:
         """Say why the change must not be sent now, or None; it is asked right before a write, without a pause."""
         if self._run.stop.requested.is_set():
             return change.ended(Outcome.FAILED, self._run.stop.reason)
-        if paused := frozen(change, self._approved.consent.freezes(self._now)):  # its window began after the pass
-            return paused
+        if overtaken := self._overtaken(change):
+            return overtaken
         # What switches a key off is tried even then: a leak must not stay open for what other keys were answered.
         if closed := self._credential.closed or (None if change.switches_off else self._refusals.verdict):
             return change.ended(Outcome.FAILED, f"not sent, since the account refused another request: {closed}")
@@ -198,10 +201,18 @@ class _AccountRun:
             return change.ended(Outcome.REFUSED, f"{objection.guardrail}: {objection.message}")
         return None
 
-    @property
-    def _now(self) -> datetime:
-        """The time of the pass, and what has gone by since it began."""
-        return self._approved.now + timedelta(seconds=asyncio.get_running_loop().time() - self._run.began)
+    def _overtaken(self, change: Change) -> Change | None:
+        """Say what came after the pass began and forbids the change now: newer files, a change window; or None."""
+        if self._run.superseded():
+            return change.ended(Outcome.STALE, "the files changed meanwhile; the next pass goes by the new ones")
+        paused = (frozen(change, self._approved.consent.freezes(now)) for now in self._times())
+        return next(filter(None, paused), None)
+
+    def _times(self) -> Iterator[datetime]:
+        """Give the time of the pass and what has gone by since it began, and the time of day where that counts, too."""
+        yield self._approved.now + timedelta(seconds=asyncio.get_running_loop().time() - self._run.began)
+        if self._run.clock:
+            yield self._run.clock()
 
     def _others(self, change: Change) -> Iterable[RemoteKey]:
         return (key for key_id, key in self._keys.items() if key_id != change.key_id)

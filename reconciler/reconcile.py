@@ -12,6 +12,7 @@ from reconciler import __version__
 from reconciler.ahasend.client import ReadSession, WriteSession
 from reconciler.ahasend.pace import Stop
 from reconciler.apply import Run, apply_plan
+from reconciler.core import departures
 from reconciler.core.changes import Change, Outcome
 from reconciler.core.endings import endings, idle_requirements, idle_waivers
 from reconciler.core.events import (
@@ -109,7 +110,8 @@ class PassInputs:
     ``notes`` are what loading the files had to say; ``policy`` is what rules judge by; ``check_domains`` asks each
     account for its domains, so that a scope for another one is denied before it is sent; ``began`` is when the pass
     really begins, where it judges by the time of a listing. ``trigger`` and ``config_age`` are as in `PassStarted`;
-    ``policy_files`` are those that ``policy`` comes from.
+    ``policy_files`` are those that ``policy`` comes from. ``clock`` tells the time of day, for change windows that
+    begin when it is set; ``superseded`` tells whether there are newer files by now, so that nothing more is begun.
     """
 
     run_id: str
@@ -126,6 +128,8 @@ class PassInputs:
     trigger: Trigger | None = None
     config_age: float | None = None
     policy_files: frozenset[str] = frozenset()
+    clock: Callable[[], datetime] | None = None
+    superseded: Callable[[], bool] = lambda: False
 
     @property
     def mode(self) -> Mode:
@@ -153,7 +157,8 @@ async def run_pass(inputs: PassInputs, now: datetime, memory: Memory) -> tuple[R
     Args:
         inputs: What the files, the settings and the command line say.
         now: The time at which the pass begins, or keys were listed that it goes by, with a zone.
-        memory: What the pass before remembered; a dry run heeds and changes of it only which accounts rest.
+        memory: What the pass before remembered; a dry run heeds and changes of it only which accounts
+            rest, and which keys files named.
     """
     clock = asyncio.get_running_loop().time
     began = clock()
@@ -162,8 +167,10 @@ async def run_pass(inputs: PassInputs, now: datetime, memory: Memory) -> tuple[R
     with inputs.stop.within(inputs.patience.per_pass, OUT_OF_TIME) as stop:
         match inputs.access:
             case DryRun() | Saved() as access:
-                decision, requests = await look(inputs, access, stop, now, Memory(rests=memory.rests))
-                memory = replace(memory, rests=decision.memory.rests)
+                decision, requests = await look(
+                    inputs, access, stop, now, Memory(rests=memory.rests, named=memory.named)
+                )
+                memory = replace(memory, rests=decision.memory.rests, named=decision.memory.named)
                 plan = decision.approval.plan
             case Live(open=open_session):
                 async with open_session() as session:
@@ -228,6 +235,8 @@ async def _decide(inputs: PassInputs, read: Readings, now: datetime, memory: Mem
         planned = [_plan(inputs.policy, reading, now) for reading in listed]
     plan = Plan(tuple(account for account, _ in planned), complete)
     plan, memory, contests = recall(plan, memory, now)
+    memory = replace(memory, named=departures.look(plan, memory.named, now))
+    plan = departures.spare(plan, memory.named)
     approval = approve(freeze_plan(plan, inputs.consent.freezes(now)), inputs.consent, now)
     freezes = in_force(inputs.consent.limits.windows, now)
     judged = (finding for _, findings in planned for finding in findings)
@@ -314,7 +323,7 @@ async def _apply(
         for reading in decision.readings
         if isinstance(reading, Listed)
     }
-    run = Run(inputs.run_id, stop, inputs.observe, left, began)
+    run = Run(inputs.run_id, stop, inputs.observe, left, began, inputs.clock, inputs.superseded)
     return await apply_plan(decision.approval.approved, session, run)
 
 

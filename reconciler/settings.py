@@ -23,6 +23,7 @@ _TOKEN = "AHASEND_API_KEY"  # noqa: S105 # the name of a variable
 _SELF_KEY = "RECONCILER_SELF_KEY_ID"
 _WEB_TOKEN = "RECONCILER_TOKEN"  # noqa: S105 # the name of a variable
 _SHORTEST_WEB_TOKEN = 16
+_LONGEST_WEB_TOKEN = 4096
 _SETTLED = 1_000_000_000
 """Nanoseconds after which a file shows every change: two that come sooner may bear the same time."""
 
@@ -175,12 +176,22 @@ def web_token() -> str | None:
     token = ""
     with suppress(OSError, UnicodeError):
         if directory := os.environ.get("RECONCILER_SECRETS_DIR"):
-            token = Path(directory, _WEB_TOKEN.lower()).read_text(encoding="utf-8").strip()
+            token = _read_small(Path(directory, _WEB_TOKEN.lower()))
     token = token or os.environ.get(_WEB_TOKEN, "").strip()
     if 0 < len(token) < _SHORTEST_WEB_TOKEN:
         message = f"{_WEB_TOKEN} is shorter than {_SHORTEST_WEB_TOKEN} characters, and could be guessed"
         raise UsageError(message, hint="make one with: openssl rand -hex 32")
     return token or None
+
+
+def _read_small(path: Path) -> str:
+    """Read a file of a line; what is no file is not waited for, and reads as nothing."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return os.read(descriptor, _LONGEST_WEB_TOKEN).decode("utf-8").strip() if regular else ""
+    finally:
+        os.close(descriptor)
 
 
 def secrets_directory() -> Path | None:

@@ -27,6 +27,7 @@ from reconciler.daemon.status import Readiness, judge_readiness
 from reconciler.daemon.watch import Watch
 from reconciler.errors import OutputError, UsageError
 from reconciler.metrics import Metrics
+from reconciler.reconcile import PassInputs
 from reconciler.settings import secrets_directory, web_token
 
 DEFAULT_EVERY = timedelta(minutes=5)
@@ -94,11 +95,10 @@ def command(  # noqa: PLR0913 # one parameter an option
 
     Example: reconciler run --every 5m --log-format json
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is somebody to heed it
     schedule = _schedule(every, jitter, cron, time_zone)
     secrets = Secrets()
-    if token := web_token():
-        secrets.hide(token)
+    token = Token(secrets)
+    token.renew()
     metrics = Metrics(time.time, schedule.longest.total_seconds())
     with keep_trail(trail, trail_size, secrets) as kept:
         wiring = Wiring(
@@ -109,7 +109,7 @@ def command(  # noqa: PLR0913 # one parameter an option
         )
         read = (*wiring.options.inputs, *((kept.path,) if kept else ()))
         outputs = check_outputs(output, read) if output else ()
-        daemon = Daemon(wiring, schedule, outputs, listen, metrics)
+        daemon = Daemon(wiring, schedule, outputs, listen, metrics, token)
         return run_with_signals(daemon.run)
 
 
@@ -134,6 +134,29 @@ def _schedule(
         raise click.UsageError(str(error)) from None
 
 
+class Token:
+    """The token that requests for a pass must bear, as it was read last; every one that ever was is masked."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self._token: str | None = None
+
+    def __call__(self) -> str | None:
+        """Give it, None where nobody may ask."""
+        return self._token
+
+    def renew(self) -> None:
+        """Read it anew.
+
+        Raises:
+            UsageError: it could be guessed, so that there is none now.
+        """
+        self._token = None
+        self._token = web_token()
+        if self._token:
+            self._secrets.hide(self._token)
+
+
 @dataclass(frozen=True, slots=True)
 class Daemon:
     """The daemon with everything around it: where its reports go, and who may look in."""
@@ -143,6 +166,7 @@ class Daemon:
     outputs: tuple[Output, ...]
     listen: Address | None
     metrics: Metrics
+    token: Token
 
     async def run(self, stop: Stop) -> int:
         """Make passes until asked to stop, and give the exit code."""
@@ -150,9 +174,16 @@ class Daemon:
         loop.set_exception_handler(self.faulted)
         options = self.wiring.options
         paces = Paces(options.rate, options.burst)
-        load = partial(self.wiring.inputs, paces, stop)
+
+        def load() -> PassInputs:
+            with suppress(UsageError):  # one that could be guessed lets nobody in
+                self.token.renew()
+            return self.wiring.inputs(paces, stop)
+
         service = Service(self.schedule, load, self._deliver, Watch(options.inputs, secrets_directory))
         loop.add_signal_handler(signal.SIGHUP, service.wake, Trigger.SIGNAL)
+        # A thousand signals at once are one wish: that the loop is told of it no more often is nothing to print.
+        signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
         async with self._open(service) as address:
             await service.run(stop, self.wiring.observe, f"http://{address}" if address else None)
         return 0
@@ -170,7 +201,7 @@ class Daemon:
             progress = replace(service.progress, trail=self.wiring.trail.problem if self.wiring.trail else None)
             return judge_readiness(progress, datetime.now(UTC), partial(self._due, service.seconds))
 
-        handlers = Handlers(readiness, self.metrics.exposition, partial(service.wake, Trigger.REQUEST), _token)
+        handlers = Handlers(readiness, self.metrics.exposition, partial(service.wake, Trigger.REQUEST), self.token)
         web = Web(application(handlers), self.listen.host, self.listen.port)
         address = await web.start()
         try:
@@ -194,11 +225,3 @@ class Daemon:
         error = context.get("exception")
         what, where = told(error) if isinstance(error, Exception) else (str(context.get("message")), "")
         self.wiring.observe(DaemonFaulted(what, where))
-
-
-def _token() -> str | None:
-    """Give the token for requests; one that was set to something too short meanwhile lets nobody in."""
-    try:
-        return web_token()
-    except UsageError:
-        return None

@@ -163,4 +163,4 @@ def _files(files: tuple[Path, ...], trail: Path | None) -> list[Path]:
         raise click.UsageError("no trail is named: give its FILE, or --trail, or set RECONCILER_TRAIL")
     path = Path(os.path.realpath(named)) if named.is_symlink() else named
     before = segments(path)
-    return [*before, path] if path.exists() or not before else before
+    return [*before, path]

@@ -105,6 +105,7 @@ class Wiring:
             check_domains=self.options.check_domains,
             began=datetime.now(UTC),
             policy_files=frozenset(policy.sources),
+            clock=None if listing else lambda: datetime.now(UTC),
         )
 
     def _remarks(self, policy: LoadedPolicy, listing: Listing | None) -> tuple[Finding, ...]:

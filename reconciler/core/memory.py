@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler.core.changes import Change, FieldName, Outcome
+from reconciler.core.departures import Named
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.plan import Plan
 from reconciler.core.rests import Identity, Rest
@@ -84,7 +85,7 @@ class Rejection:
 class Memory:
     """What the passes before left: their number, what the last passed over, by identity, and keys with a history.
 
-    ``rests`` has the accounts that could not be read.
+    ``rests`` has the accounts that could not be read, ``named`` the keys that files named.
     """
 
     passes: int = 0
@@ -92,6 +93,7 @@ class Memory:
     contests: Mapping[Place, Mapping[FieldName, Contest]] = field(default_factory=dict)
     rejections: Mapping[Place, Rejection] = field(default_factory=dict)
     rests: Mapping[Identity, Rest] = field(default_factory=dict)
+    named: Named = field(default_factory=Named)
 
 
 def recall(plan: Plan, memory: Memory, now: datetime) -> tuple[Plan, Memory, tuple[Finding, ...]]:

@@ -113,12 +113,18 @@ def read_line(line: bytes) -> Entry:
     entry = _entry(record)
     if written != text:
         raise Broken(f"was changed: {_not_canonical(text)}")
-    # Cut out of a canonical text, in a fifth of the time of writing it anew. It is never the last name, and no line
-    # that was sealed holds its own hash a second time.
-    content = text.replace(f'"hash":"{entry.link.hash}",', "")
+    content = _without_hash(text, entry.link.hash)
     if sha256(content.encode("ascii")).hexdigest() != entry.link.hash:
         raise Broken("was changed: its hash is not that of what it says")
     return entry
+
+
+def _without_hash(text: str, own: str) -> str:
+    """Cut a hash out of a canonical text, in a fifth of the time of writing it anew; it is never the last name."""
+    member = f'"hash":"{own}",'
+    if text.count(member[:-1]) != 1:  # no line that was sealed holds its own hash a second time
+        raise Broken("was changed: it has its own hash twice")
+    return text.replace(member, "")
 
 
 def follow(entry: Entry, before: Link) -> None:

@@ -39,6 +39,10 @@ LOADS_AT_MOST: Final = 3
 CLOCK_LOOKS: Final = 5.0
 CLOCK_JUMP: Final = 2.0
 """Seconds that the clock may be corrected by within `CLOCK_LOOKS`; by more, and the schedule is made anew."""
+LAST_WAIT: Final = 1.0
+"""Seconds that the end waits for what stands beside the passes."""
+LONGEST_DELIVERY: Final = 30.0
+"""Seconds that passes wait for a report to be written; where nobody reads it, it may take for ever."""
 BEGUN_ANEW: Final = 10.0
 """Seconds after which what stands beside the passes is begun anew where it ended in an error."""
 _ASKED: Final = "asked to stop"
@@ -75,6 +79,7 @@ class Service:
         self._loaded_at: datetime | None = None
         self._since: float | None = None
         self._seconds = 0.0
+        self._delivery: asyncio.Task[None] | None = None
         self._reads: dict[tuple[str, str | None], AccountRead] = {}
 
     @property
@@ -129,7 +134,7 @@ class Service:
             scheduler.shutdown(wait=False)
             for task in beside:
                 task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            await asyncio.wait(beside, timeout=LAST_WAIT)
             observe(DaemonStopped(reason, memory.passes))
 
     # What wakes it
@@ -226,7 +231,13 @@ class Service:
 
     def _due_inputs(self, in_force: InForce, trigger: Trigger) -> PassInputs:
         """Give what one pass needs: what is in force, with a name and a time of its own."""
-        inputs = replace(in_force.inputs, run_id=uuid.uuid4().hex, began=datetime.now(UTC), trigger=trigger)
+        inputs = replace(
+            in_force.inputs,
+            run_id=uuid.uuid4().hex,
+            began=datetime.now(UTC),
+            trigger=trigger,
+            superseded=lambda: Trigger.FILES in self._due,
+        )
         if self._rejected is None:
             return inputs
         age = asyncio.get_running_loop().time() - in_force.loaded
@@ -244,8 +255,7 @@ class Service:
             report, memory = await run_pass(inputs, datetime.now(UTC), memory)
             self._reads = _read(self._reads, report, datetime.now(UTC))
             self._seconds = clock() - began
-            # In a thread, since a large report takes seconds, in which nobody would hear who asks whether we live.
-            await unless(stop.abandoned, asyncio.to_thread(self._deliver, report))
+            await unless(stop.abandoned, self._hand_over(report, inputs.observe))
         except Interrupted:
             pass
         except ReconcilerError as error:  # a setting that shows to be wrong only now, as that of a proxy
@@ -253,6 +263,16 @@ class Service:
         except Exception as error:  # noqa: BLE001 # a bug must not keep all accounts from being looked at for ever
             inputs.observe(PassFailed(inputs.run_id, *told(error)))
         return replace(memory, passes=before + 1)
+
+    async def _hand_over(self, report: Report, observe: Observer) -> None:
+        """Let a report be written: in a thread, since a large one takes seconds, and somebody may ask meanwhile."""
+        if self._delivery is not None and not self._delivery.done():
+            observe(DaemonFaulted("the report before is still being written, and this one is left out", "deliver"))
+            return
+        self._delivery = asyncio.create_task(asyncio.to_thread(self._deliver, report))
+        done, _ = await asyncio.wait({self._delivery}, timeout=LONGEST_DELIVERY)
+        if done:
+            self._delivery.result()
 
 
 async def _for_ever(work: Callable[[], Awaitable[None]], observe: Observer) -> None:

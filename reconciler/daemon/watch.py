@@ -187,9 +187,11 @@ class Watch:
                 if (looks := await self.settled()) not in (self.known, told):
                     told = looks
                     changed()
+                # Not wait_for(): that loses a cancellation which comes together with the hint.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(hint.wait(), _FALLBACK if complete else _ALONE)
-                    await asyncio.sleep(_PAUSE)  # a busy folder must not keep us busy
+                    async with asyncio.timeout(_FALLBACK if complete else _ALONE):
+                        await hint.wait()
+                        await asyncio.sleep(_PAUSE)  # a busy folder must not keep us busy
         finally:
             notices.end()
 

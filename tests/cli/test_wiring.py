@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli.options import Options
-from reconciler.cli.run import Daemon
+from reconciler.cli.run import Daemon, Token
 from reconciler.cli.wiring import Secrets, Wiring, keep_trail, make_observer
 from reconciler.core.changes import Action, Change, Outcome
 from reconciler.core.events import ChangeApplied, ChangeStarted, PassFinished, PassStarted
@@ -104,8 +104,9 @@ def test_what_the_trail_cannot_store_is_counted(tmp_path: Path) -> None:
 
 def test_what_goes_wrong_in_the_loop_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """What nobody waited for is a line of the log with its place, whether or not it came with an error."""
-    wiring = Wiring(Options((), (), 25.0, 50), make_observer("json", "info", Secrets()))
-    daemon = Daemon(wiring, Schedule.every(timedelta(minutes=1)), (), None, Metrics(lambda: 0.0))
+    secrets = Secrets()
+    wiring = Wiring(Options((), (), 25.0, 50), make_observer("json", "info", secrets), secrets)
+    daemon = Daemon(wiring, Schedule.every(timedelta(minutes=1)), (), None, Metrics(lambda: 0.0), Token(secrets))
     loop = asyncio.new_event_loop()
     with pytest.raises(KeyError) as raised:
         dict[str, str]()["door"]

@@ -1,0 +1,59 @@
+"""Keys that files name no more: one that a file named a moment ago may be missing only while files are replaced."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from reconciler.core.changes import Change, Outcome
+from reconciler.core.matching import Matched
+from reconciler.core.plan import AccountPlan, Plan
+
+GRACE: Final = timedelta(minutes=5)
+"""For so long a key that files named before is not switched off for being in none."""
+
+_Identity = tuple[str, str]
+_Place = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Which keys files named when their accounts were read last, by id, and since when others are named no more."""
+
+    named: Mapping[_Identity, frozenset[str]] = field(default_factory=dict)
+    left: Mapping[_Place, datetime] = field(default_factory=dict)
+
+
+def look(plan: Plan, before: Named, now: datetime) -> Named:
+    """Learn from a plan which keys files name ``now`` (with a zone); of an account that was not read nothing is new."""
+    named = {account.account.identity: _named(account) for account in plan.accounts}
+    left: dict[_Place, datetime] = {}
+    for place, since in before.left.items():
+        gone = place[:2] not in named or place[2] not in named[place[:2]]
+        if gone and now - since < GRACE:
+            left[place] = min(since, now)  # where the clock was set back it is counted from there
+    for identity, ids in named.items():
+        left |= {(*identity, key_id): now for key_id in before.named.get(identity, frozenset()) - ids}
+    return Named({**before.named, **named}, left)
+
+
+def _named(account: AccountPlan) -> frozenset[str]:
+    return frozenset(match.remote.id for match in account.matching.matches if isinstance(match, Matched))
+
+
+def spare(plan: Plan, named: Named) -> Plan:
+    """Pause what would switch a key off that a file named a moment ago: whoever replaces files may not be done."""
+    if not named.left:
+        return plan
+    return plan.with_changes(_spared(change, named) or change for change in plan.changes)
+
+
+def _spared(change: Change, named: Named) -> Change | None:
+    if change.name is not None or not change.applicable or change.key_id is None:
+        return None
+    since = named.left.get((*change.account.identity, change.key_id))
+    if since is None:
+        return None
+    seen, until = since.astimezone(UTC), (since + GRACE).astimezone(UTC)
+    told = f"a file named it until {seen:%H:%M:%S} UTC: it is switched off if none does by {until:%H:%M:%S} UTC"
+    return change.ended(Outcome.PAUSED, told)
