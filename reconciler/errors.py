@@ -81,6 +81,14 @@ def visible(text: str) -> str:
     )
 
 
+_COMMAND_IN_JSON = re.compile(r"(?<=##)[\[v]")
+
+
+def uncommanded(text: str) -> str:
+    """Write JSON text so that it says the same, and no CI runner takes part of it for a command."""
+    return _COMMAND_IN_JSON.sub(lambda letter: f"\\u{ord(letter[0]):04x}", text)
+
+
 class ReconcilerError(Exception):
     """Base of all errors: a message (what, where), a hint (what to do) and an exit code."""
 

@@ -3,6 +3,7 @@
 Logging is no veto: what cannot be written is dropped, and nothing that a label holds breaks a line in two.
 """
 
+import json
 import logging
 import os
 from collections import Counter
@@ -11,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TextIO, assert_never
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, assert_never, cast
 
 from reconciler.core.changes import Change, Outcome
 from reconciler.core.events import (
@@ -40,10 +41,31 @@ from reconciler.core.findings import Finding, Severity
 from reconciler.core.guardrails import Refusal
 from reconciler.core.keys import AccountRef
 from reconciler.core.report import Mode, Summary
-from reconciler.errors import mask
+from reconciler.errors import mask, uncommanded
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, FilteringBoundLogger, Processor
+
+
+class Stream(Protocol):
+    """Where lines are written."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be written any more."""
+        ...
+
+    def isatty(self) -> bool:
+        """Tell whether a person looks at it."""
+        ...
+
+    def write(self, text: str, /) -> int:
+        """Write a line."""
+        ...
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        ...
 
 
 class LogFormat(StrEnum):
@@ -80,7 +102,7 @@ _DAEMON_EVENTS = {
 
 
 def log_observer(
-    stream: TextIO,
+    stream: Stream,
     *,
     format: LogFormat,  # noqa: A002 # the option is called --log-format
     level: LogLevel,
@@ -147,7 +169,7 @@ class _Weight:
 
 
 def _logger(
-    stream: TextIO,
+    stream: Stream,
     format: LogFormat,  # noqa: A002 # as log_observer
     secrets: Callable[[], Iterable[str]],
 ) -> "FilteringBoundLogger":
@@ -158,7 +180,7 @@ def _logger(
         return {key: plain(value, current) for key, value in line.items()}
 
     logger: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.WriteLogger(stream),
+        structlog.WriteLogger(cast("TextIO", stream)),  # of which it uses what a stream has
         processors=[_stamped, masked, _renderer(stream, format)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         cache_logger_on_first_use=True,
@@ -166,17 +188,21 @@ def _logger(
     return logger
 
 
-def _renderer(stream: TextIO, format: LogFormat) -> "Processor":  # noqa: A002 # as log_observer
+def _renderer(stream: Stream, format: LogFormat) -> "Processor":  # noqa: A002 # as log_observer
     import structlog
 
     if format is LogFormat.JSON:
-        return structlog.processors.JSONRenderer()
+        return structlog.processors.JSONRenderer(serializer=_written)
     return structlog.dev.ConsoleRenderer(
         colors=not stream.closed and stream.isatty() and not os.environ.get("NO_COLOR"),
         repr_native_str=True,  # repr() escapes newlines and everything else that would move a terminal's cursor
         exception_formatter=structlog.dev.plain_traceback,
         sort_keys=False,
     )
+
+
+def _written(line: "EventDict", **options: Any) -> str:
+    return uncommanded(json.dumps(line, **options))
 
 
 def _stamped(_logger: object, method: str, line: "EventDict") -> "EventDict":

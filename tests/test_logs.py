@@ -335,6 +335,17 @@ def test_json_keeps_a_hostile_label_in_its_line() -> None:
     assert json.loads(stream.getvalue())["reason"] == HOSTILE
 
 
+def test_json_commands_no_runner() -> None:
+    """What a CI runner would take for a command is written another way, and reads back the same."""
+    label = "##vso[task.setvariable variable=x]y ##[error] ## vs"
+    stream = StringIO()
+    observe = log_observer(stream, format=LogFormat.JSON, level=LogLevel.INFO, secrets=lambda: ())
+    observe(DaemonStopped(label, 1))
+    assert "##v" not in stream.getvalue()
+    assert "##[" not in stream.getvalue()
+    assert json.loads(stream.getvalue())["reason"] == label
+
+
 def test_the_console_shows_a_hostile_label_escaped() -> None:
     """On the console too an event is one line, with control and format characters escaped, nested ones too."""
     fields = Fields(TextDiff(HOSTILE, "b"))

@@ -293,3 +293,14 @@ def test_the_token_for_requests(secrets: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "fifteen" not in str(raised.value)
     monkeypatch.delenv("RECONCILER_SECRETS_DIR")
     assert web_token() == "of-the-environment"
+
+
+def test_a_pipe_is_no_token(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no file, or is as long as no token is, is not waited for and counts as what can be read of it at once."""
+    monkeypatch.delenv("RECONCILER_TOKEN", raising=False)
+    path = secrets / "reconciler_token"
+    os.mkfifo(path)
+    assert web_token() is None
+    path.unlink()
+    path.write_text("x" * 1_000_000)
+    assert web_token() == "x" * 4096

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -17,6 +18,7 @@ from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli import options
 from reconciler.cli.options import DurationType, Options, Output, TimeZoneType
 from reconciler.cli.output import check_outputs, write_report
+from reconciler.cli.unhurried import Unhurried
 from reconciler.cli.wiring import Secrets, Wiring, keep_trail, make_observer, run_with_signals
 from reconciler.core.events import DaemonFaulted, Trigger
 from reconciler.core.report import Report
@@ -103,7 +105,7 @@ def command(  # noqa: PLR0913 # one parameter an option
     with keep_trail(trail, trail_size, secrets) as kept:
         wiring = Wiring(
             replace(about, dry_run=dry_run, allowed=frozenset(allow), unattended=True),
-            make_observer(log_format, log_level, secrets, kept, metrics),
+            make_observer(log_format, log_level, secrets, kept, metrics, Unhurried(sys.stderr)),
             secrets,
             trail=kept,
         )

@@ -162,5 +162,4 @@ def _files(files: tuple[Path, ...], trail: Path | None) -> list[Path]:
     if named is None:
         raise click.UsageError("no trail is named: give its FILE, or --trail, or set RECONCILER_TRAIL")
     path = Path(os.path.realpath(named)) if named.is_symlink() else named
-    before = segments(path)
-    return [*before, path]
+    return [*segments(path), path]

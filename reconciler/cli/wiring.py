@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from reconciler.ahasend.client import ClientConfig, Endpoint, open_reads, open_writes
 from reconciler.ahasend.pace import Paces, Stop
@@ -31,6 +31,7 @@ from reconciler.reconcile import Access, DryRun, Live, PassInputs, Patience, Sav
 from reconciler.settings import Settings, load_settings, look_up
 
 if TYPE_CHECKING:
+    from reconciler.cli.unhurried import Unhurried
     from reconciler.daemon.trail import Trail
     from reconciler.metrics import Metrics
 
@@ -250,16 +251,18 @@ def make_observer(
     secrets: Secrets,
     trail: "Trail | None" = None,
     metrics: "Metrics | None" = None,
+    stream: "TextIO | Unhurried | None" = None,
 ) -> Observer:
     """Give the observer that stores the trail, if there is one, writes logs to stderr, and counts, if asked for.
 
+    ``stream`` takes the place of stderr.
     On a terminal the report tells what happened, so that there, unless asked otherwise, only errors are logged.
     """
     on_terminal = sys.stderr.isatty()
     chosen = LogFormat(log_format or ("console" if on_terminal else "json"))
     level = LogLevel(log_level or ("error" if on_terminal else "info"))
     head: Callable[[], str | None] = (lambda: trail.head) if trail else (lambda: None)
-    log = log_observer(sys.stderr, format=chosen, level=level, secrets=secrets, trail=head)
+    log = log_observer(stream or sys.stderr, format=chosen, level=level, secrets=secrets, trail=head)
     stored = [_counted(trail, metrics) if metrics else trail] if trail else []
     return tell_all(*stored, log, *([metrics.observe] if metrics else []))
 

@@ -1,5 +1,6 @@
 """``run`` as a process: what wakes it, what ends it, also as the first process of a container."""
 
+import fcntl
 import json
 import os
 import re
@@ -170,12 +171,20 @@ def test_a_pass_on_request(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Non
         assert ask(daemon, "/reconcile", "POST", Authorization=f"Bearer {WEB_TOKEN}")[0] == 202
         daemon.until_passes(2)
         (secrets / "reconciler_token").write_text("another-token-of-the-team\n")
+        daemon.until_passes(3)
         assert ask(daemon, "/reconcile", "POST", Authorization=f"Bearer {WEB_TOKEN}")[0] == 401
         assert ask(daemon, "/reconcile", "POST", Authorization="Bearer another-token-of-the-team")[0] == 202
-        daemon.until_passes(3)
+        daemon.until_passes(4)
         (secrets / "reconciler_token").write_text("short\n")
+        daemon.until_passes(5)
         assert ask(daemon, "/reconcile", "POST", Authorization="Bearer short")[0] == 403
-        assert [line["trigger"] for line in daemon.lines("pass.started")] == ["start", "request", "request"]
+        assert [line["trigger"] for line in daemon.lines("pass.started")] == [
+            "start",
+            "request",
+            "files",
+            "request",
+            "files",
+        ]
         assert WEB_TOKEN not in (shell.folder / "logs").read_text()
 
 
@@ -345,6 +354,50 @@ def test_terminated_while_it_starts(shell: Shell, seconds: float) -> None:
         code, took = daemon.ends()
         assert (code, took < 10) == (0, True)
         assert "Traceback" not in (shell.folder / "logs").read_text()
+
+
+def test_a_storm_of_signals(shell: Shell) -> None:
+    """Thousands of SIGHUPs are one wish, or a few; nothing but lines of the log comes of them."""
+    with running(shell, *HOURLY) as daemon:
+        daemon.until_passes(1)
+        for _ in range(20_000):
+            daemon.process.send_signal(signal.SIGHUP)
+        daemon.until_passes(2)
+        daemon.process.terminate()
+        assert daemon.ends()[0] == 0
+        assert all(line.startswith("{") for line in (shell.folder / "logs").read_text().splitlines())
+
+
+def test_logs_that_nobody_reads(shell: Shell) -> None:
+    """A log whose reader hangs stops neither passes nor answers, and is no reason not to end."""
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    command = [*RECONCILER, "run", "--every", "1s", "--jitter", "0s", "--log-level", "debug", "--listen", "none"]
+    process = subprocess.Popen(command, stderr=writing)
+    os.close(writing)
+    try:
+        deadline = time.monotonic() + 30
+        while shell.emulator.requests["GET"] < 8:
+            assert time.monotonic() < deadline, "passes stopped"
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reading)
+
+
+def test_terminated_while_its_folder_is_busy(shell: Shell) -> None:
+    """A log that is written beside the policy, a folder that is watched, keeps nobody from ending it."""
+    log = Path("config/run.log")
+    for _ in range(3):
+        with log.open("w") as stderr:
+            process = subprocess.Popen([*RECONCILER, *HOURLY, "--log-level", "debug"], stderr=stderr)
+            while "pass.finished" not in log.read_text():
+                time.sleep(0.01)
+            process.terminate()
+            assert process.wait(timeout=10) == 0
 
 
 def test_an_early_signal_is_no_end(shell: Shell) -> None:

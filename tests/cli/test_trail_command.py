@@ -107,7 +107,9 @@ def test_earlier_files_are_found_or_named(shell: Shell) -> None:
     assert shell.run("trail", "show", str(TRAIL), "--key", "shop") == 0
     assert "warning" not in shell.err
     TRAIL.unlink()
-    assert shell.run("trail", "verify", str(TRAIL), "--base", base) == 0
+    assert shell.run("trail", "verify", str(TRAIL), "--base", base) == 1
+    assert "trail.jsonl cannot be read: no such file" in shell.err
+    assert shell.run("trail", "verify", "archive/first", *map(str, parts[1:-1])) == 0
 
 
 def test_a_link_to_a_trail(shell: Shell) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,7 @@ class Daemon:
             more = {"policy": policy.policy, "policy_files": frozenset(policy.sources)}
             consent = Consent(policy.limits, self_keys={None: key_id(0)})
         access = DryRun(lambda: open_reads(config)) if self.dry_run else Live(lambda: open_writes(config))
+        more["clock"] = lambda: datetime.now(UTC)
         return PassInputs("run", loaded.state, access, self.events.append, self.stop, consent, **more)
 
     def deliver(self, report: Report) -> None:

@@ -149,7 +149,12 @@ def test_a_hash_inside_a_line_is_no_hash_of_it() -> None:
     (line,) = sealed(body(fields={"hash": "f" * 64, "z": 1}))
     assert isinstance(judged([line]), Survey)
     forged = line.replace(b"f" * 64, read_line(line).link.hash.encode())
-    assert str(judged([forged])) == "trail:1 was changed: its hash is not that of what it says"
+    assert str(judged([forged])) == "trail:1 was changed: it has its own hash twice"
+    record = json.loads(line)
+    for name in ("access", "fields", "asked_by"):
+        stuffed = {**record, name: {"hash": record["hash"]}}
+        forged = json.dumps(stuffed, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+        assert str(judged([forged])) == "trail:1 was changed: it has its own hash twice"
 
 
 def test_a_trail_without_its_beginning() -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
+import httpx
 import pytest
 
 from daemon.house import FILES, SHOP, Daemon, minutes, shop
@@ -20,6 +21,7 @@ from reconciler.core.events import (
     DaemonStarted,
     DaemonStopped,
     PassFailed,
+    PassFinished,
     PassStarted,
     Trigger,
 )
@@ -31,7 +33,7 @@ from reconciler.daemon.status import Rejection
 from reconciler.daemon.watch import Watch
 from reconciler.errors import FilesError, Problem, SettingsError
 from reconciler.reconcile import Live, PassInputs
-from world import ACCOUNT, FAMILY_MANAGER, OTHER, World, below, key_id, outcomes, sub_account
+from world import ACCOUNT, FAMILY_MANAGER, OTHER, World, below, key, key_id, outcomes, sub_account
 
 
 @pytest.fixture
@@ -270,6 +272,82 @@ def test_the_same_files_are_no_reload(daemon: Daemon) -> None:
     daemon.run(minutes(3.5))
     assert len(daemon.reports) == 4
     assert daemon.told(ConfigReloaded) == []
+
+
+OWN = 'keys: [{name: reconciler, scopes: ["api-keys:read", "api-keys:write"]}]\n'
+
+
+def test_a_file_that_is_missing_for_a_moment(tmp_path: Path) -> None:
+    """A file that is removed and written anew leaves its keys as they are, whatever is to happen to keys of no file."""
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    daemon = Daemon(World(folder, [key(1, "shop", SHOP, "domains:read")], f"unmanaged: {{then: quarantine}}\n{OWN}"))
+    other = folder / "shop.yaml"
+    text = f'version: 1\naccount: {ACCOUNT}\nkeys: [{{name: shop, scopes: ["{SHOP}", "domains:read"]}}]\n'
+    other.write_text(text)
+
+    async def story() -> None:
+        await asyncio.sleep(20)
+        other.unlink()
+        await asyncio.sleep(30)
+        assert outcomes(daemon.reports[-1]) == {"unmanaged shop": "paused"}
+        other.write_text(text)
+        await asyncio.sleep(360)
+        assert daemon.world.remote(1)["ip_allow_list"] == ["203.0.113.0/24"]
+        other.unlink()
+        await asyncio.sleep(360)
+
+    daemon.run(story)
+    assert daemon.world.remote(1)["ip_allow_list"] == ["192.0.2.1/32"]
+
+
+def test_files_that_change_in_the_middle_of_a_pass(tmp_path: Path) -> None:
+    """What files ask for no more is not begun once they changed; the next pass goes by what they say then."""
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    keys = [key(number, f"k{number:02}", SHOP, "domains:read") for number in range(1, 61)]
+    files = "keys: [" + ", ".join(f'{{name: k{number:02}, scopes: ["{SHOP}"]}}' for number in range(1, 61)) + "]"
+    world = World(folder, keys, files)
+    daemon = Daemon(world)
+    daemon.policy.write_text("version: 1\nguardrails: {max_changes: {percent: 100}}\n")
+    world.faults({"method": "PUT", "path": "*", "rate": 1, "do": {"delay": "5s"}})
+
+    def before(request: httpx.Request) -> None:
+        if request.method == "PUT" and world.puts == 12:
+            world.write(files.replace(SHOP, "domains:read"))
+            daemon.service.wake(Trigger.FILES)  # as a notice of the system would
+
+    world.before = before
+    daemon.run(minutes(5))
+    first, second, *_ = daemon.reports
+    stale = [change for change in first.changes if change.outcome == "stale"]
+    assert len(stale) > 30
+    assert {change.reason for change in stale} == {"the files changed meanwhile; the next pass goes by the new ones"}
+    assert daemon.triggers[:2] == ["start", "files"]
+    assert second.summary.applied > 30
+
+
+def test_a_clock_that_is_set_into_a_change_window(tmp_path: Path) -> None:
+    """A clock that is set in the middle of a pass, into a change window, stops its writes as the window's own begin."""
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    keys = [key(number, f"k{number:02}", SHOP, "domains:read") for number in range(1, 61)]
+    files = "keys: [" + ", ".join(f'{{name: k{number:02}, scopes: ["{SHOP}"]}}' for number in range(1, 61)) + "]"
+    world = World(folder, keys, files)
+    daemon = Daemon(world)
+    window = "freeze: [{from: 2026-12-20, until: 2027-01-03, reason: year end}]"
+    daemon.policy.write_text(f"version: 1\nguardrails: {{max_changes: {{percent: 100}}}}\n{window}\n")
+    world.faults({"method": "PUT", "path": "*", "rate": 1, "do": {"delay": "5s"}})
+
+    def before(request: httpx.Request) -> None:
+        if request.method == "PUT" and world.puts == 12:
+            daemon.calendar.shift(timedelta(days=30))
+
+    world.before = before
+    daemon.run(minutes(0.5))
+    paused = [change for change in daemon.reports[0].changes if change.outcome == "paused"]
+    assert len(paused) > 30
+    assert {change.reason for change in paused} == {"frozen until 2027-01-04 00:00 UTC: year end"}
 
 
 def test_files_that_change_while_they_are_read(daemon: Daemon) -> None:
@@ -649,6 +727,33 @@ def test_asked_twice_it_does_not_wait_for_a_report(daemon: Daemon) -> None:
     daemon.after = deliver
     daemon.run()
     assert len(daemon.reports) == 1
+
+
+async def test_a_report_that_nobody_takes(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report that cannot be written to its end, as into a pipe that nobody reads, holds up no further pass."""
+    monkeypatch.setattr("reconciler.daemon.service.LONGEST_DELIVERY", 0.05)
+    released = threading.Event()
+
+    def stuck(_report: Report) -> None:
+        released.wait(10)
+
+    daemon.after = stuck
+    service = Service(Schedule.every(timedelta(hours=1)), daemon.load, daemon.deliver, Watch(()))
+    running = asyncio.create_task(service.run(daemon.stop, daemon.events.append))
+    async with asyncio.timeout(5):
+        for passes in (1, 2):
+            while len(daemon.told(PassFinished)) < passes:
+                await asyncio.sleep(0.01)
+            service.wake(Trigger.SIGNAL)
+        while not daemon.told(DaemonFaulted):
+            await asyncio.sleep(0.01)
+        daemon.stop.request()
+        await running
+    assert daemon.told(DaemonFaulted)[0] == DaemonFaulted(
+        "the report before is still being written, and this one is left out", "deliver"
+    )
+    assert len(daemon.reports) == 1
+    released.set()
 
 
 def test_a_dry_run_writes_nothing(daemon: Daemon) -> None:

@@ -325,3 +325,29 @@ async def test_secrets_are_watched_too(folder: Path, tmp_path: Path) -> None:
         await told.wait()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_notice_and_the_end_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notice that comes together with the end does not keep the watch alive: else nobody could end the daemon."""
+    hints: list[asyncio.Event] = []
+
+    class Notices:
+        def __init__(self, _loop: asyncio.AbstractEventLoop, hint: asyncio.Event) -> None:
+            hints.append(hint)
+
+        def come_from_all_of(self, _paths: tuple[Path, ...]) -> bool:
+            return True
+
+        def end(self) -> None:
+            hints.clear()
+
+    monkeypatch.setattr(watch, "_Notices", Notices)
+    over = Watch((folder,))
+    over.known = await over.looks()
+    running = asyncio.create_task(over.run(lambda: None))
+    await asyncio.sleep(0.2)
+    hints[0].set()
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait({running}, timeout=1)
+    assert running.cancelled()
