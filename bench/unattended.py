@@ -62,7 +62,13 @@ def idle() -> None:
     with (
         bench.emulator(bench.account(keys), "--latency", "20ms") as address,
         bench.files(bench.desired(keys)) as folder,
-        daemon(address, folder, "--every", "60s", "--jitter", "0s", "--listen", "127.0.0.1:0") as process,
+        tempfile.TemporaryDirectory() as state,
+        daemon(
+            address,
+            folder,
+            *("--every", "60s", "--jitter", "0s", "--listen", "127.0.0.1:0"),
+            *("--trail", f"{state}/trail", "--policy", str(ROOT / "config" / "policy.yaml")),
+        ) as process,
     ):
         while not requests(address, "GET"):
             time.sleep(0.1)
@@ -102,21 +108,39 @@ def reaction() -> None:
 
 
 def level() -> None:
-    """5,000 passes in virtual time, one change and one new drift each: memory and open files stay level."""
+    """5,000 passes in virtual time, each with a change, a trail, logs and metrics: memory and open files stay level."""
     from daemon.house import Daemon, minutes, shop
+    from reconciler.core.events import tell_all
+    from reconciler.daemon.trail import open_trail
+    from reconciler.logs import LogFormat, LogLevel, log_observer
+    from reconciler.metrics import Metrics
     from world import key_id
 
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Path(os.devnull).open("w") as nowhere,
+        open_trail(Path(folder, "trail"), size=1 << 20, secrets=lambda: (bench.TOKEN,)) as trail,
+    ):
         Path(folder, "keys").mkdir()
         world = shop(Path(folder, "keys"))
         alone = Daemon(world)
+        log = log_observer(
+            nowhere,
+            format=LogFormat.JSON,
+            level=LogLevel.DEBUG,
+            secrets=lambda: (bench.TOKEN,),
+            trail=lambda: trail.head,
+        )
+        metrics = Metrics(time.time, 60.0)
+        alone.observe = tell_all(trail, log, metrics.observe)
         samples: list[tuple[int, float, int]] = []
         done = 0
 
         def look(_report: object) -> None:
             nonlocal done
             done += 1
-            del alone.events[:], alone.reports[:]
+            del alone.reports[:]
+            metrics.exposition()
             with world.edited() as keys:
                 keys[key_id(1)]["scopes"] = [f"messages:send:{{{'shop' if done % 2 else 'news'}.example.com}}"]
             if done % (PASSES // 10) == 0:

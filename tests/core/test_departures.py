@@ -77,3 +77,11 @@ def test_a_clock_that_is_set_back(jump: timedelta) -> None:
     assert changes["b"][0] is Outcome.PAUSED
     changes, _ = judged(named, "a", after=jump + GRACE)
     assert changes["b"][0] is Outcome.PLANNED
+
+
+def test_other_changes_go_on() -> None:
+    """What files ask for by name is made at once, whatever else is spared."""
+    _, named = judged(Named(), "a", "b")
+    made = Plan((plan((spec("a", NEWS, id="1"),), KEYS, unmanaged=FENCE),))
+    spared = spare(made, look(made, named, NOW))
+    assert {change.label: change.outcome for change in spared.changes} == {"a": Outcome.PLANNED, "b": Outcome.PAUSED}

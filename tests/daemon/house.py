@@ -11,7 +11,7 @@ import time_machine
 
 from reconciler.ahasend.client import ClientConfig, Endpoint, open_reads, open_writes
 from reconciler.ahasend.pace import Paces, Stop
-from reconciler.core.events import Event, PassStarted
+from reconciler.core.events import Event, Observer, PassStarted
 from reconciler.core.guardrails import Consent
 from reconciler.core.report import Report
 from reconciler.daemon.schedule import Schedule
@@ -52,6 +52,7 @@ class Daemon:
         self.stop = Stop()
         self.events: list[Event] = []
         self.reports: list[Report] = []
+        self.observe: Observer = self.events.append
         self.problems: list[Exception] = []
         self.loads = 0
         self.dry_run = dry_run
@@ -68,7 +69,7 @@ class Daemon:
             Endpoint("http://127.0.0.1:1"),
             Paces(1e6, 10**6),
             self.stop,
-            self.events.append,
+            self.observe,
             lambda account, refused: self.world.tokens[account.credential],
             make_transport=lambda: InProcess(self.world.emulator, self.world.before, self.world.after),
         )
@@ -81,7 +82,7 @@ class Daemon:
             consent = Consent(policy.limits, self_keys={None: key_id(0)})
         access = DryRun(lambda: open_reads(config)) if self.dry_run else Live(lambda: open_writes(config))
         more["clock"] = lambda: datetime.now(UTC)
-        return PassInputs("run", loaded.state, access, self.events.append, self.stop, consent, **more)
+        return PassInputs("run", loaded.state, access, self.observe, self.stop, consent, **more)
 
     def deliver(self, report: Report) -> None:
         self.reports.append(report)
@@ -92,7 +93,7 @@ class Daemon:
 
         async def work(calendar: time_machine.Traveller) -> None:
             self.calendar = calendar
-            running = asyncio.create_task(self.service.run(self.stop, self.events.append))
+            running = asyncio.create_task(self.service.run(self.stop, self.observe))
             if story:
                 telling = asyncio.create_task(story())
                 await asyncio.wait([running, telling], return_when=asyncio.FIRST_COMPLETED)

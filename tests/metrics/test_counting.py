@@ -11,7 +11,9 @@ from reconciler.core.events import (
     ChangeStarted,
     ConfigRejected,
     ConfigReloaded,
+    DaemonFaulted,
     DaemonStarted,
+    PassFailed,
     PassFinished,
     PassStarted,
     RequestEnded,
@@ -154,3 +156,13 @@ def test_freezes_in_force(tmp_path: Path) -> None:
     findings = (replace(about_all, message="black friday"), replace(about_all, message="audit"), finding)
     watching.metrics.observe(PassFinished("run", replace(report, findings=findings), 1.0))
     assert watching.scrape()("reconciler_frozen_windows") == 2
+
+
+def test_faults_are_counted() -> None:
+    """An error that nobody foresaw is counted, of a pass as of what stands beside it."""
+    metrics = Metrics(lambda: 0.0)
+    told = "reconciler_faults_total "
+    assert f"{told}0.0" in metrics.exposition()[0].decode()
+    metrics.observe(PassFailed("r", "KeyError: 'shop'", "plan_account:120"))
+    metrics.observe(DaemonFaulted("KeyError: 'inode'", "run:7"))
+    assert f"{told}2.0" in metrics.exposition()[0].decode()
