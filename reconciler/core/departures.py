@@ -49,10 +49,8 @@ def spare(plan: Plan, named: Named) -> Plan:
 
 
 def _spared(change: Change, named: Named) -> Change | None:
-    if change.name is not None or not change.applicable or change.key_id is None:
-        return None
-    since = named.left.get((*change.account.identity, change.key_id))
-    if since is None:
+    since = named.left.get((*change.account.identity, change.key_id or ""))
+    if since is None or change.name is not None or not change.applicable:
         return None
     seen, until = since.astimezone(UTC), (since + GRACE).astimezone(UTC)
     told = f"a file named it until {seen:%H:%M:%S} UTC: it is switched off if none does by {until:%H:%M:%S} UTC"

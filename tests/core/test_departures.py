@@ -80,8 +80,9 @@ def test_a_clock_that_is_set_back(jump: timedelta) -> None:
 
 
 def test_other_changes_go_on() -> None:
-    """What files ask for by name is made at once, whatever else is spared."""
+    """What files ask for by name is made at once, and a key that no file ever named is switched off at once, too."""
     _, named = judged(Named(), "a", "b")
-    made = Plan((plan((spec("a", NEWS, id="1"),), KEYS, unmanaged=FENCE),))
+    made = Plan((plan((spec("a", NEWS, id="1"),), (*KEYS, remote("3", "c", NEWS, "domains:read")), unmanaged=FENCE),))
     spared = spare(made, look(made, named, NOW))
-    assert {change.label: change.outcome for change in spared.changes} == {"a": Outcome.PLANNED, "b": Outcome.PAUSED}
+    wanted = {"a": Outcome.PLANNED, "b": Outcome.PAUSED, "c": Outcome.PLANNED}
+    assert {change.label: change.outcome for change in spared.changes} == wanted
