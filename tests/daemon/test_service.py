@@ -301,20 +301,27 @@ def test_a_file_that_is_missing_for_a_moment(tmp_path: Path) -> None:
     assert daemon.world.remote(1)["ip_allow_list"] == ["192.0.2.1/32"]
 
 
-def test_files_that_change_in_the_middle_of_a_pass(tmp_path: Path) -> None:
-    """What files ask for no more is not begun once they changed; the next pass goes by what they say then."""
+def busy(tmp_path: Path, policy: str) -> Daemon:
+    """A daemon whose first pass has sixty slow writes to make."""
     folder = tmp_path / "keys"
     folder.mkdir()
-    keys = [key(number, f"k{number:02}", SHOP, "domains:read") for number in range(1, 61)]
-    files = "keys: [" + ", ".join(f'{{name: k{number:02}, scopes: ["{SHOP}"]}}' for number in range(1, 61)) + "]"
-    world = World(folder, keys, files)
-    daemon = Daemon(world)
-    daemon.policy.write_text("version: 1\nguardrails: {max_changes: {percent: 100}}\n")
+    numbers = range(1, 61)
+    files = "keys: [" + ", ".join(f'{{name: k{number:02}, scopes: ["{SHOP}"]}}' for number in numbers) + "]"
+    world = World(folder, [key(number, f"k{number:02}", SHOP, "domains:read") for number in numbers], files)
     world.faults({"method": "PUT", "path": "*", "rate": 1, "do": {"delay": "5s"}})
+    daemon = Daemon(world)
+    daemon.policy.write_text(f"version: 1\nguardrails: {{max_changes: {{percent: 100}}}}\n{policy}")
+    return daemon
+
+
+def test_files_that_change_in_the_middle_of_a_pass(tmp_path: Path) -> None:
+    """What files ask for no more is not begun once they changed; the next pass goes by what they say then."""
+    daemon = busy(tmp_path, "")
+    world = daemon.world
 
     def before(request: httpx.Request) -> None:
         if request.method == "PUT" and world.puts == 12:
-            world.write(files.replace(SHOP, "domains:read"))
+            world.write(world.text.replace(SHOP, "domains:read"))
             daemon.service.wake(Trigger.FILES)  # as a notice of the system would
 
     world.before = before
@@ -329,15 +336,8 @@ def test_files_that_change_in_the_middle_of_a_pass(tmp_path: Path) -> None:
 
 def test_a_clock_that_is_set_into_a_change_window(tmp_path: Path) -> None:
     """A clock that is set in the middle of a pass, into a change window, stops its writes as the window's own begin."""
-    folder = tmp_path / "keys"
-    folder.mkdir()
-    keys = [key(number, f"k{number:02}", SHOP, "domains:read") for number in range(1, 61)]
-    files = "keys: [" + ", ".join(f'{{name: k{number:02}, scopes: ["{SHOP}"]}}' for number in range(1, 61)) + "]"
-    world = World(folder, keys, files)
-    daemon = Daemon(world)
-    window = "freeze: [{from: 2026-12-20, until: 2027-01-03, reason: year end}]"
-    daemon.policy.write_text(f"version: 1\nguardrails: {{max_changes: {{percent: 100}}}}\n{window}\n")
-    world.faults({"method": "PUT", "path": "*", "rate": 1, "do": {"delay": "5s"}})
+    daemon = busy(tmp_path, "freeze: [{from: 2026-12-20, until: 2027-01-03, reason: year end}]\n")
+    world = daemon.world
 
     def before(request: httpx.Request) -> None:
         if request.method == "PUT" and world.puts == 12:
