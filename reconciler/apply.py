@@ -58,8 +58,8 @@ class Run:
     """What the changes of one pass share.
 
     That is its id, the wish to stop, who is told, each account's seconds left, and when the pass began by the loop's
-    clock, which no change of the time of day moves. ``clock`` tells that time, where it counts as well; ``superseded``
-    tells whether newer files are there to go by.
+    clock, which no change of the time of day moves. ``clock`` tells the time of day, for change windows that begin
+    when it is set; ``superseded`` tells whether the files say something else by now.
     """
 
     run_id: str
@@ -204,7 +204,7 @@ class _AccountRun:
     def _overtaken(self, change: Change) -> Change | None:
         """Say what came after the pass began and forbids the change now: newer files, a change window; or None."""
         if self._run.superseded():
-            return change.ended(Outcome.STALE, "the files changed meanwhile; the next pass goes by the new ones")
+            return change.ended(Outcome.STALE, "the files say something else by now; the next pass goes by that")
         paused = (frozen(change, self._approved.consent.freezes(now)) for now in self._times())
         return next(filter(None, paused), None)
 

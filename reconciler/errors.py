@@ -42,7 +42,8 @@ def pattern_of(secrets: tuple[str, ...]) -> re.Pattern[str]:
 
     What is shorter than `SHORTEST_SECRET` is a mistake: to look for it would find it in every text.
     """
-    known = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+    bare = (re.sub(_BLANKS, "", secret) for secret in secrets)  # else two blanks would be looked for in every way
+    known = {secret for secret in bare if len(secret) >= SHORTEST_SECRET}
     broken = (_BLANKS.join(map(re.escape, secret)) for secret in sorted(known, key=len, reverse=True))
     return re.compile("|".join(broken) or "(?!)")  # one may begin with another
 

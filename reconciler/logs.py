@@ -34,6 +34,7 @@ from reconciler.core.events import (
     PassStarted,
     PlanComputed,
     PlanRefused,
+    ReportDropped,
     RequestEnded,
     RequestRetried,
 )
@@ -228,8 +229,9 @@ def _line(event: Event) -> _Line:
     match event:
         case PassStarted() | AccountListed() | PlanComputed() | FindingRaised() | PlanRefused() | PassFinished():
             return _pass_line(event)
-        case PassFailed():
-            return LogLevel.ERROR, "pass.failed", asdict(event)
+        case PassFailed() | ReportDropped():
+            name = "pass.failed" if isinstance(event, PassFailed) else "report.dropped"
+            return LogLevel.ERROR, name, asdict(event)
         case ChangeStarted() | ChangeApplied() | ChangeFailed() | ChangeSkipped():
             return _change_line(event)
         case RequestRetried() | RequestEnded():

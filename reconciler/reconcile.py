@@ -235,7 +235,7 @@ async def _decide(inputs: PassInputs, read: Readings, now: datetime, memory: Mem
         planned = [_plan(inputs.policy, reading, now) for reading in listed]
     plan = Plan(tuple(account for account, _ in planned), complete)
     plan, memory, contests = recall(plan, memory, now)
-    memory = replace(memory, named=departures.look(plan, memory.named, now))
+    memory = replace(memory, named=departures.look(plan, memory.named, asyncio.get_running_loop().time()))
     plan = departures.spare(plan, memory.named)
     approval = approve(freeze_plan(plan, inputs.consent.freezes(now)), inputs.consent, now)
     freezes = in_force(inputs.consent.limits.windows, now)

@@ -281,3 +281,11 @@ def test_a_window_of_the_account_itself_holds_for_its_own_id_alone(tmp_path: Pat
     """A pattern that is the whole id of the account freezes it, in whatever case it is written."""
     world = a_world(tmp_path, TODAY.replace("reason", f'account: "{ACCOUNT.upper()}", reason'))
     assert outcomes(world.plan()) == {"leak": "paused", "shop": "paused"}
+
+
+def test_a_window_for_no_account_is_told_in_each_pass(tmp_path: Path) -> None:
+    """A window that is about none of the files' accounts freezes nothing, and passes say so."""
+    world = a_world(tmp_path, TODAY.replace("reason:", "account: 9*, reason:"))
+    report = world.run()
+    assert outcomes(report) == {"leak": "applied", "shop": "applied"}
+    assert "freeze-matches-nothing" in rules(report)

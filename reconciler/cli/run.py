@@ -29,7 +29,6 @@ from reconciler.daemon.status import Readiness, judge_readiness
 from reconciler.daemon.watch import Watch
 from reconciler.errors import OutputError, UsageError
 from reconciler.metrics import Metrics
-from reconciler.reconcile import PassInputs
 from reconciler.settings import secrets_directory, web_token
 
 DEFAULT_EVERY = timedelta(minutes=5)
@@ -100,7 +99,7 @@ def command(  # noqa: PLR0913 # one parameter an option
     schedule = _schedule(every, jitter, cron, time_zone)
     secrets = Secrets()
     token = Token(secrets)
-    token.renew()
+    token.read()
     metrics = Metrics(time.time, schedule.longest.total_seconds())
     with keep_trail(trail, trail_size, secrets) as kept:
         wiring = Wiring(
@@ -137,26 +136,34 @@ def _schedule(
 
 
 class Token:
-    """The token that requests for a pass must bear, as it was read last; every one that ever was is masked."""
+    """The token that requests for a pass must bear, as it is now; every one that ever was is masked."""
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
-        self._token: str | None = None
 
     def __call__(self) -> str | None:
-        """Give it, None where nobody may ask."""
-        return self._token
+        """Give it, None where nobody may ask: also where it could be guessed."""
+        with suppress(UsageError):
+            return self.read()
+        return None
 
-    def renew(self) -> None:
-        """Read it anew.
+    def read(self) -> str | None:
+        """Give it, None where there is none.
 
         Raises:
-            UsageError: it could be guessed, so that there is none now.
+            UsageError: it could be guessed.
         """
-        self._token = None
-        self._token = web_token()
-        if self._token:
-            self._secrets.hide(self._token)
+        token = web_token()
+        if token:
+            self._secrets.hide(token)
+        return token
+
+
+def _let_signals_be_many() -> None:
+    """Say nothing where more signals come than the loop has room to be told of: a thousand of them are one wish."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+    signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
+    signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,16 +183,10 @@ class Daemon:
         loop.set_exception_handler(self.faulted)
         options = self.wiring.options
         paces = Paces(options.rate, options.burst)
-
-        def load() -> PassInputs:
-            with suppress(UsageError):  # one that could be guessed lets nobody in
-                self.token.renew()
-            return self.wiring.inputs(paces, stop)
-
+        load = partial(self.wiring.inputs, paces, stop)
         service = Service(self.schedule, load, self._deliver, Watch(options.inputs, secrets_directory))
         loop.add_signal_handler(signal.SIGHUP, service.wake, Trigger.SIGNAL)
-        # A thousand signals at once are one wish: that the loop is told of it no more often is nothing to print.
-        signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
+        _let_signals_be_many()
         async with self._open(service) as address:
             await service.run(stop, self.wiring.observe, f"http://{address}" if address else None)
         return 0
@@ -201,7 +202,7 @@ class Daemon:
 
         def readiness() -> Readiness:
             progress = replace(service.progress, trail=self.wiring.trail.problem if self.wiring.trail else None)
-            return judge_readiness(progress, datetime.now(UTC), partial(self._due, service.seconds))
+            return judge_readiness(progress, datetime.now(UTC), partial(self.due, service.seconds))
 
         handlers = Handlers(readiness, self.metrics.exposition, partial(service.wake, Trigger.REQUEST), self.token)
         web = Web(application(handlers), self.listen.host, self.listen.port)
@@ -211,7 +212,7 @@ class Daemon:
         finally:
             await web.stop()
 
-    def _due(self, seconds: float, read_at: datetime) -> datetime:
+    def due(self, seconds: float, read_at: datetime) -> datetime:
         """Give until when an account must be read again: three beginnings later, and as long as a pass takes."""
         return self.schedule.after(read_at, INTERVALS) + self.schedule.jitter + timedelta(seconds=seconds) + GRACE
 

@@ -37,13 +37,10 @@ class Unhurried:
         """Write a line, or drop it; of one that could be written in part the rest is dropped."""
         descriptor = self._stream.fileno()
         left = ("\n" * self._torn + text).encode("utf-8", "backslashreplace")
-        begun = False
-        while left:
-            if not self._has_room(descriptor):
-                self._torn = self._torn or begun
-                return len(text)
+        while left and self._has_room(descriptor):
             written = os.write(descriptor, left[: select.PIPE_BUF])
-            left, begun, self._torn = left[written:], True, False
+            left = left[written:]
+            self._torn = bool(left)  # until the rest is written, also where writing it fails
         return len(text)
 
     def _has_room(self, descriptor: int) -> bool:

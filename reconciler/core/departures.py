@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from reconciler.core.changes import Change, Outcome
 from reconciler.core.matching import Matched
 from reconciler.core.plan import AccountPlan, Plan
 
-GRACE: Final = timedelta(minutes=5)
-"""For so long a key that files named before is not switched off for being in none."""
+GRACE: Final = 300.0
+"""The seconds for which a key that files named before is not switched off for being in none."""
+
+_WAITS: Final = "a file named it a moment ago: it is switched off if none has for 5 minutes"
 
 _Identity = tuple[str, str]
 _Place = tuple[str, str, str]
@@ -18,22 +19,25 @@ _Place = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Which keys files named when their accounts were read last, by id, and since when others are named no more."""
+    """Which keys files named when their accounts were read last, by id, and since when others are named no more.
+
+    Times are in seconds of a clock that nobody sets.
+    """
 
     named: Mapping[_Identity, frozenset[str]] = field(default_factory=dict)
-    left: Mapping[_Place, datetime] = field(default_factory=dict)
+    left: Mapping[_Place, float] = field(default_factory=dict)
 
 
-def look(plan: Plan, before: Named, now: datetime) -> Named:
-    """Learn from a plan which keys files name ``now`` (with a zone); of an account that was not read nothing is new."""
+def look(plan: Plan, before: Named, moment: float) -> Named:
+    """Learn from a plan which keys files name at a ``moment``; of an account that was not read nothing is new."""
     named = {account.account.identity: _named(account) for account in plan.accounts}
-    left: dict[_Place, datetime] = {}
+    left: dict[_Place, float] = {}
     for place, since in before.left.items():
         gone = place[:2] not in named or place[2] not in named[place[:2]]
-        if gone and now - since < GRACE:
-            left[place] = min(since, now)  # where the clock was set back it is counted from there
+        if gone and moment - since < GRACE:
+            left[place] = since
     for identity, ids in named.items():
-        left |= {(*identity, key_id): now for key_id in before.named.get(identity, frozenset()) - ids}
+        left |= {(*identity, key_id): moment for key_id in before.named.get(identity, frozenset()) - ids}
     return Named({**before.named, **named}, left)
 
 
@@ -49,9 +53,7 @@ def spare(plan: Plan, named: Named) -> Plan:
 
 
 def _spared(change: Change, named: Named) -> Change | None:
-    since = named.left.get((*change.account.identity, change.key_id or ""))
-    if since is None or change.name is not None or not change.applicable:
+    place = (*change.account.identity, change.key_id or "")
+    if change.name is not None or not change.applicable or place not in named.left:
         return None
-    seen, until = since.astimezone(UTC), (since + GRACE).astimezone(UTC)
-    told = f"a file named it until {seen:%H:%M:%S} UTC: it is switched off if none does by {until:%H:%M:%S} UTC"
-    return change.ended(Outcome.PAUSED, told)
+    return change.ended(Outcome.PAUSED, _WAITS)

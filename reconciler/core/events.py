@@ -150,6 +150,13 @@ class PassFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportDropped:
+    """The report of a pass was not written, since the one before still is: nobody reads where it goes."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class PassFailed:
     """A pass of the daemon ended in an error that nobody foresaw: a bug. ``where`` is a place in the code."""
 
@@ -213,6 +220,7 @@ Event = (
     | RequestRetried
     | RequestEnded
     | PassFinished
+    | ReportDropped
     | PassFailed
     | ConfigRejected
     | ConfigReloaded

@@ -48,7 +48,7 @@ class _Endpoint:
 
 
 def application(handlers: Handlers) -> ASGIApp:
-    """Give the ASGI application. An error of the handlers's is answered 500 and told to the event loop's handler."""
+    """Give the ASGI application. An error of a handler is answered 500 and told to the event loop's handler."""
 
     async def respond(scope: Scope, _receive: Receive, send: Send) -> None:
         try:

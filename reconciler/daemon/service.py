@@ -21,6 +21,7 @@ from reconciler.core.events import (
     DaemonStopped,
     Observer,
     PassFailed,
+    ReportDropped,
     Trigger,
 )
 from reconciler.core.findings import Finding, Severity
@@ -80,6 +81,9 @@ class Service:
         self._since: float | None = None
         self._seconds = 0.0
         self._delivery: asyncio.Task[None] | None = None
+        self._going: PassInputs | None = None
+        self._comparing: asyncio.Task[None] | None = None
+        self._overtaken = ""
         self._reads: dict[tuple[str, str | None], AccountRead] = {}
 
     @property
@@ -116,7 +120,7 @@ class Service:
         scheduler.start()
         observe(DaemonStarted(self._schedule.words, in_force.inputs.mode, listen))
         beside = [
-            asyncio.create_task(_for_ever(lambda: self._watch.run(lambda: self.wake(Trigger.FILES)), observe)),
+            asyncio.create_task(_for_ever(lambda: self._watch.run(lambda: self._files_changed(stop)), observe)),
             asyncio.create_task(_for_ever(lambda: self._mind_the_clock(job), observe)),
         ]
         memory, reason = Memory(), "an error"
@@ -148,10 +152,24 @@ class Service:
             await unless(stop.requested, self._woken.wait())
         if stop.requested.is_set():
             return None
-        self._woken.clear()
         trigger = next(each for each in _URGENT if each in self._due)
         self._due.clear()
+        self._woken.clear()
         return trigger
+
+    def _files_changed(self, stop: Stop) -> None:
+        """Let a pass begin, and find out whether the one under way is overtaken."""
+        self.wake(Trigger.FILES)
+        if self._going is not None:
+            self._comparing = asyncio.create_task(self._compare(self._going, stop))
+
+    async def _compare(self, going: PassInputs, stop: Stop) -> None:
+        """Find out whether files say something else than a pass goes by; what does not load says nothing."""
+        with suppress(ReconcilerError):
+            newer = await stop.unless_requested(self._load)
+            _check_policies(going, newer)
+            if _says(newer) != _says(going):
+                self._overtaken = going.run_id
 
     async def _mind_the_clock(self, job: Job) -> None:
         """Make the schedule anew, and a pass, when the clock is set: else that would wait for times that are gone."""
@@ -181,6 +199,10 @@ class Service:
                     raise
                 continue
             if await self._stands(looks):
+                # The watch may have told of what was loaded just now.
+                self._due.discard(Trigger.FILES)
+                if not self._due:
+                    self._woken.clear()
                 return inputs
         raise ReconcilerError(
             "the files keep changing while they are read", hint="is something writing them over and over?"
@@ -226,23 +248,24 @@ class Service:
         message = "the files do not load" if isinstance(error, FilesError) else error.message
         hint = "`reconciler validate` tells all that is wrong" if isinstance(error, FilesError) else error.hint
         self._rejected = Rejection(since, message, problems, hint)
-        told = f"{message}; {hint}" if hint and not problems else message
-        return ConfigRejected(problems, told, round(age, 3))
+        shown = f"{message}; {hint}" if hint and not problems else message
+        return ConfigRejected(problems, shown, round(age, 3))
 
     def _due_inputs(self, in_force: InForce, trigger: Trigger) -> PassInputs:
         """Give what one pass needs: what is in force, with a name and a time of its own."""
+        run_id = uuid.uuid4().hex
         inputs = replace(
             in_force.inputs,
-            run_id=uuid.uuid4().hex,
+            run_id=run_id,
             began=datetime.now(UTC),
             trigger=trigger,
-            superseded=lambda: Trigger.FILES in self._due,
+            superseded=lambda: self._overtaken == run_id,
         )
         if self._rejected is None:
             return inputs
         age = asyncio.get_running_loop().time() - in_force.loaded
-        told = f"{self._rejected.message}: what was loaded {span(timedelta(seconds=age))} ago stays in force"
-        finding = Finding("config-rejected", Severity.WARN, told, self._rejected.hint)
+        message = f"{self._rejected.message}: what was loaded {span(timedelta(seconds=age))} ago stays in force"
+        finding = Finding("config-rejected", Severity.WARN, message, self._rejected.hint)
         return replace(inputs, notes=(finding, *inputs.notes), config_age=age)
 
     # What it does
@@ -251,6 +274,7 @@ class Service:
         """Make one pass; what goes wrong in it, whatever it is, is told, and is no reason to end."""
         clock = asyncio.get_running_loop().time
         began, before = clock(), memory.passes
+        self._going = inputs
         try:
             report, memory = await run_pass(inputs, datetime.now(UTC), memory)
             self._reads = _read(self._reads, report, datetime.now(UTC))
@@ -262,12 +286,14 @@ class Service:
             inputs.observe(self._reject(error, clock() - (self._since or began)))
         except Exception as error:  # noqa: BLE001 # a bug must not keep all accounts from being looked at for ever
             inputs.observe(PassFailed(inputs.run_id, *told(error)))
+        finally:
+            self._going = None
         return replace(memory, passes=before + 1)
 
     async def _hand_over(self, report: Report, observe: Observer) -> None:
         """Let a report be written: in a thread, since a large one takes seconds, and somebody may ask meanwhile."""
         if self._delivery is not None and not self._delivery.done():
-            observe(DaemonFaulted("the report before is still being written, and this one is left out", "deliver"))
+            observe(ReportDropped(report.run_id))
             return
         self._delivery = asyncio.create_task(asyncio.to_thread(self._deliver, report))
         done, _ = await asyncio.wait({self._delivery}, timeout=LONGEST_DELIVERY)

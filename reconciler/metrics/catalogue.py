@@ -94,7 +94,9 @@ LAST_PASS: Final = Metric(
     "When the last pass that came to a report ended; absent before the first.",
 )
 LAST_SECONDS: Final = Metric(
-    "reconciler_last_pass_duration_seconds", Kind.GAUGE, "How long that pass took; absent before the first."
+    "reconciler_last_pass_duration_seconds",
+    Kind.GAUGE,
+    "How long the last pass that came to a report took; absent before the first.",
 )
 ACCOUNT_SUCCESS: Final = Metric(
     "reconciler_account_last_success_timestamp_seconds",

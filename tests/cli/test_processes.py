@@ -155,6 +155,17 @@ def test_terminated_before_anything_was_begun() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 4
 
 
+@pytest.mark.parametrize(("command", "code"), [("run", 0), ("apply", 4)])
+def test_signals_before_anything_was_begun(command: str, code: int) -> None:
+    """While it still starts, `run` ends with 0 on SIGTERM, as it is meant to end, and lives on after a SIGHUP."""
+    program = (
+        "import os, signal, sys; import reconciler.__main__ as m; import reconciler.cli as c;"
+        "numbers = [signal.SIGHUP] * (sys.argv[1] == 'run') + [signal.SIGTERM];"
+        "c.main = lambda: [os.kill(os.getpid(), number) for number in numbers]; m.run()"
+    )
+    assert subprocess.run([sys.executable, "-c", program, command], check=False).returncode == code
+
+
 def test_run_heals_until_terminated(shell: Shell) -> None:
     """Run makes a pass at once, heals what drifts later, and exits 0 on SIGTERM, with its reports in a file."""
     shell.drift("domains:read")

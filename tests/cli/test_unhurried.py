@@ -68,3 +68,21 @@ def test_a_stream_that_is_closed() -> None:
         assert unhurried.closed
         with pytest.raises(ValueError, match="closed"):
             unhurried.write("x")
+
+
+def test_a_disk_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where writing the rest of a line fails, that is an error, and the next line stands alone all the same."""
+    write, fails = os.write, [False, True]
+
+    def full(descriptor: int, data: bytes) -> int:
+        if fails and fails.pop(0):
+            raise OSError(28, "No space left on device")
+        return write(descriptor, data[:10])
+
+    with pipe() as (reading, stream):
+        unhurried = Unhurried(stream)
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(OSError, match="No space"):
+            unhurried.write("the first line\n")
+        unhurried.write("next\n")
+        assert os.read(reading, 100) == b"the first \nnext\n"

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -117,3 +117,25 @@ def test_what_goes_wrong_in_the_loop_is_told(capsys: pytest.CaptureFixture[str])
     assert (first["event"], first["error"]) == ("daemon.faulted", "KeyError: 'door'")
     assert first["where"].startswith("test_what_goes_wrong_in_the_loop_is_told:")
     assert (second["error"], second["where"]) == ("a socket was lost", "")
+
+
+def test_what_a_pass_of_a_daemon_is_to_know(shell: Shell) -> None:
+    """A pass knows which policy files it goes by, so that one that is gone is missed, and the time of day."""
+    assert inputs(wired()).policy_files == frozenset()
+    write("policy.yaml")
+    write("rules/a.yaml", POLICY.replace("wide", "other"))
+    assert inputs(wired()).policy_files == {"config/policy.yaml"}
+    known = inputs(wired("config/policy.yaml", "config/rules"))
+    assert known.policy_files == {"config/policy.yaml", "config/rules/a.yaml"}
+    assert known.clock
+    assert abs((known.clock() - datetime.now(UTC)).total_seconds()) < 60
+
+
+def test_an_account_is_due_for_as_long_as_a_pass_takes() -> None:
+    """An account is to be read again by the third beginning, and as much later as jitter and the last pass allow."""
+    secrets = Secrets()
+    wiring = Wiring(Options((), (), 25.0, 50), lambda event: None, secrets)
+    schedule = Schedule.every(timedelta(minutes=1), timedelta(seconds=3))
+    daemon = Daemon(wiring, schedule, (), None, Metrics(lambda: 0.0), Token(secrets))
+    noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    assert daemon.due(400.0, noon) == noon + timedelta(minutes=3, seconds=3 + 400 + 5)

@@ -19,6 +19,7 @@ from reconciler.core.freezes import (
     idle_freezes,
     in_force,
     report_frozen,
+    waiting_fences,
 )
 from reconciler.core.guardrails import Consent, Limits, approve
 from reconciler.core.keys import DesiredAccount, DesiredState, KeyState, Source, UnmanagedAction, UnmanagedRule
@@ -221,3 +222,13 @@ def test_windows_that_are_about_nothing() -> None:
     message = "the change window 'no changes on weekends' is about none of the accounts in the files"
     hint = "correct its account, or remove it"
     assert found == (Finding("freeze-matches-nothing", Severity.WARN, message, hint, source=PLACE),)
+
+
+def test_a_fence_that_waits_for_something_else() -> None:
+    """A key that the file itself pauses waits for that, and not for the window: nobody is told to let it through."""
+    fence = a_fence()
+    held = frozen(fence, (WEEKEND,))
+    assert held
+    assert [finding.rule for finding in waiting_fences((held,), (WEEKEND,))] == ["fence-waits"]
+    assert waiting_fences((fence.ended(Outcome.PAUSED, "paused until 2026-12-01: moves"),), (WEEKEND,)) == ()
+    assert waiting_fences((held,), ()) == ()

@@ -235,6 +235,16 @@ def test_what_is_held_back_is_a_decision(tmp_path: Path) -> None:
     assert events(path) == ["decision", "decision", "write.started", "write.ended", "decision"]
 
 
+def test_how_long_ago_something_was_is_no_new_decision(tmp_path: Path) -> None:
+    """A reason that tells an age is the same in the next pass; one that tells another limit is not."""
+    path = tmp_path / "trail"
+    with opened(path) as trail:
+        for reason in ("used 3 minutes ago", "used 8 minutes ago", "within 5 days", "within 50 days"):
+            trail(PassStarted("run", Mode.APPLY, 1))
+            trail(ChangeSkipped("run", SHOP.ended(Outcome.REFUSED, reason)))
+    assert [line["reason"] for line in stored(path)] == ["used 3 minutes ago", "within 5 days", "within 50 days"]
+
+
 def test_a_dry_run_stores_what_would_be_done(tmp_path: Path) -> None:
     """What a dry run plans is a decision of it; in a pass that applies the write says it."""
     path = tmp_path / "trail"

@@ -166,3 +166,12 @@ def test_faults_are_counted() -> None:
     metrics.observe(PassFailed("r", "KeyError: 'shop'", "plan_account:120"))
     metrics.observe(DaemonFaulted("KeyError: 'inode'", "run:7"))
     assert f"{told}2.0" in metrics.exposition()[0].decode()
+
+
+def test_how_long_the_last_pass_took(tmp_path: Path) -> None:
+    """The seconds of the last pass are told: alerts allow for them."""
+    watching = watched(tmp_path)
+    watching.world.run()
+    (finished,) = (event for event in watching.world.events if isinstance(event, PassFinished))
+    watching.metrics.observe(replace(finished, seconds=12.5))
+    assert watching.scrape()("reconciler_last_pass_duration_seconds") == 12.5
