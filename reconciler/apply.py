@@ -59,7 +59,7 @@ class Run:
 
     That is its id, the wish to stop, who is told, each account's seconds left, and when the pass began by the loop's
     clock, which no change of the time of day moves. ``clock`` tells the time of day, for change windows that begin
-    when it is set; ``superseded`` tells whether the files say something else by now.
+    when it is set; ``superseded`` tells of which accounts files say something else by now.
     """
 
     run_id: str
@@ -68,7 +68,7 @@ class Run:
     seconds: Mapping[AccountRef, float] = field(default_factory=dict)
     began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     clock: Callable[[], datetime] | None = None
-    superseded: Callable[[], bool] = lambda: False
+    superseded: Callable[[AccountRef], bool] = lambda _account: False
 
 
 async def apply_plan(approved: ApprovedPlan, session: WriteSession, run: Run) -> tuple[Change, ...]:
@@ -203,7 +203,7 @@ class _AccountRun:
 
     def _overtaken(self, change: Change) -> Change | None:
         """Say what came after the pass began and forbids the change now: newer files, a change window; or None."""
-        if self._run.superseded():
+        if self._run.superseded(change.account):
             return change.ended(Outcome.STALE, "the files say something else by now; the next pass goes by that")
         paused = (frozen(change, self._approved.consent.freezes(now)) for now in self._times())
         return next(filter(None, paused), None)

@@ -23,8 +23,8 @@
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 SHORTEST_SECRET = 8
 SECRET_BEGINS = "aha-sk-"  # noqa: S105 # how each begins, and no more
@@ -32,30 +32,38 @@ MASKED = f"{SECRET_BEGINS}***"
 _SECRET = re.compile(rf"{SECRET_BEGINS}[A-Za-z0-9_\-]+")
 
 
-_BLANKS = r"[\s\u200b-\u200f\u2060-\u2064\ufeff]*"
+_BLANK = re.compile(r"[\s\u200b-\u200f\u2060-\u2064\ufeff]")
 """What may break a secret that was pasted somewhere."""
-
-
-@lru_cache(maxsize=16)
-def pattern_of(secrets: tuple[str, ...]) -> re.Pattern[str]:
-    """Give what finds any of ``secrets``, also such as are broken by blanks.
-
-    What is shorter than `SHORTEST_SECRET` is a mistake: to look for it would find it in every text.
-    """
-    bare = (re.sub(_BLANKS, "", secret) for secret in secrets)  # else two blanks would be looked for in every way
-    known = {secret for secret in bare if len(secret) >= SHORTEST_SECRET}
-    broken = (_BLANKS.join(map(re.escape, secret)) for secret in sorted(known, key=len, reverse=True))
-    return re.compile("|".join(broken) or "(?!)")  # one may begin with another
 
 
 def mask(text: str, *secrets: str) -> str:
     """Return ``text`` with every AhaSend secret key, and each of ``secrets``, replaced by ``aha-sk-***``.
 
-    Source of the form of a secret: AhaSend's OpenAPI document, "Authentication".
+    Also such as are broken by blanks. Of ``secrets``, what is shorter than `SHORTEST_SECRET` is a mistake: to mask it
+    would garble every text. Source of the form of a secret: AhaSend's OpenAPI document, "Authentication".
     """
-    if secrets:
-        text = pattern_of(secrets).sub(MASKED, text)
+    known = sorted((each for each in secrets if len(each) >= SHORTEST_SECRET), key=len, reverse=True)
+    for secret in known:  # one may begin with another
+        text = text.replace(secret, MASKED)
+    if known and _BLANK.search(text):
+        text = _mask_broken(text, known)
     return _SECRET.sub(MASKED, text)
+
+
+def _mask_broken(text: str, secrets: Sequence[str]) -> str:
+    """Replace secrets with blanks in them: looked for in the text without any, since no pattern finds them as soon."""
+    for secret in (_BLANK.sub("", each) for each in secrets):
+        bare = _BLANK.sub("", text)
+        if len(secret) < SHORTEST_SECRET or secret not in bare:
+            continue
+        places = [place for place, letter in enumerate(text) if not _BLANK.match(letter)]
+        pieces, done, begin = [], 0, bare.find(secret)
+        while begin >= 0:
+            end = begin + len(secret)
+            pieces += [text[done : places[begin]], MASKED]
+            done, begin = places[end - 1] + 1, bare.find(secret, end)
+        text = "".join(pieces) + text[done:]
+    return text
 
 
 # What has no looks of its own although it counts as printable: joiners, fillers, selectors of variants.

@@ -41,7 +41,7 @@ from reconciler.core.freezes import (
 )
 from reconciler.core.guardrails import Approval, Consent, Refusal, approve, way_out
 from reconciler.core.inventory import ReportedRule, report_freeze, report_pauses, report_rules, report_waiver, rfc3339
-from reconciler.core.keys import EVERY_SUB_ACCOUNT, DesiredAccount, DesiredState
+from reconciler.core.keys import EVERY_SUB_ACCOUNT, AccountRef, DesiredAccount, DesiredState
 from reconciler.core.memory import Memory, learn, recall
 from reconciler.core.plan import AccountPlan, Plan, Remark, plan_account
 from reconciler.core.policy import deny, judge_plan, unknown_domains
@@ -111,7 +111,8 @@ class PassInputs:
     account for its domains, so that a scope for another one is denied before it is sent; ``began`` is when the pass
     really begins, where it judges by the time of a listing. ``trigger`` and ``config_age`` are as in `PassStarted`;
     ``policy_files`` are those that ``policy`` comes from. ``clock`` tells the time of day, for change windows that
-    begin when it is set; ``superseded`` tells whether there are newer files by now, so that nothing more is begun.
+    begin when it is set; ``superseded`` tells of which accounts files say something else by now, so
+    that nothing more is begun there.
     """
 
     run_id: str
@@ -129,7 +130,7 @@ class PassInputs:
     config_age: float | None = None
     policy_files: frozenset[str] = frozenset()
     clock: Callable[[], datetime] | None = None
-    superseded: Callable[[], bool] = lambda: False
+    superseded: Callable[[AccountRef], bool] = lambda _account: False
 
     @property
     def mode(self) -> Mode:
@@ -184,7 +185,7 @@ async def run_pass(inputs: PassInputs, now: datetime, memory: Memory) -> tuple[R
     seconds = clock() - began
     refusals = (*decision.approval.refusals, *_late_refusals(decision.approval.approved.plan, plan))
     late = _begun_meanwhile(inputs, decision, now + timedelta(seconds=seconds))
-    findings = (*decision.findings, *_frozen(inputs, late))
+    findings = (*decision.findings, *_frozen(inputs, late), *waiting_fences(plan.changes, late))
     told = Told(decision.readings, plan, findings, refusals, (*decision.freezes, *late))
     report = replace(make_report(inputs, told, Times(inputs.mode, now, seconds)), requests=requests)
     finish(inputs, report, seconds)

@@ -127,3 +127,28 @@ def test_problems_are_sorted_and_told_once() -> None:
     error = FilesError((second, first, second))
     assert error.problems == (first, second)
     assert str(error) == "a.yaml:9:1: no\nb.yaml:2:1: no"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a token-12345 b", "a aha-sk-*** b"),
+        ("a tok en-\n12345 b", "a aha-sk-*** b"),
+        ("t\u200bo\u200bken-12345", "aha-sk-***"),
+        ("token-1 2345token-12 345 token-12345", "aha-sk-***aha-sk-*** aha-sk-***"),
+        ("token-1 234 and to ken-12 345", "token-1 234 and aha-sk-***"),
+        ("nothing here", "nothing here"),
+        ("with blank-6789", "with aha-sk-***"),
+        ("with bl ank-67 89", "with aha-sk-***"),
+    ],
+)
+def test_secrets_that_are_broken(text: str, shown: str) -> None:
+    """A known secret is masked also where blanks break it, and where it holds blanks itself; the rest stays."""
+    assert mask(text, "token-12345", "short", " blank-6789 "[1:], "bl ank-6789") == shown
+
+
+def test_blanks_cost_nothing() -> None:
+    """Neither a secret with blanks in it nor a text full of them takes long."""
+    secret = "a   b   c   d-e-f-g-h"
+    assert mask(" " * 200_000 + secret, secret) == " " * 200_000 + "aha-sk-***"
+    assert mask("a b" * 100_000, secret, *(f"{number:08}" for number in range(200))) == "a b" * 100_000

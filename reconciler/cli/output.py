@@ -1,7 +1,6 @@
 """Writes renderings of a report where they were asked for: files first, then stdout."""
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Hashable, Iterable, Sequence
@@ -17,7 +16,7 @@ import click
 
 from reconciler.cli.options import Output, OutputFormat
 from reconciler.core.report import Report
-from reconciler.errors import SECRET_BEGINS, OutputError, mask, pattern_of
+from reconciler.errors import OutputError, mask
 from reconciler.files.whole import write_whole
 
 if TYPE_CHECKING:
@@ -107,11 +106,11 @@ class _Mask:
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self._secrets = tuple(secrets)
-        self._marks = re.compile(f"{SECRET_BEGINS}|{pattern_of(self._secrets).pattern}")
 
     def __call__(self, value: Any) -> Any:
         if type(value) is str:
-            return mask(value, *self._secrets) if self._marks.search(value) else value
+            masked = mask(value, *self._secrets)
+            return value if masked == value else masked
         if isinstance(value, tuple):
             items = tuple([self(item) for item in value])
             return items if any(map(is_not, items, value)) else value

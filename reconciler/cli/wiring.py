@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from reconciler.metrics import Metrics
 
 Result = TypeVar("Result")
+MOST_SECRETS = 200
+"""How many secrets are looked for in each text: a year of rotations would make that slow."""
 _NO_POLICY = Finding(
     "no-policy",
     Severity.WARN,
@@ -45,21 +47,24 @@ _NO_POLICY = Finding(
 
 
 class Secrets:
-    """Every secret that was read so far, so that logs can mask them even after a rotation."""
+    """The secrets that were read last, so that logs can mask them even after a rotation; old ones are forgotten."""
 
     def __init__(self) -> None:
-        self._seen: set[str] = set()
+        self._seen: dict[str, None] = {}
         self._settings: Settings | None = None
 
     def __call__(self) -> Iterable[str]:
         """Give them all: those too that the settings in use read since they were loaded."""
-        if self._settings:
-            self._seen.update(self._settings.secrets)
+        for secret in self._settings.secrets if self._settings else ():
+            self.hide(secret)
         return tuple(self._seen)
 
     def hide(self, secret: str) -> None:
-        """Add one that is no credential."""
-        self._seen.add(secret)
+        """Add one; of more than `MOST_SECRETS` the one that was in use the longest time ago goes."""
+        self._seen.pop(secret, None)
+        self._seen[secret] = None
+        if len(self._seen) > MOST_SECRETS:
+            del self._seen[next(iter(self._seen))]
 
     def remember(self, settings: Settings) -> Settings:
         """Add what ``settings`` hold and will hold, and give them back; they take the place of those before."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from reconciler.core.changes import Change, Outcome
-from reconciler.core.matching import Matched
 from reconciler.core.plan import AccountPlan, Plan
 
 GRACE: Final = 300.0
@@ -38,11 +37,12 @@ def look(plan: Plan, before: Named, moment: float) -> Named:
             left[place] = since
     for identity, ids in named.items():
         left |= {(*identity, key_id): moment for key_id in before.named.get(identity, frozenset()) - ids}
-    return Named({**before.named, **named}, left)
+    return Named(named if plan.complete else {**before.named, **named}, left)
 
 
 def _named(account: AccountPlan) -> frozenset[str]:
-    return frozenset(match.remote.id for match in account.matching.matches if isinstance(match, Matched))
+    """Give the keys that files may mean: also those of which it cannot be told, and namesakes of others."""
+    return frozenset(key.id for key in account.actual) - {key.id for key in account.matching.unmanaged}
 
 
 def spare(plan: Plan, named: Named) -> Plan:
@@ -57,3 +57,8 @@ def _spared(change: Change, named: Named) -> Change | None:
     if change.name is not None or not change.applicable or place not in named.left:
         return None
     return change.ended(Outcome.PAUSED, _WAITS)
+
+
+def first_end(named: Named) -> float | None:
+    """Give the first moment at which a key is spared no more, None where none is spared."""
+    return min(named.left.values()) + GRACE if named.left else None

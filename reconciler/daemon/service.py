@@ -13,6 +13,7 @@ from apscheduler.job import Job
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from reconciler.ahasend.pace import Stop, unless
+from reconciler.core import departures
 from reconciler.core.events import (
     ConfigRejected,
     ConfigReloaded,
@@ -25,7 +26,7 @@ from reconciler.core.events import (
     Trigger,
 )
 from reconciler.core.findings import Finding, Severity
-from reconciler.core.keys import EVERY_SUB_ACCOUNT, DesiredState
+from reconciler.core.keys import EVERY_SUB_ACCOUNT, AccountRef, DesiredState
 from reconciler.core.memory import Memory
 from reconciler.core.report import AccountStatus, Report
 from reconciler.core.subjects import span
@@ -42,8 +43,10 @@ CLOCK_JUMP: Final = 2.0
 """Seconds that the clock may be corrected by within `CLOCK_LOOKS`; by more, and the schedule is made anew."""
 LAST_WAIT: Final = 1.0
 """Seconds that the end waits for what stands beside the passes."""
-LONGEST_DELIVERY: Final = 30.0
+LONGEST_DELIVERY: Final = 10.0
 """Seconds that passes wait for a report to be written; where nobody reads it, it may take for ever."""
+MOMENT: Final = 0.1
+"""Seconds after which what should be over by now is."""
 BEGUN_ANEW: Final = 10.0
 """Seconds after which what stands beside the passes is begun anew where it ended in an error."""
 _ASKED: Final = "asked to stop"
@@ -83,7 +86,7 @@ class Service:
         self._delivery: asyncio.Task[None] | None = None
         self._going: PassInputs | None = None
         self._comparing: asyncio.Task[None] | None = None
-        self._overtaken = ""
+        self._newer: PassInputs | None = None
         self._reads: dict[tuple[str, str | None], AccountRead] = {}
 
     @property
@@ -168,8 +171,8 @@ class Service:
         with suppress(ReconcilerError):
             newer = await stop.unless_requested(self._load)
             _check_policies(going, newer)
-            if _says(newer) != _says(going):
-                self._overtaken = going.run_id
+            if self._going is going:
+                self._newer = newer
 
     async def _mind_the_clock(self, job: Job) -> None:
         """Make the schedule anew, and a pass, when the clock is set: else that would wait for times that are gone."""
@@ -253,13 +256,12 @@ class Service:
 
     def _due_inputs(self, in_force: InForce, trigger: Trigger) -> PassInputs:
         """Give what one pass needs: what is in force, with a name and a time of its own."""
-        run_id = uuid.uuid4().hex
         inputs = replace(
             in_force.inputs,
-            run_id=run_id,
+            run_id=uuid.uuid4().hex,
             began=datetime.now(UTC),
             trigger=trigger,
-            superseded=lambda: self._overtaken == run_id,
+            superseded=lambda account: self._newer is not None and _differ(in_force.inputs, self._newer, account),
         )
         if self._rejected is None:
             return inputs
@@ -274,7 +276,7 @@ class Service:
         """Make one pass; what goes wrong in it, whatever it is, is told, and is no reason to end."""
         clock = asyncio.get_running_loop().time
         began, before = clock(), memory.passes
-        self._going = inputs
+        self._going, self._newer = inputs, None
         try:
             report, memory = await run_pass(inputs, datetime.now(UTC), memory)
             self._reads = _read(self._reads, report, datetime.now(UTC))
@@ -288,6 +290,8 @@ class Service:
             inputs.observe(PassFailed(inputs.run_id, *told(error)))
         finally:
             self._going = None
+        if (end := departures.first_end(memory.named)) is not None:
+            asyncio.get_running_loop().call_at(end + MOMENT, self.wake, Trigger.SCHEDULE)
         return replace(memory, passes=before + 1)
 
     async def _hand_over(self, report: Report, observe: Observer) -> None:
@@ -342,13 +346,23 @@ def _says(inputs: PassInputs) -> tuple[object, ...]:
     return inputs.desired, inputs.policy.digest, inputs.consent
 
 
+def _differ(going: PassInputs, newer: PassInputs, account: AccountRef) -> bool:
+    """Tell whether files say something else of an account than a pass goes by."""
+    about = account.account_id
+    return (going.policy.digest, going.consent) != (newer.policy.digest, newer.consent) or (
+        [each for each in going.desired.accounts if each.account.account_id == about]
+        != [each for each in newer.desired.accounts if each.account.account_id == about]
+    )
+
+
 def _check_policies(before: PassInputs, now: PassInputs) -> None:
     """Refuse files from which a policy is missing that was in force: its rules would be missed by nobody.
 
     Raises:
         FilesError: naming each.
     """
-    if gone := sorted(before.policy_files - now.policy_files):
+    gone = sorted(before.policy_files - now.policy_files)
+    if gone and len(now.policy_files) < len(before.policy_files):  # else one was renamed
         raise FilesError(tuple(Problem(name, 0, 0, _GONE) for name in gone))
 
 

@@ -13,10 +13,10 @@ from reconciler.cli.unhurried import Unhurried
 
 
 @contextmanager
-def pipe() -> Iterator[tuple[int, TextIO]]:
-    """A pipe that takes 4,096 bytes: its reading end, and a stream into it."""
+def pipe(size: int = 4096) -> Iterator[tuple[int, TextIO]]:
+    """A pipe that takes so many bytes: its reading end, and a stream into it."""
     reading, writing = os.pipe()
-    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, size)
     with os.fdopen(writing, "w", encoding="utf-8") as stream:
         yield reading, stream
     os.close(reading)
@@ -72,14 +72,15 @@ def test_a_stream_that_is_closed() -> None:
 
 def test_a_disk_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where writing the rest of a line fails, that is an error, and the next line stands alone all the same."""
-    write, fails = os.write, [False, True]
+    write, rooms = os.write, [10, 0]
 
     def full(descriptor: int, data: bytes) -> int:
-        if fails and fails.pop(0):
+        room = rooms.pop(0) if rooms else len(data)
+        if not room:
             raise OSError(28, "No space left on device")
-        return write(descriptor, data[:10])
+        return write(descriptor, data[:room])
 
-    with pipe() as (reading, stream):
+    with pipe(65536) as (reading, stream):
         unhurried = Unhurried(stream)
         monkeypatch.setattr(os, "write", full)
         with pytest.raises(OSError, match="No space"):

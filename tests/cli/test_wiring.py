@@ -10,7 +10,7 @@ import pytest
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli.options import Options
 from reconciler.cli.run import Daemon, Token
-from reconciler.cli.wiring import Secrets, Wiring, keep_trail, make_observer
+from reconciler.cli.wiring import MOST_SECRETS, Secrets, Wiring, keep_trail, make_observer
 from reconciler.core.changes import Action, Change, Outcome
 from reconciler.core.events import ChangeApplied, ChangeStarted, PassFinished, PassStarted
 from reconciler.core.keys import AccountRef
@@ -139,3 +139,16 @@ def test_an_account_is_due_for_as_long_as_a_pass_takes() -> None:
     daemon = Daemon(wiring, schedule, (), None, Metrics(lambda: 0.0), Token(secrets))
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
     assert daemon.due(400.0, noon) == noon + timedelta(minutes=3, seconds=3 + 400 + 5)
+
+
+def test_secrets_of_long_ago_are_forgotten() -> None:
+    """However often secrets are rotated, as many are looked for as were in use last."""
+    secrets = Secrets()
+    for number in range(MOST_SECRETS + 5):
+        secrets.hide("the first one")
+        secrets.hide(f"token-{number:05}")
+    kept = tuple(secrets())
+    assert len(kept) == MOST_SECRETS
+    assert "the first one" in kept
+    assert f"token-{MOST_SECRETS + 4:05}" in kept
+    assert "token-00000" not in kept

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from builders import ACCOUNT, NEWS, SHOP, plan, remote, spec
 from reconciler.core.changes import Outcome
-from reconciler.core.departures import GRACE, Named, look, spare
-from reconciler.core.keys import UnmanagedAction, UnmanagedRule
+from reconciler.core.departures import GRACE, Named, first_end, look, spare
+from reconciler.core.keys import KeyState, UnmanagedAction, UnmanagedRule
 from reconciler.core.plan import Plan
 
 FENCE = UnmanagedRule(UnmanagedAction.QUARANTINE, min_age=timedelta())
@@ -56,11 +56,30 @@ def test_a_key_that_was_never_named() -> None:
     assert changes == {"b": (Outcome.PLANNED, None)}
 
 
+def test_namesakes_and_keys_of_which_it_cannot_be_told() -> None:
+    """A key that bears the label of a desired one, and one that may be it, is as good as named: it is spared, too."""
+    twins = tuple(remote(str(number), "aabb"[number], SHOP, "domains:read") for number in range(4))
+    both = Plan((plan((spec("a", SHOP, id="1"), spec("b", NEWS)), twins, unmanaged=FENCE),))
+    neither = Plan((plan((spec("c", SHOP, state=KeyState.QUARANTINED),), twins, unmanaged=FENCE),))
+    named = look(neither, look(both, Named(), MOMENT), MOMENT + 1)
+    fences = [change for change in spare(neither, named).changes if change.name is None]
+    assert {change.outcome for change in fences} == {Outcome.PAUSED}
+    assert len(fences) == 4
+    assert first_end(named) == MOMENT + 1 + GRACE
+    assert first_end(Named()) is None
+
+
+def test_an_account_that_is_gone() -> None:
+    """What files named in an account that is no more is forgotten, once a pass has read all there is."""
+    _, named = judged(Named(), "a", "b")
+    assert look(Plan((), complete=True), named, MOMENT).named == {}
+
+
 def test_an_account_that_was_not_read() -> None:
     """Of an account that a pass could not read it stays known which keys were named, and which had left."""
     _, named = judged(Named(), "a", "b")
     _, named = judged(named, "a", after=60)
-    unread = look(Plan(()), named, MOMENT + 120)
+    unread = look(Plan((), complete=False), named, MOMENT + 120)
     assert (unread.named, unread.left) == (named.named, {(*ACCOUNT.identity, "2"): MOMENT + 60})
     assert judged(unread, "a", after=180)[0]["b"][0] is Outcome.PAUSED
 

@@ -229,6 +229,22 @@ def test_a_policy_that_vanishes(daemon: Daemon) -> None:
     ]
 
 
+def test_a_policy_that_is_renamed(daemon: Daemon) -> None:
+    """Of a folder of policies one may be renamed and changed: there are as many as before."""
+    daemon.policy.mkdir()
+    (daemon.policy / "base.yaml").write_text(POLICY)
+
+    async def story() -> None:
+        await asyncio.sleep(20)
+        (daemon.policy / "base.yaml").unlink()
+        (daemon.policy / "main.yaml").write_text(POLICY.replace("wide", "wider"))
+        await asyncio.sleep(15)
+
+    daemon.run(story)
+    assert daemon.told(ConfigRejected) == []
+    assert daemon.triggers == ["start", "files"]
+
+
 def test_a_policy_that_was_never_in_force_is_not_missed(daemon: Daemon) -> None:
     """A file that was there only while files changed, as in the middle of a checkout, is no policy that is gone."""
     load: Callable[[], PassInputs] = daemon.load
@@ -306,10 +322,11 @@ def test_a_file_that_is_missing_for_a_moment(tmp_path: Path, jump: timedelta, dr
         await asyncio.sleep(360)
         assert daemon.world.remote(1)["ip_allow_list"] == ["203.0.113.0/24"]
         other.unlink()
-        await asyncio.sleep(360)
+        await asyncio.sleep(312)  # with the ten seconds in which it is noticed here
 
+    daemon.service._schedule = Schedule.every(timedelta(hours=1))
     daemon.run(story)
-    assert outcomes(daemon.reports[-1]) == ({"unmanaged shop": "planned"} if dry_run else {})
+    assert outcomes(daemon.reports[-1]) == {"unmanaged shop": "planned" if dry_run else "applied"}
     assert daemon.world.remote(1)["ip_allow_list"] == [["192.0.2.1/32"], ["203.0.113.0/24"]][dry_run]
 
 
@@ -346,15 +363,18 @@ def test_files_that_change_in_the_middle_of_a_pass(tmp_path: Path) -> None:
     assert second.summary.applied > 30
 
 
-@pytest.mark.parametrize("text", ["", "keys: nonsense"])
+@pytest.mark.parametrize("text", ["", "keys: nonsense", f"version: 1\naccount: {OTHER}\nkeys: []\n"])
 def test_files_that_say_nothing_else_stop_no_pass(tmp_path: Path, text: str) -> None:
-    """Files that are touched, and such as do not load, change nothing of what is in force: the pass goes on."""
+    """Files that are touched, that do not load, or are about another account, change nothing: the pass goes on."""
     daemon = busy(tmp_path, "")
     world = daemon.world
 
     def before(request: httpx.Request) -> None:
         if request.method == "PUT" and world.puts in (5, 25, 45):
-            world.write(text or world.text)
+            if OTHER in text:
+                (world.folder / "other.yaml").write_text(f"{text}# {world.puts}\n")
+            else:
+                world.write(text or world.text)
             daemon.service._files_changed(daemon.stop)
 
     world.before = before
