@@ -363,6 +363,16 @@ def test_files_that_change_in_the_middle_of_a_pass(tmp_path: Path) -> None:
     assert second.summary.applied > 30
 
 
+async def test_what_is_found_out_too_late(daemon: Daemon) -> None:
+    """What was loaded to compare it with a pass says nothing of the next one, which goes by newer files itself."""
+    going = daemon.load()
+    await daemon.service._compare(going, daemon.stop)
+    assert daemon.service._newer is None
+    daemon.service._going = going
+    await daemon.service._compare(going, daemon.stop)
+    assert daemon.service._newer is not None
+
+
 @pytest.mark.parametrize("text", ["", "keys: nonsense", f"version: 1\naccount: {OTHER}\nkeys: []\n"])
 def test_files_that_say_nothing_else_stop_no_pass(tmp_path: Path, text: str) -> None:
     """Files that are touched, that do not load, or are about another account, change nothing: the pass goes on."""
