@@ -23,7 +23,6 @@
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 SHORTEST_SECRET = 8
@@ -32,8 +31,11 @@ MASKED = f"{SECRET_BEGINS}***"
 _SECRET = re.compile(rf"{SECRET_BEGINS}[A-Za-z0-9_\-]+")
 
 
-_BLANK = re.compile(r"[\s\u200b-\u200f\u2060-\u2064\ufeff]")
-"""What may break a secret that was pasted somewhere."""
+_BLANK = re.compile(
+    "[\\s\\x00-\\x1f\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0]"
+)
+"""What may break a secret that was pasted somewhere: what nobody sees."""
 
 
 def mask(text: str, *secrets: str) -> str:
@@ -42,28 +44,28 @@ def mask(text: str, *secrets: str) -> str:
     Also such as are broken by blanks. Of ``secrets``, what is shorter than `SHORTEST_SECRET` is a mistake: to mask it
     would garble every text. Source of the form of a secret: AhaSend's OpenAPI document, "Authentication".
     """
-    known = sorted((each for each in secrets if len(each) >= SHORTEST_SECRET), key=len, reverse=True)
-    for secret in known:  # one may begin with another
-        text = text.replace(secret, MASKED)
-    if known and _BLANK.search(text):
-        text = _mask_broken(text, known)
+    bare: str | None = None
+    for secret in sorted(secrets, key=len, reverse=True):  # one may begin with another
+        if len(secret) < SHORTEST_SECRET:
+            continue
+        if secret in text:
+            text, bare = text.replace(secret, MASKED), None
+        bare = _BLANK.sub("", text) if bare is None else bare
+        bare_secret = _BLANK.sub("", secret)
+        if len(bare_secret) >= SHORTEST_SECRET and bare_secret in bare:
+            text, bare = _mask_broken(text, bare, bare_secret), None
     return _SECRET.sub(MASKED, text)
 
 
-def _mask_broken(text: str, secrets: Sequence[str]) -> str:
-    """Replace secrets with blanks in them: looked for in the text without any, since no pattern finds them as soon."""
-    for secret in (_BLANK.sub("", each) for each in secrets):
-        bare = _BLANK.sub("", text)
-        if len(secret) < SHORTEST_SECRET or secret not in bare:
-            continue
-        places = [place for place, letter in enumerate(text) if not _BLANK.match(letter)]
-        pieces, done, begin = [], 0, bare.find(secret)
-        while begin >= 0:
-            end = begin + len(secret)
-            pieces += [text[done : places[begin]], MASKED]
-            done, begin = places[end - 1] + 1, bare.find(secret, end)
-        text = "".join(pieces) + text[done:]
-    return text
+def _mask_broken(text: str, bare: str, secret: str) -> str:
+    """Replace a secret in a text that may have blanks in it; ``bare`` is the text without any."""
+    places = [place for place, letter in enumerate(text) if not _BLANK.match(letter)]
+    pieces, done, begin = [], 0, bare.find(secret)
+    while begin >= 0:
+        end = begin + len(secret)
+        pieces += [text[done : places[begin]], MASKED]
+        done, begin = places[end - 1] + 1, bare.find(secret, end)
+    return "".join(pieces) + text[done:]
 
 
 # What has no looks of its own although it counts as printable: joiners, fillers, selectors of variants.

@@ -32,11 +32,13 @@ def look(plan: Plan, before: Named, moment: float) -> Named:
     named = {account.account.identity: _named(account) for account in plan.accounts}
     left: dict[_Place, float] = {}
     for place, since in before.left.items():
-        gone = place[:2] not in named or place[2] not in named[place[:2]]
-        if gone and moment - since < GRACE:
+        away = place[:2] not in named or place[2] not in named[place[:2]]
+        if away and moment - since < GRACE:
             left[place] = since
-    for identity, ids in named.items():
-        left |= {(*identity, key_id): moment for key_id in before.named.get(identity, frozenset()) - ids}
+    for identity, ids in before.named.items():
+        # An account that no file means any more may come back, too; what could not be read is not gone.
+        gone = ids - named[identity] if identity in named else ids if plan.complete else frozenset()
+        left |= {(*identity, key_id): moment for key_id in gone}
     return Named(named if plan.complete else {**before.named, **named}, left)
 
 

@@ -52,6 +52,11 @@ class Window(Protocol):
         """Its last day in its zone, None where it comes again and again."""
         ...
 
+    @property
+    def times(self) -> tuple[object, ...]:
+        """What says when it is, to tell whether it is the same as another one."""
+        ...
+
     def until(self, now: datetime) -> datetime | None:
         """Give when it ends, in UTC, if it is in force at ``now`` (with a zone), else None."""
         ...
@@ -64,6 +69,11 @@ class Days:
     terms: Terms
     first: date
     last: date
+
+    @property
+    def times(self) -> tuple[object, ...]:
+        """Its first and its last day."""
+        return self.first, self.last
 
     def until(self, now: datetime) -> datetime | None:
         """Give when its last day ends, in UTC, if it is in force at ``now``, else None."""

@@ -3,7 +3,7 @@
 import asyncio
 import traceback
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,16 @@ from reconciler.core.events import (
     Trigger,
 )
 from reconciler.core.findings import Finding, Severity
-from reconciler.core.keys import EVERY_SUB_ACCOUNT, AccountRef, DesiredState
+from reconciler.core.guardrails import Limits
+from reconciler.core.keys import (
+    EVERY_SUB_ACCOUNT,
+    AccountRef,
+    DesiredAccount,
+    DesiredState,
+    KeySpec,
+    Source,
+    UnmanagedRule,
+)
 from reconciler.core.memory import Memory
 from reconciler.core.report import AccountStatus, Report
 from reconciler.core.subjects import span
@@ -49,6 +58,7 @@ MOMENT: Final = 0.1
 """Seconds after which what should be over by now is."""
 BEGUN_ANEW: Final = 10.0
 """Seconds after which what stands beside the passes is begun anew where it ended in an error."""
+_NOWHERE: Final = Source("", 0, 0)
 _ASKED: Final = "asked to stop"
 _GONE: Final = "was there before, and is gone: put it back, or start anew without it; no pass is made without its rules"
 _URGENT: Final = (Trigger.REQUEST, Trigger.SIGNAL, Trigger.FILES, Trigger.START, Trigger.SCHEDULE)
@@ -87,6 +97,8 @@ class Service:
         self._going: PassInputs | None = None
         self._comparing: asyncio.Task[None] | None = None
         self._newer: PassInputs | None = None
+        self._looks = 0
+        self._alarm: asyncio.TimerHandle | None = None
         self._reads: dict[tuple[str, str | None], AccountRead] = {}
 
     @property
@@ -164,14 +176,15 @@ class Service:
         """Let a pass begin, and find out whether the one under way is overtaken."""
         self.wake(Trigger.FILES)
         if self._going is not None:
-            self._comparing = asyncio.create_task(self._compare(self._going, stop))
+            self._looks += 1
+            self._comparing = asyncio.create_task(self._compare(self._going, self._looks, stop))
 
-    async def _compare(self, going: PassInputs, stop: Stop) -> None:
+    async def _compare(self, going: PassInputs, look: int, stop: Stop) -> None:
         """Find out whether files say something else than a pass goes by; what does not load says nothing."""
-        with suppress(ReconcilerError):
+        with suppress(Exception):  # the next pass meets the same, and tells of it
             newer = await stop.unless_requested(self._load)
             _check_policies(going, newer)
-            if self._going is going:
+            if self._going is going and look == self._looks:
                 self._newer = newer
 
     async def _mind_the_clock(self, job: Job) -> None:
@@ -281,6 +294,7 @@ class Service:
             report, memory = await run_pass(inputs, datetime.now(UTC), memory)
             self._reads = _read(self._reads, report, datetime.now(UTC))
             self._seconds = clock() - began
+            self._set_alarm(departures.first_end(memory.named))
             await unless(stop.abandoned, self._hand_over(report, inputs.observe))
         except Interrupted:
             pass
@@ -290,9 +304,15 @@ class Service:
             inputs.observe(PassFailed(inputs.run_id, *told(error)))
         finally:
             self._going = None
-        if (end := departures.first_end(memory.named)) is not None:
-            asyncio.get_running_loop().call_at(end + MOMENT, self.wake, Trigger.SCHEDULE)
         return replace(memory, passes=before + 1)
+
+    def _set_alarm(self, moment: float | None) -> None:
+        """Let a pass begin at a moment of the loop's clock, at which a key is spared no more."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = None
+        if moment is not None:
+            self._alarm = asyncio.get_running_loop().call_at(moment + MOMENT, self.wake, Trigger.SCHEDULE)
 
     async def _hand_over(self, report: Report, observe: Observer) -> None:
         """Let a report be written: in a thread, since a large one takes seconds, and somebody may ask meanwhile."""
@@ -347,23 +367,56 @@ def _says(inputs: PassInputs) -> tuple[object, ...]:
 
 
 def _differ(going: PassInputs, newer: PassInputs, account: AccountRef) -> bool:
-    """Tell whether files say something else of an account than a pass goes by."""
+    """Tell whether files ask for something else of an account than a pass goes by, wherever in them that stands."""
     about = account.account_id
-    return (going.policy.digest, going.consent) != (newer.policy.digest, newer.consent) or (
-        [each for each in going.desired.accounts if each.account.account_id == about]
-        != [each for each in newer.desired.accounts if each.account.account_id == about]
+    asked, asks = (
+        [_asks(each) for each in inputs.desired.accounts if each.account.account_id == about]
+        for inputs in (going, newer)
     )
+    # Of the same policy the limits are the same, but for their places.
+    allowed, allows = (replace(inputs.consent, limits=Limits()) for inputs in (going, newer))
+    return (going.policy.digest, allowed, asked) != (newer.policy.digest, allows, asks)
+
+
+def _asks(desired: DesiredAccount) -> tuple[object, ...]:
+    """Give what files ask for, without the places where they do, and without descriptions."""
+    rules = tuple((rule.select, _keys(rule.keys), _sourceless(rule.unmanaged)) for rule in desired.sub_accounts)
+    return desired.account, _keys(desired.keys), _sourceless(desired.unmanaged), rules, desired.reserved
+
+
+def _keys(specs: Iterable[KeySpec]) -> tuple[KeySpec, ...]:
+    return tuple(replace(spec, source=_NOWHERE, description="") for spec in specs)
+
+
+def _sourceless(rule: UnmanagedRule | None) -> UnmanagedRule | None:
+    return None if rule is None else replace(rule, source=None)
 
 
 def _check_policies(before: PassInputs, now: PassInputs) -> None:
-    """Refuse files from which a policy is missing that was in force: its rules would be missed by nobody.
+    """Refuse files from which a policy is missing that was in force, if anything of it is: nobody would miss that.
 
     Raises:
         FilesError: naming each.
     """
     gone = sorted(before.policy_files - now.policy_files)
-    if gone and len(now.policy_files) < len(before.policy_files):  # else one was renamed
+    if gone and (
+        _demands(before) - _demands(now) or (_milder(before, now) and len(now.policy_files) < len(before.policy_files))
+    ):
         raise FilesError(tuple(Problem(name, 0, 0, _GONE) for name in gone))
+
+
+def _demands(inputs: PassInputs) -> set[object]:
+    """Give the rules, requirements and change windows of a policy, whatever file they stand in."""
+    limits = inputs.consent.limits
+    required = {(each.scope.text, each.account, each.sub_account) for each in limits.require}
+    windows = {(replace(each.terms, source=None), each.times) for each in limits.windows}
+    return {*(rule.id for rule in inputs.policy.rules), *required, *windows}
+
+
+def _milder(before: PassInputs, now: PassInputs) -> bool:
+    """Tell whether guardrails are others than before."""
+    was, are = (replace(inputs.consent.limits, require=(), windows=()) for inputs in (before, now))
+    return was != are
 
 
 def told(error: Exception) -> tuple[str, str]:

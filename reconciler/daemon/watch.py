@@ -184,9 +184,10 @@ class Watch:
                 hint.clear()
                 # In a thread: a large folder has many folders, each of which is to be watched.
                 complete = await asyncio.to_thread(lambda: notices.come_from_all_of(self._watched()))
-                if (looks := await self.settled()) not in (self.known, told):
-                    told = looks
+                looks = await self.settled()
+                if looks not in (self.known, told) or (looks == self.known and told not in (None, looks)):
                     changed()
+                told = None if looks == self.known else looks
                 # Not wait_for(): that loses a cancellation which comes together with the hint.
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_FALLBACK if complete else _ALONE):

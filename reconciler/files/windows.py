@@ -41,6 +41,11 @@ class Recurring:
     trigger: "Crontab" = field(compare=False)
 
     @property
+    def times(self) -> tuple[object, ...]:
+        """When it begins, and how long it lasts."""
+        return self.cron, self.length
+
+    @property
     def last(self) -> None:
         """It comes again and again."""
         return

@@ -70,9 +70,12 @@ def test_namesakes_and_keys_of_which_it_cannot_be_told() -> None:
 
 
 def test_an_account_that_is_gone() -> None:
-    """What files named in an account that is no more is forgotten, once a pass has read all there is."""
+    """The keys of an account that no file means for a moment are spared when it is back; later they are forgotten."""
     _, named = judged(Named(), "a", "b")
-    assert look(Plan((), complete=True), named, MOMENT).named == {}
+    gone = look(Plan((), complete=True), named, MOMENT + 10)
+    assert gone.named == {}
+    assert judged(gone, "a", after=20)[0]["b"][0] is Outcome.PAUSED
+    assert look(Plan((), complete=True), gone, MOMENT + 10 + GRACE) == Named()
 
 
 def test_an_account_that_was_not_read() -> None:

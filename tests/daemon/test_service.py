@@ -197,6 +197,7 @@ def test_a_policy_that_appears_is_heeded(daemon: Daemon) -> None:
     assert outcomes(daemon.reports[-1]) == {"shop": "denied"}
 
 
+WINDOW = '{cron: "0 18 * * fri", for: 62h, reason: weekend}'
 POLICY = "version: 1\nrules: [{id: wide, uses: no-wildcard, severity: deny}]\n"
 
 
@@ -230,19 +231,44 @@ def test_a_policy_that_vanishes(daemon: Daemon) -> None:
 
 
 def test_a_policy_that_is_renamed(daemon: Daemon) -> None:
-    """Of a folder of policies one may be renamed and changed: there are as many as before."""
+    """Of policies one may be renamed, copied and removed while what it demands stays; with that gone it is missed."""
     daemon.policy.mkdir()
     (daemon.policy / "base.yaml").write_text(POLICY)
 
     async def story() -> None:
         await asyncio.sleep(20)
         (daemon.policy / "base.yaml").unlink()
-        (daemon.policy / "main.yaml").write_text(POLICY.replace("wide", "wider"))
+        (daemon.policy / "main.yaml").write_text(more)
+        await asyncio.sleep(15)
+        (daemon.policy / "copy.yaml").write_text(more)
+        await asyncio.sleep(15)
+        (daemon.policy / "main.yaml").unlink()
+        await asyncio.sleep(15)
+        assert daemon.told(ConfigRejected) == []
+        (daemon.policy / "copy.yaml").unlink()
+        (daemon.policy / "notes.yaml").write_text(POLICY)
+        await asyncio.sleep(15)
+
+    more = f'{POLICY}require: [{{domain: shop.example.com, can: "messages:send"}}]\nfreeze: [{WINDOW}]\n'
+    daemon.run(story)
+    (rejected,) = daemon.told(ConfigRejected)
+    assert isinstance(rejected, ConfigRejected)
+    assert [Path(problem.file).name for problem in rejected.problems] == ["copy.yaml"]
+
+
+def test_guardrails_that_vanish(daemon: Daemon) -> None:
+    """A file of guardrails that is gone, so that there are fewer, would be missed by nobody either."""
+    daemon.policy.mkdir()
+    (daemon.policy / "base.yaml").write_text(POLICY)
+    (daemon.policy / "limits.yaml").write_text("version: 1\nguardrails: {max_changes: {percent: 1, at_least: 1}}\n")
+
+    async def story() -> None:
+        await asyncio.sleep(20)
+        (daemon.policy / "limits.yaml").unlink()
         await asyncio.sleep(15)
 
     daemon.run(story)
-    assert daemon.told(ConfigRejected) == []
-    assert daemon.triggers == ["start", "files"]
+    assert len(daemon.told(ConfigRejected)) == 1
 
 
 def test_a_policy_that_was_never_in_force_is_not_missed(daemon: Daemon) -> None:
@@ -330,13 +356,17 @@ def test_a_file_that_is_missing_for_a_moment(tmp_path: Path, jump: timedelta, dr
     assert daemon.world.remote(1)["ip_allow_list"] == [["192.0.2.1/32"], ["203.0.113.0/24"]][dry_run]
 
 
+BELOW = 'sub_accounts: [{select: {name: "None *"}, keys: [{name: k, scopes: ["messages:send:all"]}]}]\n'
+
+
 def busy(tmp_path: Path, policy: str) -> Daemon:
     """A daemon whose first pass has sixty slow writes to make."""
     folder = tmp_path / "keys"
     folder.mkdir()
     numbers = range(1, 61)
     files = "keys: [" + ", ".join(f'{{name: k{number:02}, scopes: ["{SHOP}"]}}' for number in numbers) + "]"
-    world = World(folder, [key(number, f"k{number:02}", SHOP, "domains:read") for number in numbers], files)
+    keys = [key(number, f"k{number:02}", SHOP, "domains:read") for number in numbers]
+    world = World(folder, keys, files, manager=FAMILY_MANAGER)
     world.faults({"method": "PUT", "path": "*", "rate": 1, "do": {"delay": "5s"}})
     daemon = Daemon(world)
     daemon.policy.write_text(f"version: 1\nguardrails: {{max_changes: {{percent: 100}}}}\n{policy}")
@@ -366,10 +396,12 @@ def test_files_that_change_in_the_middle_of_a_pass(tmp_path: Path) -> None:
 async def test_what_is_found_out_too_late(daemon: Daemon) -> None:
     """What was loaded to compare it with a pass says nothing of the next one, which goes by newer files itself."""
     going = daemon.load()
-    await daemon.service._compare(going, daemon.stop)
+    await daemon.service._compare(going, 0, daemon.stop)
     assert daemon.service._newer is None
     daemon.service._going = going
-    await daemon.service._compare(going, daemon.stop)
+    await daemon.service._compare(going, 1, daemon.stop)
+    assert daemon.service._newer is None
+    await daemon.service._compare(going, 0, daemon.stop)
     assert daemon.service._newer is not None
 
 
@@ -384,7 +416,7 @@ def test_files_that_say_nothing_else_stop_no_pass(tmp_path: Path, text: str) -> 
             if OTHER in text:
                 (world.folder / "other.yaml").write_text(f"{text}# {world.puts}\n")
             else:
-                world.write(text or world.text)
+                world.write(text or f"# {world.puts}\nunmanaged: {{then: report}}\n{world.text}")
             daemon.service._files_changed(daemon.stop)
 
     world.before = before

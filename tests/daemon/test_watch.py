@@ -351,3 +351,26 @@ async def test_a_notice_and_the_end_at_once(folder: Path, monkeypatch: pytest.Mo
     running.cancel()
     await asyncio.wait({running}, timeout=1)
     assert running.cancelled()
+
+
+async def test_back_and_forth_between_the_same_two_states(tmp_path: Path) -> None:
+    """Trees that are kept, and swapped to and fro, are told each time: what was told once is not known for ever."""
+    trees = [tmp_path / name for name in "ab"]
+    for tree in trees:
+        tree.mkdir()
+        (tree / "shop.yaml").write_text(f"version: 1 # {tree.name}\n")
+    link = tmp_path / "keys"
+    link.symlink_to(trees[0])
+    told = asyncio.Event()
+    over = Watch((link,))
+    over.known = await over.looks()
+    running = asyncio.create_task(over.run(told.set))
+    await asyncio.sleep(0.1)
+    for tree in (trees[1], trees[0], trees[1]):
+        (tmp_path / "next").symlink_to(tree)
+        (tmp_path / "next").rename(link)
+        async with asyncio.timeout(SOON):
+            await told.wait()
+        told.clear()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
