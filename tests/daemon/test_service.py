@@ -198,6 +198,7 @@ def test_a_policy_that_appears_is_heeded(daemon: Daemon) -> None:
 
 
 WINDOW = '{cron: "0 18 * * fri", for: 62h, reason: weekend}'
+DAYS = "{from: 2026-12-20, until: 2027-01-03, reason: year end}"
 POLICY = "version: 1\nrules: [{id: wide, uses: no-wildcard, severity: deny}]\n"
 
 
@@ -249,7 +250,7 @@ def test_a_policy_that_is_renamed(daemon: Daemon) -> None:
         (daemon.policy / "notes.yaml").write_text(POLICY)
         await asyncio.sleep(15)
 
-    more = f'{POLICY}require: [{{domain: shop.example.com, can: "messages:send"}}]\nfreeze: [{WINDOW}]\n'
+    more = f'{POLICY}require: [{{domain: shop.example.com, can: "messages:send"}}]\nfreeze: [{WINDOW}, {DAYS}]\n'
     daemon.run(story)
     (rejected,) = daemon.told(ConfigRejected)
     assert isinstance(rejected, ConfigRejected)
