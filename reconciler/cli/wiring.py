@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.ahasend.client import ClientConfig, Endpoint, open_reads, open_writes
 from reconciler.ahasend.pace import Paces, Stop
@@ -26,12 +26,11 @@ from reconciler.files.desired import Loaded, load_desired
 from reconciler.files.folders import find_files
 from reconciler.files.loaded import LoadedPolicy
 from reconciler.files.saved import Listing, load_listings
-from reconciler.logs import LogFormat, LogLevel, log_observer
+from reconciler.logs import LogFormat, LogLevel, Stream, log_observer
 from reconciler.reconcile import Access, DryRun, Live, PassInputs, Patience, Saved
 from reconciler.settings import Settings, load_settings, look_up
 
 if TYPE_CHECKING:
-    from reconciler.cli.unhurried import Unhurried
     from reconciler.daemon.trail import Trail
     from reconciler.metrics import Metrics
 
@@ -256,7 +255,7 @@ def make_observer(
     secrets: Secrets,
     trail: "Trail | None" = None,
     metrics: "Metrics | None" = None,
-    stream: "TextIO | Unhurried | None" = None,
+    stream: Stream | None = None,
 ) -> Observer:
     """Give the observer that stores the trail, if there is one, writes logs to stderr, and counts, if asked for.
 

@@ -14,7 +14,7 @@ from reconciler.core.changes import Change, FieldName, Outcome
 from reconciler.core.departures import Named
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.plan import Plan
-from reconciler.core.rests import Identity, Rest
+from reconciler.core.rests import FORGOTTEN_AFTER, Identity, Rest, doubled
 
 MOST_REVERTS: Final = 3
 """After so many reverts a change is left alone: AhaSend mails the owners at each change of an allow list."""
@@ -22,7 +22,6 @@ FIRST_REST: Final = timedelta(hours=1)
 LONGEST_REST: Final = timedelta(hours=24)
 STOOD: Final = timedelta(hours=6)
 """What stood for so long before it was undone is no fight: the count begins anew."""
-FORGOTTEN_AFTER: Final = timedelta(hours=48)
 FIRST_PAUSE: Final = timedelta(minutes=10)
 LONGEST_PAUSE: Final = timedelta(hours=1)
 
@@ -63,7 +62,7 @@ class Contest:
             return None
         if switches_off:
             return self.undone + FIRST_REST
-        return self.seen + _doubled(FIRST_REST, self.reverts - MOST_REVERTS, LONGEST_REST)
+        return self.seen + doubled(FIRST_REST, self.reverts - MOST_REVERTS, LONGEST_REST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ class Rejection:
     @property
     def again_at(self) -> datetime:
         """When it is worth another try."""
-        return self.seen + _doubled(FIRST_PAUSE, self.tries - 1, LONGEST_PAUSE)
+        return self.seen + doubled(FIRST_PAUSE, self.tries - 1, LONGEST_PAUSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +153,6 @@ def _read(plan: Plan, memory: Memory) -> frozenset[Place]:
         if account.account.identity in accounts
         for key in account.actual
     )
-
-
-def _doubled(first: timedelta, times: int, longest: timedelta) -> timedelta:
-    return min(first * (1 << min(times, 16)), longest)  # more than sixteen times leads past any calendar
 
 
 def _place(change: Change) -> Place | None:

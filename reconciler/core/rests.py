@@ -10,11 +10,16 @@ from typing import Final
 
 FIRST: Final = timedelta(seconds=30)
 LONGEST: Final = timedelta(minutes=15)
-_MOST_DOUBLINGS: Final = 16
-_FORGOTTEN_AFTER: Final = timedelta(hours=48)
+FORGOTTEN_AFTER: Final = timedelta(hours=48)
+_MOST_DOUBLINGS: Final = 16  # more lead past any calendar
 
 Identity = tuple[str, str]
 """An account, by its id and that of the sub account or nothing."""
+
+
+def doubled(first: timedelta, times: int, longest: timedelta) -> timedelta:
+    """Give a length of time, doubled so many times, and no more than the longest."""
+    return min(first * (1 << min(times, _MOST_DOUBLINGS)), longest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,7 @@ class Rest:
     @property
     def again_at(self) -> datetime:
         """When it is asked again."""
-        doublings = min(self.failures - 1, _MOST_DOUBLINGS)
-        return self.since + min(FIRST * (1 << doublings), LONGEST)
+        return self.since + doubled(FIRST, self.failures - 1, LONGEST)
 
     def holds(self, now: datetime) -> bool:
         """Tell whether it is still left alone; where the clock was set back it is not, or that could last for ever."""
@@ -64,7 +68,7 @@ def after_pass(
     kept = {
         identity: rest
         for identity, rest in rests.items()
-        if identity not in asked and now - rest.since < _FORGOTTEN_AFTER
+        if identity not in asked and now - rest.since < FORGOTTEN_AFTER
     }
     begun = {
         identity: Rest(failure, 1 + (rests[identity].failures if identity in rests else 0), now)

@@ -5,7 +5,7 @@ import traceback
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -29,7 +29,6 @@ from reconciler.core.findings import Finding, Severity
 from reconciler.core.guardrails import Limits
 from reconciler.core.keys import (
     EVERY_SUB_ACCOUNT,
-    AccountRef,
     DesiredAccount,
     DesiredState,
     KeySpec,
@@ -64,19 +63,12 @@ _GONE: Final = "was there before, and is gone: put it back, or start anew withou
 _URGENT: Final = (Trigger.REQUEST, Trigger.SIGNAL, Trigger.FILES, Trigger.START, Trigger.SCHEDULE)
 
 
-@dataclass(frozen=True, slots=True)
-class InForce:
-    """The configuration that passes go by, and the loop's time at which it was loaded."""
-
-    inputs: PassInputs
-    loaded: float
-
-
 class Service:
     """Makes passes, one after another: one at once, then one whenever it is woken.
 
     Nothing is ever dropped or cancelled: however often it is woken while a pass is under way, that makes one pass
     afterwards. Files that do not load, or change while they are loaded, leave those in force that loaded last.
+    ``seconds`` is how long the last pass took.
     """
 
     def __init__(
@@ -92,25 +84,24 @@ class Service:
         self._rejected: Rejection | None = None
         self._loaded_at: datetime | None = None
         self._since: float | None = None
-        self._seconds = 0.0
+        self.seconds = 0.0
         self._delivery: asyncio.Task[None] | None = None
         self._going: PassInputs | None = None
         self._comparing: asyncio.Task[None] | None = None
-        self._newer: PassInputs | None = None
+        self._overtaken: frozenset[str] = frozenset()
         self._looks = 0
         self._alarm: asyncio.TimerHandle | None = None
         self._reads: dict[tuple[str, str | None], AccountRead] = {}
 
     @property
-    def seconds(self) -> float:
-        """How long the last pass took."""
-        return self._seconds
-
-    @property
     def progress(self) -> Progress:
         """What was done so far."""
-        age = None if self._since is None else asyncio.get_running_loop().time() - self._since
-        return Progress(self._loaded_at, age, self._rejected, tuple(self._reads.values()))
+        return Progress(self._loaded_at, self._age, self._rejected, tuple(self._reads.values()))
+
+    @property
+    def _age(self) -> float | None:
+        """How many seconds ago what is in force was loaded; None: nothing was yet."""
+        return None if self._since is None else asyncio.get_running_loop().time() - self._since
 
     def wake(self, trigger: Trigger) -> None:
         """Let a pass begin as soon as none is under way; to be called from within the loop."""
@@ -133,7 +124,7 @@ class Service:
         options = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         job = scheduler.add_job(self._on_schedule, self._schedule.fresh(), **options)
         scheduler.start()
-        observe(DaemonStarted(self._schedule.words, in_force.inputs.mode, listen))
+        observe(DaemonStarted(self._schedule.words, in_force.mode, listen))
         beside = [
             asyncio.create_task(_for_ever(lambda: self._watch.run(lambda: self._files_changed(stop)), observe)),
             asyncio.create_task(_for_ever(lambda: self._mind_the_clock(job), observe)),
@@ -180,12 +171,11 @@ class Service:
             self._comparing = asyncio.create_task(self._compare(self._going, self._looks, stop))
 
     async def _compare(self, going: PassInputs, look: int, stop: Stop) -> None:
-        """Find out whether files say something else than a pass goes by; what does not load says nothing."""
+        """Find out of which accounts files say something else than a pass goes by; what does not load says nothing."""
         with suppress(Exception):  # the next pass meets the same, and tells of it
-            newer = await stop.unless_requested(self._load)
-            _check_policies(going, newer)
+            overtaken = await stop.unless_requested(lambda: _overtaken(going, self._load()))
             if self._going is going and look == self._looks:
-                self._newer = newer
+                self._overtaken = overtaken
 
     async def _mind_the_clock(self, job: Job) -> None:
         """Make the schedule anew, and a pass, when the clock is set: else that would wait for times that are gone."""
@@ -227,58 +217,56 @@ class Service:
     async def _stands(self, looks: Looks) -> bool:
         return await self._watch.looks() == looks
 
-    async def _renewed(self, before: InForce, stop: Stop, observe: Observer) -> InForce:
+    async def _renewed(self, before: PassInputs, stop: Stop, observe: Observer) -> PassInputs:
         """Load anew; give what was in force before where that fails, with a finding that says so.
 
         Raises:
             Interrupted: asked to stop meanwhile.
         """
-        clock = asyncio.get_running_loop().time
         try:
             inputs = await self._loaded(stop)
-            _check_policies(before.inputs, inputs)
+            _check_policies(before, inputs)
         except Interrupted:
             raise
         except Exception as error:  # noqa: BLE001 # a file that meets a bug of ours is no reason to end either
             if not isinstance(error, ReconcilerError):
                 observe(DaemonFaulted(*told(error)))
                 error = ReconcilerError(f"files and settings could not be loaded: {type(error).__name__}")
-            observe(self._reject(error, clock() - before.loaded))
+            observe(self._reject(error))
             return before
-        if self._rejected or _says(inputs) != _says(before.inputs):
+        if self._rejected or _says(inputs) != _says(before):
             observe(ConfigReloaded(len(inputs.desired.accounts), inputs.desired.named))
         return self._takes_force(inputs)
 
-    def _takes_force(self, inputs: PassInputs) -> InForce:
+    def _takes_force(self, inputs: PassInputs) -> PassInputs:
         self._rejected = None
         self._loaded_at, self._since = datetime.now(UTC), asyncio.get_running_loop().time()
         # At the start nothing is known, and nothing is ready; who comes later has time until it is read.
         since = self._loaded_at if self._reads else None
         self._reads = _known(self._reads, inputs.desired, since)
-        return InForce(inputs, self._since)
+        return inputs
 
-    def _reject(self, error: ReconcilerError, age: float) -> ConfigRejected:
-        """Note that something newer does not load than what was loaded ``age`` seconds ago; give the event of it."""
+    def _reject(self, error: ReconcilerError) -> ConfigRejected:
+        """Note that something newer does not load than what is in force; give the event of it."""
         since = self._rejected.at if self._rejected else datetime.now(UTC)
         problems = error.problems if isinstance(error, FilesError) else ()
         message = "the files do not load" if isinstance(error, FilesError) else error.message
         hint = "`reconciler validate` tells all that is wrong" if isinstance(error, FilesError) else error.hint
         self._rejected = Rejection(since, message, problems, hint)
         shown = f"{message}; {hint}" if hint and not problems else message
-        return ConfigRejected(problems, shown, round(age, 3))
+        return ConfigRejected(problems, shown, None if self._age is None else round(self._age, 3))
 
-    def _due_inputs(self, in_force: InForce, trigger: Trigger) -> PassInputs:
+    def _due_inputs(self, in_force: PassInputs, trigger: Trigger) -> PassInputs:
         """Give what one pass needs: what is in force, with a name and a time of its own."""
         inputs = replace(
-            in_force.inputs,
+            in_force,
             run_id=uuid.uuid4().hex,
             began=datetime.now(UTC),
             trigger=trigger,
-            superseded=lambda account: self._newer is not None and _differ(in_force.inputs, self._newer, account),
+            superseded=lambda account: account.account_id in self._overtaken,
         )
-        if self._rejected is None:
+        if self._rejected is None or (age := self._age) is None:
             return inputs
-        age = asyncio.get_running_loop().time() - in_force.loaded
         message = f"{self._rejected.message}: what was loaded {span(timedelta(seconds=age))} ago stays in force"
         finding = Finding("config-rejected", Severity.WARN, message, self._rejected.hint)
         return replace(inputs, notes=(finding, *inputs.notes), config_age=age)
@@ -289,17 +277,17 @@ class Service:
         """Make one pass; what goes wrong in it, whatever it is, is told, and is no reason to end."""
         clock = asyncio.get_running_loop().time
         began, before = clock(), memory.passes
-        self._going, self._newer = inputs, None
+        self._going, self._overtaken = inputs, frozenset()
         try:
             report, memory = await run_pass(inputs, datetime.now(UTC), memory)
             self._reads = _read(self._reads, report, datetime.now(UTC))
-            self._seconds = clock() - began
+            self.seconds = clock() - began
             self._set_alarm(departures.first_end(memory.named))
             await unless(stop.abandoned, self._hand_over(report, inputs.observe))
         except Interrupted:
             pass
         except ReconcilerError as error:  # a setting that shows to be wrong only now, as that of a proxy
-            inputs.observe(self._reject(error, clock() - (self._since or began)))
+            inputs.observe(self._reject(error))
         except Exception as error:  # noqa: BLE001 # a bug must not keep all accounts from being looked at for ever
             inputs.observe(PassFailed(inputs.run_id, *told(error)))
         finally:
@@ -366,16 +354,22 @@ def _says(inputs: PassInputs) -> tuple[object, ...]:
     return inputs.desired, inputs.policy.digest, inputs.consent
 
 
-def _differ(going: PassInputs, newer: PassInputs, account: AccountRef) -> bool:
-    """Tell whether files ask for something else of an account than a pass goes by, wherever in them that stands."""
-    about = account.account_id
-    asked, asks = (
-        [_asks(each) for each in inputs.desired.accounts if each.account.account_id == about]
-        for inputs in (going, newer)
-    )
+def _overtaken(going: PassInputs, newer: PassInputs) -> frozenset[str]:
+    """Give the accounts of a pass of which newer files ask for something else, wherever in them that stands.
+
+    Raises:
+        FilesError: a policy is gone from the newer files.
+    """
+    _check_policies(going, newer)
     # Of the same policy the limits are the same, but for their places.
     allowed, allows = (replace(inputs.consent, limits=Limits()) for inputs in (going, newer))
-    return (going.policy.digest, allowed, asked) != (newer.policy.digest, allows, asks)
+    judged_anew = (going.policy.digest, allowed) != (newer.policy.digest, allows)
+    asks = {each.account.account_id: _asks(each) for each in newer.desired.accounts}
+    return frozenset(
+        each.account.account_id
+        for each in going.desired.accounts
+        if judged_anew or _asks(each) != asks.get(each.account.account_id)
+    )
 
 
 def _asks(desired: DesiredAccount) -> tuple[object, ...]:
@@ -399,9 +393,8 @@ def _check_policies(before: PassInputs, now: PassInputs) -> None:
         FilesError: naming each.
     """
     gone = sorted(before.policy_files - now.policy_files)
-    if gone and (
-        _demands(before) - _demands(now) or (_milder(before, now) and len(now.policy_files) < len(before.policy_files))
-    ):
+    fewer = len(now.policy_files) < len(before.policy_files)
+    if gone and (_demands(before) - _demands(now) or (fewer and _limits_differ(before, now))):
         raise FilesError(tuple(Problem(name, 0, 0, _GONE) for name in gone))
 
 
@@ -413,7 +406,7 @@ def _demands(inputs: PassInputs) -> set[object]:
     return {*(rule.id for rule in inputs.policy.rules), *required, *windows}
 
 
-def _milder(before: PassInputs, now: PassInputs) -> bool:
+def _limits_differ(before: PassInputs, now: PassInputs) -> bool:
     """Tell whether guardrails are others than before."""
     was, are = (replace(inputs.consent.limits, require=(), windows=()) for inputs in (before, now))
     return was != are

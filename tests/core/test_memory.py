@@ -11,7 +11,6 @@ from reconciler.core.keys import KeySpec, KeyState, RemoteKey, Source, Unmanaged
 from reconciler.core.memory import (
     FIRST_PAUSE,
     FIRST_REST,
-    FORGOTTEN_AFTER,
     LONGEST_PAUSE,
     LONGEST_REST,
     MOST_REVERTS,
@@ -21,6 +20,7 @@ from reconciler.core.memory import (
     recall,
 )
 from reconciler.core.plan import Plan
+from reconciler.core.rests import FORGOTTEN_AFTER
 
 WANTED = spec("a", SHOP, id="1")
 OURS = remote("1", "a", SHOP)
