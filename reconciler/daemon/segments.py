@@ -240,7 +240,9 @@ class TrailFile:
             if tail.torn:
                 self._recover(tail.torn, masked)
         except OSError as error:
-            raise TrailError(f"{self.path} cannot be written: {_reason(error)}", hint="make it writable") from None
+            raise TrailError(
+                f"{self.path} cannot be written: {_reason(error)}", hint="make room, or make it writable"
+            ) from None
 
     def _begin(self, tail: _Tail) -> None:
         """Write the first line of a file that holds none yet, as a crash right after it was made may leave one."""
