@@ -51,7 +51,7 @@ bench: $(VENV)/.dev
 # Pins are for Python 3.11; they carry hashes and no index address.
 pins: $(VENV)/.dev
 	$(BIN)/uv pip compile -q --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements/runtime.txt
-	$(BIN)/uv pip compile -q --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra notify --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group conformance -o requirements/conformance.txt
 
 schemas: $(VENV)/.dev

@@ -22,10 +22,11 @@ from reconciler.cli.unhurried import Unhurried
 from reconciler.cli.wiring import Secrets, Wiring, keep_trail, make_observer, run_with_signals
 from reconciler.core.events import DaemonFaulted, Trigger
 from reconciler.core.report import Report
+from reconciler.core.status import Readiness
 from reconciler.daemon.address import Address
 from reconciler.daemon.schedule import Schedule
 from reconciler.daemon.service import Service, told
-from reconciler.daemon.status import Readiness, judge_readiness
+from reconciler.daemon.status import judge_readiness
 from reconciler.daemon.watch import Watch
 from reconciler.errors import OutputError, UsageError
 from reconciler.metrics import Metrics

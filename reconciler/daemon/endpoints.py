@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reconciler.core.inventory import rfc3339
-from reconciler.daemon.status import Readiness
+from reconciler.core.status import Readiness
 
 _PIECE = 64 * 1024
 """Bytes of an answer that are written at once: so much, and no more, is kept twice for a client that reads slowly."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 from reconciler.core.changes import Action, Fields, ListDiff, Outcome, TextDiff
 from reconciler.core.networks import ANYWHERE, FENCE
+from reconciler.core.status import AskedBy
 from reconciler.daemon.chain import DECISION, WRITE_ENDED, WRITE_STARTED, Broken, Lines, read_line
 from reconciler.errors import mask, visible
 
@@ -15,21 +16,6 @@ if TYPE_CHECKING:
 
 _MOST_NAMES = 100_000
 _FENCED = (FENCE,)
-
-
-@dataclass(frozen=True, slots=True)
-class AskedBy:
-    """The place in the files that asked for something, and the commit that they came from, where that is known."""
-
-    file: str
-    line: int
-    column: int
-    commit: str | None
-    modified: bool | None
-
-    def __str__(self) -> str:
-        known = f", commit {self.commit}" if self.commit else ""
-        return f"{self.file}:{self.line}:{self.column}{known}{' (the file was modified)' if self.modified else ''}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from reconciler.core.inventory import rfc3339
+from reconciler.core.status import (
+    AccountReadiness,
+    ConfigurationStatus,
+    Readiness,
+    SubAccountReadiness,
+    SubAccountsReadiness,
+)
 from reconciler.errors import Problem, mask, visible
 
 MOST_PROBLEMS = 20
@@ -62,83 +69,6 @@ class Progress:
     rejection: Rejection | None = None
     reads: tuple[AccountRead, ...] = ()
     trail: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigurationStatus:
-    """The configuration in force, and newer files or settings that do not load.
-
-    Attributes:
-        loaded_at: When the one in force was loaded; None: none is.
-        age_seconds: How long ago that was.
-        rejected: Why a newer one does not load; None: there is no newer one.
-        rejected_at: Since when it does not.
-        problems: The first of what is wrong with it, as ``FILE:LINE:COL: message``.
-        problem_count: How many there are.
-    """
-
-    loaded_at: datetime | None
-    age_seconds: float | None
-    rejected: str | None
-    rejected_at: datetime | None
-    problems: tuple[str, ...]
-    problem_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class SubAccountReadiness:
-    """A sub account that could not be read the last time, or (not ``ready``) was not read in time."""
-
-    sub_account_id: str
-    read_at: datetime | None
-    ready: bool
-    error: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class SubAccountsReadiness:
-    """All sub accounts of an account, of which there may be thousands.
-
-    Attributes:
-        count: How many there are.
-        late_count: How many were not read in time.
-        failed_count: How many were not read in time, or could not be read the last time.
-        failed: The first of those, the late ones before others.
-    """
-
-    count: int
-    late_count: int
-    failed_count: int
-    failed: tuple[SubAccountReadiness, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AccountReadiness:
-    """An account: whether its own keys were read in time, and how its sub accounts are doing.
-
-    Attributes:
-        account_id: The account.
-        read_at: When its own keys were last read; None: never yet.
-        ready: Whether that was in time.
-        error: Why they could not be read the last time; None: they could.
-        sub_accounts: The same, of its sub accounts.
-    """
-
-    account_id: str
-    read_at: datetime | None
-    ready: bool
-    error: str | None
-    sub_accounts: SubAccountsReadiness
-
-
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """Whether the daemon does what it is for; ``reasons`` say why not."""
-
-    ready: bool
-    reasons: tuple[str, ...]
-    configuration: ConfigurationStatus
-    accounts: tuple[AccountReadiness, ...]
 
 
 def judge_readiness(progress: Progress, now: datetime, due: Due) -> Readiness:

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from daemon.visitor import NOW
-from reconciler.daemon.status import AccountRead, Progress, Readiness, Rejection, judge_readiness
+from reconciler.core.status import Readiness
+from reconciler.daemon.status import AccountRead, Progress, Rejection, judge_readiness
 from reconciler.errors import Problem
 
 ONE, OTHER = "11111111-0000-4000-8000-000000000000", "22222222-0000-4000-8000-000000000000"

@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from reconciler.core.status import Readiness
 from reconciler.daemon.address import Address
 from reconciler.daemon.connections import Limits
 from reconciler.daemon.endpoints import Handlers, application
-from reconciler.daemon.status import Progress, Readiness, judge_readiness
+from reconciler.daemon.status import Progress, judge_readiness
 from reconciler.daemon.web import Web
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
