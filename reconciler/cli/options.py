@@ -204,6 +204,21 @@ class ListenType(click.ParamType[Address]):
             self.fail(str(error), param, ctx)
 
 
+class HostNameType(_Listed[str]):
+    """The name of a host, without a port; in lower case."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check one name."""
+        try:
+            return Address.read(f"{value}:0").host.lower().removesuffix(".")
+        except ValueError:
+            self.fail(
+                f"{value!r} is no name of a host: write it without scheme and port, as keys.example.com", param, ctx
+            )
+
+
 class RateType(click.FloatRange):
     """A finite number within bounds."""
 
@@ -341,7 +356,23 @@ listen = click.option(
     default=DEFAULT_LISTEN,
     show_default=True,
     envvar="RECONCILER_LISTEN",
-    help="Where /livez, /readyz, /metrics and POST /reconcile are served; 0.0.0.0:8080 for everybody, none for nobody.",
+    help="Where the page, /status, /livez, /readyz, /metrics and POST /reconcile are served; 0.0.0.0:8080 for "
+    "everybody, none for nobody.",
+)
+page = click.option(
+    "--page",
+    type=click.Choice(["local", "all", "none"]),
+    default="local",
+    show_default=True,
+    envvar="RECONCILER_PAGE",
+    help="Who may see keys there, on the page, /status and /report: clients on this machine, all, or (none) no page.",
+)
+page_host = click.option(
+    "--page-host",
+    type=HostNameType(),
+    multiple=True,
+    envvar="RECONCILER_PAGE_HOST",
+    help="A name by which browsers may ask for the page, besides localhost, IP addresses and --listen; repeatable.",
 )
 
 trail = click.option(

@@ -97,17 +97,18 @@ def _masked(report: Report, outputs: Sequence[Output], secrets: Sequence[str]) -
     """
     if all(output.format in (OutputFormat.TEXT, OutputFormat.MARKDOWN) for output in outputs):
         report = replace(report, accounts=tuple(replace(account, inventory=None) for account in report.accounts))
-    masked: Report = _Mask(secrets)(report)
+    masked: Report = Mask(secrets)(report)
     return masked
 
 
-class _Mask:
+class Mask:
     """Masks secrets in all texts of a value, also such as are broken by blanks; what holds none is given as it is."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self._secrets = tuple(secrets)
 
     def __call__(self, value: Any) -> Any:
+        """Mask them in a text, a tuple, or a record with all that it holds."""
         if type(value) is str:
             masked = mask(value, *self._secrets)
             return value if masked == value else masked

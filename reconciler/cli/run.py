@@ -4,10 +4,9 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,25 +17,21 @@ from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli import options
 from reconciler.cli.options import DurationType, Options, Output, TimeZoneType
 from reconciler.cli.output import check_outputs, write_report
+from reconciler.cli.site import Look, Site, Token, make_chronicle
 from reconciler.cli.unhurried import Unhurried
 from reconciler.cli.wiring import Secrets, Wiring, keep_trail, make_observer, run_with_signals
-from reconciler.core.events import DaemonFaulted, Trigger
+from reconciler.core.events import DaemonFaulted, Trigger, tell_all
 from reconciler.core.report import Report
-from reconciler.core.status import Readiness
 from reconciler.daemon.address import Address
 from reconciler.daemon.schedule import Schedule
 from reconciler.daemon.service import Service, told
-from reconciler.daemon.status import judge_readiness
 from reconciler.daemon.watch import Watch
-from reconciler.errors import OutputError, UsageError
+from reconciler.errors import OutputError
+from reconciler.files.commits import Commits
 from reconciler.metrics import Metrics
-from reconciler.settings import secrets_directory, web_token
+from reconciler.settings import secrets_directory
 
 DEFAULT_EVERY = timedelta(minutes=5)
-INTERVALS = 3
-"""An account that was not read for so many intervals is not looked after."""
-GRACE = timedelta(seconds=5)
-"""What a pass may take longer than the last one."""
 
 
 @click.command("run", short_help="Make passes on a schedule until told to stop.")
@@ -65,6 +60,8 @@ GRACE = timedelta(seconds=5)
         help="The time zone of --cron, such as Europe/Berlin.  [default: UTC]",
     ),
     options.listen,
+    options.page,
+    options.page_host,
     options.dry_run,
     options.allow,
     options.trail,
@@ -81,6 +78,8 @@ def command(  # noqa: PLR0913 # one parameter an option
     cron: str | None,
     time_zone: tzinfo | None,
     listen: Address | None,
+    page: str,
+    page_host: tuple[str, ...],
     dry_run: bool,
     allow: tuple[str, ...],
     trail: Path | None,
@@ -102,17 +101,21 @@ def command(  # noqa: PLR0913 # one parameter an option
     token = Token(secrets)
     token.read()
     metrics = Metrics(time.time, schedule.longest.total_seconds())
-    with keep_trail(trail, trail_size, secrets) as kept:
+    commits = Commits()
+    with keep_trail(trail, trail_size, secrets, commits) as kept:
+        observe = make_observer(log_format, log_level, secrets, kept, metrics, Unhurried(sys.stderr))
+        chronicle = make_chronicle(schedule, commits, kept, dry_run=dry_run) if listen else None
         wiring = Wiring(
             replace(about, dry_run=dry_run, allowed=frozenset(allow), unattended=True),
-            make_observer(log_format, log_level, secrets, kept, metrics, Unhurried(sys.stderr)),
+            tell_all(observe, chronicle) if chronicle else observe,
             secrets,
             trail=kept,
         )
+        look = Look(listen, page, page_host) if listen else None
+        site = Site(look, schedule, wiring, metrics, token, chronicle) if look and chronicle else None
         read = (*wiring.options.inputs, *((kept.path,) if kept else ()))
         outputs = check_outputs(output, read) if output else ()
-        daemon = Daemon(wiring, schedule, outputs, listen, metrics, token)
-        return run_with_signals(daemon.run)
+        return run_with_signals(Daemon(wiring, schedule, outputs, site).run)
 
 
 def _schedule(
@@ -136,30 +139,6 @@ def _schedule(
         raise click.UsageError(str(error)) from None
 
 
-class Token:
-    """The token that requests for a pass must bear, as it is now; every one that ever was is masked."""
-
-    def __init__(self, secrets: Secrets) -> None:
-        self._secrets = secrets
-
-    def __call__(self) -> str | None:
-        """Give it, None where nobody may ask: also where it could be guessed."""
-        with suppress(UsageError):
-            return self.read()
-        return None
-
-    def read(self) -> str | None:
-        """Give it, None where there is none.
-
-        Raises:
-            UsageError: it could be guessed.
-        """
-        token = web_token()
-        if token:
-            self._secrets.hide(token)
-        return token
-
-
 def _let_signals_be_many() -> None:
     """Say nothing where more signals come than the loop has room to be told of: a thousand of them are one wish."""
     held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
@@ -169,14 +148,12 @@ def _let_signals_be_many() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """The daemon with everything around it: where its reports go, and who may look in."""
+    """The daemon with everything around it: where its reports go, and what it answers over HTTP, if it does."""
 
     wiring: Wiring
     schedule: Schedule
     outputs: tuple[Output, ...]
-    listen: Address | None
-    metrics: Metrics
-    token: Token
+    site: Site | None
 
     async def run(self, stop: Stop) -> int:
         """Make passes until asked to stop, and give the exit code."""
@@ -188,34 +165,9 @@ class Daemon:
         service = Service(self.schedule, load, self._deliver, Watch(options.inputs, secrets_directory))
         loop.add_signal_handler(signal.SIGHUP, service.wake, Trigger.SIGNAL)
         _let_signals_be_many()
-        async with self._open(service) as address:
+        async with self.site.open(service) if self.site else nullcontext() as address:
             await service.run(stop, self.wiring.observe, f"http://{address}" if address else None)
         return 0
-
-    @asynccontextmanager
-    async def _open(self, service: Service) -> AsyncIterator[Address | None]:
-        """Answer over HTTP while the block lasts, if asked to; give the address."""
-        if self.listen is None:
-            yield None
-            return
-        from reconciler.daemon.endpoints import Handlers, application
-        from reconciler.daemon.web import Web
-
-        def readiness() -> Readiness:
-            progress = replace(service.progress, trail=self.wiring.trail.problem if self.wiring.trail else None)
-            return judge_readiness(progress, datetime.now(UTC), partial(self.due, service.seconds))
-
-        handlers = Handlers(readiness, self.metrics.exposition, partial(service.wake, Trigger.REQUEST), self.token)
-        web = Web(application(handlers), self.listen.host, self.listen.port)
-        address = await web.start()
-        try:
-            yield address
-        finally:
-            await web.stop()
-
-    def due(self, seconds: float, read_at: datetime) -> datetime:
-        """Give until when an account must be read again: three beginnings later, and as long as a pass takes."""
-        return self.schedule.after(read_at, INTERVALS) + self.schedule.jitter + timedelta(seconds=seconds) + GRACE
 
     def _deliver(self, report: Report) -> None:
         try:

@@ -22,6 +22,7 @@ from reconciler.core.findings import Finding, Severity
 from reconciler.core.guardrails import Consent
 from reconciler.core.keys import UUID_PATTERN, AccountRef, DesiredAccount, DesiredState
 from reconciler.errors import FilesError, Problem, TrailError
+from reconciler.files.commits import Commits
 from reconciler.files.desired import Loaded, load_desired
 from reconciler.files.folders import find_files
 from reconciler.files.loaded import LoadedPolicy
@@ -236,8 +237,12 @@ def looking_at(inputs: PassInputs) -> DryRun | Saved:
             return access
 
 
-def keep_trail(path: Path | None, size: int, secrets: Secrets) -> "AbstractContextManager[Trail | None]":
+def keep_trail(
+    path: Path | None, size: int, secrets: Secrets, commits: Commits | None = None
+) -> "AbstractContextManager[Trail | None]":
     """Open the trail at ``path``, if there is to be one, for as long as the context is open.
+
+    ``commits`` are looked up where others look them up, too.
 
     Raises:
         TrailError: it cannot be kept there.
@@ -246,7 +251,7 @@ def keep_trail(path: Path | None, size: int, secrets: Secrets) -> "AbstractConte
         return nullcontext()
     from reconciler.daemon.trail import open_trail
 
-    return open_trail(path, size=size, secrets=secrets)
+    return open_trail(path, size=size, secrets=secrets, commits=commits)
 
 
 def make_observer(

@@ -1,19 +1,16 @@
-"""What the daemon's web server answers: is it alive, is it ready, its metrics, and a pass on request."""
+"""What the daemon's web server answers: is it alive, is it ready, its metrics, a pass on request, what it did."""
 
 import asyncio
 import hmac
-import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from reconciler.core.inventory import rfc3339
 from reconciler.core.status import Readiness
-
-_PIECE = 64 * 1024
-"""Bytes of an answer that are written at once: so much, and no more, is kept twice for a client that reads slowly."""
-_Headers = list[tuple[bytes, bytes]]
+from reconciler.daemon.answers import Answer, Headers, document, error, send_answer, values
+from reconciler.daemon.shown import Showcase, show_page, show_report, show_status
+from reconciler.errors import Interrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +22,20 @@ class Handlers:
         metrics: Takes what a client accepts (its ``Accept`` header); gives the metrics and their content type.
         reconcile: Asks for a pass, soon; asked again before that begins, there is one pass all the same.
         token: Gives the token that a request for a pass must bear; None, or an empty one: there is none in force.
+        showcase: What there is to look at, and for whom.
     """
 
     readiness: Callable[[], Readiness]
     metrics: Callable[[str], tuple[bytes, str]]
     reconcile: Callable[[], None]
     token: Callable[[], str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    body: bytes
-    content_type: str = "application/json"
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    showcase: Showcase
 
 
 @dataclass(frozen=True, slots=True)
 class _Endpoint:
     methods: tuple[str, ...]
-    answer: Callable[[Handlers, _Headers], _Answer]
+    answer: Callable[[Handlers, Scope], Awaitable[Answer]]
 
 
 def application(handlers: Handlers) -> ASGIApp:
@@ -52,92 +43,81 @@ def application(handlers: Handlers) -> ASGIApp:
 
     async def respond(scope: Scope, _receive: Receive, send: Send) -> None:
         try:
-            answer = _answer(handlers, scope)
-        except Exception as error:  # noqa: BLE001 # what it shows is nobody's business outside
+            answer = await _answer(handlers, scope)
+        except Interrupted:
+            answer = error(503, "the daemon ends")
+        except Exception as fault:  # noqa: BLE001 # what it shows is nobody's business outside
             asyncio.get_running_loop().call_exception_handler(
-                {"message": "the web server could not answer a request", "exception": error}
+                {"message": "the web server could not answer a request", "exception": fault}
             )
-            answer = _error(500, "this went wrong on the server; its log says more")
-        await _send(answer, send)
+            answer = error(500, "this went wrong on the server; its log says more")
+        await send_answer(answer, send)
 
     return respond
 
 
-def _answer(handlers: Handlers, scope: Scope) -> _Answer:
+async def _answer(handlers: Handlers, scope: Scope) -> Answer:
     # By the path as it was written: what is only another way to write one of ours is none, so that nobody who guards
     # a path in front of this server is got around.
     endpoint = _ENDPOINTS.get(scope["raw_path"])
     if endpoint is None:
-        return _error(404, f"there is nothing here, only {', '.join(path.decode() for path in _ENDPOINTS)}")
+        return await show_page(handlers.showcase, scope) or _NOTHING
     if scope["method"] not in endpoint.methods:
         allowed = ", ".join(endpoint.methods)
-        return _error(405, f"the method must be {allowed}", (b"allow", allowed.encode()))
-    return endpoint.answer(handlers, scope["headers"])
+        return error(405, f"the method must be {allowed}", (b"allow", allowed.encode()))
+    return await endpoint.answer(handlers, scope)
 
 
-def _livez(_handlers: Handlers, _headers: _Headers) -> _Answer:
-    return _document(200, {"status": "ok"})
+async def _livez(_handlers: Handlers, _scope: Scope) -> Answer:
+    return document(200, {"status": "ok"})
 
 
-def _readyz(handlers: Handlers, _headers: _Headers) -> _Answer:
+async def _readyz(handlers: Handlers, _scope: Scope) -> Answer:
     readiness = handlers.readiness()
-    return _document(200 if readiness.ready else 503, asdict(readiness))
+    return document(200 if readiness.ready else 503, asdict(readiness))
 
 
-def _metrics(handlers: Handlers, headers: _Headers) -> _Answer:
-    body, content_type = handlers.metrics(b",".join(_values(headers, b"accept")).decode("latin-1"))
-    return _Answer(200, body, content_type)
+async def _metrics(handlers: Handlers, scope: Scope) -> Answer:
+    body, content_type = handlers.metrics(b",".join(values(scope["headers"], b"accept")).decode("latin-1"))
+    return Answer(200, body, content_type)
 
 
-def _reconcile(handlers: Handlers, headers: _Headers) -> _Answer:
+async def _reconcile(handlers: Handlers, scope: Scope) -> Answer:
     token = handlers.token()
     if not token:
-        return _error(403, "no pass can be asked for here: RECONCILER_TOKEN is not set")
-    if not _bears(headers, token):
-        return _error(401, "the header Authorization must be 'Bearer' and the token", (b"www-authenticate", b"Bearer"))
+        return error(403, "no pass can be asked for here: RECONCILER_TOKEN is not set")
+    if not _bears(scope["headers"], token):
+        return error(401, "the header Authorization must be 'Bearer' and the token", (b"www-authenticate", b"Bearer"))
     handlers.reconcile()
-    return _document(202, {"status": "accepted"})
+    return document(202, {"status": "accepted"})
 
 
-def _bears(headers: _Headers, token: str) -> bool:
+async def _status(handlers: Handlers, scope: Scope) -> Answer:
+    return await show_status(handlers.showcase, scope)
+
+
+async def _report(handlers: Handlers, scope: Scope) -> Answer:
+    return await show_report(handlers.showcase, scope)
+
+
+def _bears(headers: Headers, token: str) -> bool:
     """Tell whether a request bears the token, in a time that does not depend on how much of it is right."""
-    values = _values(headers, b"authorization")
-    if len(values) != 1:
+    credentials = values(headers, b"authorization")
+    if len(credentials) != 1:
         return False
-    scheme, _, given = values[0].partition(b" ")
+    scheme, _, given = credentials[0].partition(b" ")
     # The environment may hold bytes that are no UTF-8: they stand in the text as surrogates.
     wanted = token.encode("utf-8", "surrogateescape")
     return hmac.compare_digest(given.strip(b" "), wanted) and scheme.lower() == b"bearer"
 
 
+_LOOKS = ("GET", "HEAD")
 _ENDPOINTS = {
-    b"/livez": _Endpoint(("GET", "HEAD"), _livez),
-    b"/readyz": _Endpoint(("GET", "HEAD"), _readyz),
-    b"/metrics": _Endpoint(("GET", "HEAD"), _metrics),
+    b"/livez": _Endpoint(_LOOKS, _livez),
+    b"/readyz": _Endpoint(_LOOKS, _readyz),
+    b"/metrics": _Endpoint(_LOOKS, _metrics),
     b"/reconcile": _Endpoint(("POST",), _reconcile),
+    b"/status": _Endpoint(_LOOKS, _status),
+    b"/report": _Endpoint(_LOOKS, _report),
 }
-
-
-def _values(headers: _Headers, name: bytes) -> list[bytes]:
-    return [value for each, value in headers if each == name]
-
-
-def _document(status: int, document: dict[str, object], *headers: tuple[bytes, bytes]) -> _Answer:
-    text = json.dumps(document, default=rfc3339, separators=(",", ":"))
-    return _Answer(status, text.encode(), headers=headers)
-
-
-def _error(status: int, message: str, *headers: tuple[bytes, bytes]) -> _Answer:
-    return _document(status, {"error": message}, *headers)
-
-
-async def _send(answer: _Answer, send: Send) -> None:
-    headers = [
-        (b"content-type", answer.content_type.encode()),
-        (b"content-length", str(len(answer.body)).encode()),
-        *answer.headers,
-    ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    for start in range(0, len(answer.body), _PIECE):
-        await send({"type": "http.response.body", "body": answer.body[start : start + _PIECE], "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+_NOTHING = error(404, f"there is nothing here, only {', '.join(path.decode() for path in _ENDPOINTS)}")

@@ -91,12 +91,18 @@ class Service:
         self._overtaken: frozenset[str] = frozenset()
         self._looks = 0
         self._alarm: asyncio.TimerHandle | None = None
+        self._job: Job | None = None
         self._reads: dict[tuple[str, str | None], AccountRead] = {}
 
     @property
     def progress(self) -> Progress:
         """What was done so far."""
         return Progress(self._loaded_at, self._age, self._rejected, tuple(self._reads.values()))
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When the schedule lets the next pass begin; None: it has not begun itself."""
+        return None if self._job is None else self._job.next_run_time
 
     @property
     def _age(self) -> float | None:
@@ -122,7 +128,7 @@ class Service:
         scheduler = AsyncIOScheduler(timezone=UTC)
         # Jobs only wake: one that is late is not dropped, and there is nothing to be cancelled.
         options = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
-        job = scheduler.add_job(self._on_schedule, self._schedule.fresh(), **options)
+        self._job = job = scheduler.add_job(self._on_schedule, self._schedule.fresh(), **options)
         scheduler.start()
         observe(DaemonStarted(self._schedule.words, in_force.mode, listen))
         beside = [

@@ -4,9 +4,7 @@ A write whose line cannot be stored is forbidden; so are all writes while an out
 could not be.
 """
 
-import re
 from collections.abc import Callable, Iterable
-from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,32 +24,15 @@ from reconciler.core.events import (
     PassStarted,
     PlanComputed,
 )
-from reconciler.core.keys import EVERY_SUB_ACCOUNT, AccountRef, RemoteKey, Source
-from reconciler.core.report import AccountStatus, Mode, Report, ReportedAccount, ReportedChange, report_change
+from reconciler.core.keys import AccountRef, RemoteKey, Source
+from reconciler.core.report import Mode, Report, ReportedChange, report_change
 from reconciler.daemon.chain import DECISION, WRITE_ENDED, WRITE_STARTED, Body
+from reconciler.daemon.decisions import DECIDED, Decisions, Key, ageless, key_of
 from reconciler.daemon.segments import TrailFile, stamp
 from reconciler.errors import TrailError, mask
 from reconciler.files.commits import Commits
 from reconciler.logs import plain
 
-_Account = tuple[str | None, str | None]
-_Key = tuple[_Account, str | None, str | None]
-_DECIDED = (
-    "mode",
-    "account_id",
-    "sub_account_id",
-    "key_id",
-    "name",
-    "label",
-    "action",
-    "fields",
-    "access",
-    "outcome",
-    "reason",
-)
-
-
-_AGES = re.compile(r"\b\d+ (?:second|minute|hour|day)s? (?=ago|before)")
 _REMEMBERED = timedelta(days=1)
 """For how long a process that starts takes a decision for the same as that of the one before."""
 
@@ -62,6 +43,7 @@ def open_trail(
     size: int = 0,
     secrets: Callable[[], Iterable[str]],
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    commits: Commits | None = None,
 ) -> "Trail":
     """Open a trail to write to, or begin one; it must be closed.
 
@@ -70,11 +52,12 @@ def open_trail(
         size: The bytes at which it is put aside for a new one; 0: never.
         secrets: Gives the credentials in use at the moment, to be masked wherever they come up.
         now: Gives the time, with a zone.
+        commits: Where commits are looked up, so that others who are told of the same passes need not do it again.
 
     Raises:
         TrailError: it cannot be written, another process writes it, or its last line was changed.
     """
-    return Trail(path, size, secrets, now)
+    return Trail(path, size, secrets, now, commits or Commits())
 
 
 @dataclass(slots=True)
@@ -97,18 +80,22 @@ class Trail:
     """
 
     def __init__(
-        self, path: Path, size: int, secrets: Callable[[], Iterable[str]], now: Callable[[], datetime]
+        self,
+        path: Path,
+        size: int,
+        secrets: Callable[[], Iterable[str]],
+        now: Callable[[], datetime],
+        commits: Commits,
     ) -> None:
         self._secrets = secrets
         self._now = now
         self._file = TrailFile(path, size, now, lambda text: mask(text, *secrets()))
-        self._commits = Commits()
+        self._commits = commits
         self._pass = _Pass()
-        self._writing: set[_Key] = set()
+        self._writing: set[Key] = set()
         self._waiting: list[Body] = []
         self._untold: TrailError | None = None
-        self._decided: dict[_Key, bytes] = {}
-        self._seen: set[_Key] = set()
+        self._decisions = Decisions[bytes]()
         recent = stamp(now() - _REMEMBERED)
         for entry in self._file.recent:
             if entry.time > recent:
@@ -170,7 +157,7 @@ class Trail:
         self._pass = _Pass(event.mode, event.trigger)
         self._commits.begin(current=event.config_age is None)
         self._writing.clear()
-        self._seen.clear()
+        self._decisions.begin()
         self._untold = None
 
     def _start(self, run_id: str, change: Change) -> None:
@@ -178,16 +165,16 @@ class Trail:
             raise TrailError(f"a decision of this pass is not in the trail: {self._untold.message}")
         told = report_change(change)
         self._store(self._asked(self._about(WRITE_STARTED, run_id, change.account, told), told.source))
-        self._writing.add(_key(change.account, told))
+        self._writing.add(key_of(change.account, told))
 
     def _end(self, run_id: str, change: Change) -> None:
         told = report_change(change)
-        key = _key(change.account, told)
+        key = key_of(change.account, told)
         if key not in self._writing:
             self._decide(run_id, change.account, told)
             return
         self._writing.discard(key)
-        self._decided.pop(key, None)
+        self._decisions.drop(key)
         body = self._asked(self._about(WRITE_ENDED, run_id, change.account, told), told.source)
         seen = None if change.seen is None else plain(_access(change.seen), tuple(self._secrets()))
         self._waiting.append({**body, "written": change.written, "seen": seen})
@@ -195,25 +182,25 @@ class Trail:
 
     def _decide(self, run_id: str, account: AccountRef, change: ReportedChange) -> None:
         """Store a decision, unless it is the last one about that key; what is not stored is not remembered, either."""
-        key = _key(account, change)
-        self._seen.add(key)
+        key = key_of(account, change)
         body = self._about(DECISION, run_id, account, change)
-        if self._decided.get(key) == _digest(body):
+        digest = _digest(body)
+        if self._decisions.repeats(key, digest):
             return
         try:
             self._file.append(self._asked(body, change.source), sync=False)
         except TrailError as error:
             self._untold = error
         else:
-            self._decided[key] = _digest(body)
+            self._decisions.keep(key, digest)
 
     def _recall(self, body: Body) -> None:
         """Learn from a line that is there already which decision about a key was the last one."""
         key = ((body.get("account_id"), body.get("sub_account_id")), body.get("key_id"), body.get("name"))
         if body["event"] == DECISION:
-            self._decided[key] = _digest(body)
+            self._decisions.keep(key, _digest(body))
         else:
-            self._decided.pop(key, None)
+            self._decisions.drop(key)
 
     def _finish(self, run_id: str, report: Report) -> None:
         """Store what a dry run would do, and forget decisions about what is no longer so."""
@@ -225,15 +212,8 @@ class Trail:
             self._store()
         except TrailError as error:
             self._untold = error
-        self._forget(report.accounts)
+        self._decisions.forget(report.accounts)
         self._commits.end()
-
-    def _forget(self, accounts: Iterable[ReportedAccount]) -> None:
-        """Keep the decisions that this pass made again, and those about accounts that it could not read."""
-        unread = {(one.account_id, one.sub_account_id) for one in accounts if one.status is AccountStatus.FAILED}
-        self._decided = {
-            key: told for key, told in self._decided.items() if key in self._seen or _is_of(unread, *key[0])
-        }
 
     def _store(self, *bodies: Body) -> None:
         """Store lines, and before them what waits, so that all that is there survives a crash of the machine.
@@ -275,24 +255,12 @@ class Trail:
         return {**body, "asked_by": plain({**asdict(source), **of_git}, tuple(self._secrets()))}
 
 
-def _key(account: AccountRef, change: ReportedChange) -> _Key:
-    return (account.account_id, account.sub_account_id), change.key_id, change.name
-
-
 def _digest(decision: Body) -> bytes:
-    """Give what makes a decision the same as another one, wherever the files ask for it, and whichever pass it is.
-
-    How long ago something was, as a reason may say it, is another time in each pass.
-    """
-    decided = {name: decision.get(name) for name in _DECIDED}
-    decided["reason"] = _AGES.sub("", str(decided["reason"]))
+    """Give what makes a decision the same as another one."""
+    decided = {name: decision.get(name) for name in DECIDED}
+    decided["reason"] = ageless(str(decided["reason"]))
     return sha256(dumps(decided, sort_keys=True).encode()).digest()
 
 
 def _access(key: RemoteKey) -> dict[str, Any]:
     return {"label": key.label, "scopes": key.scopes.texts, "ip_allow_list": key.ip_allow_list.networks}
-
-
-def _is_of(unread: AbstractSet[_Account], account_id: str | None, sub_account_id: str | None) -> bool:
-    """Tell whether an account is among those that could not be read; with the list of all sub accounts each is."""
-    return not unread.isdisjoint((account_id, each) for each in (sub_account_id, None, EVERY_SUB_ACCOUNT))

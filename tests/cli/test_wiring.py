@@ -9,7 +9,8 @@ import pytest
 
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli.options import Options
-from reconciler.cli.run import Daemon, Token
+from reconciler.cli.run import Daemon
+from reconciler.cli.site import due
 from reconciler.cli.wiring import MOST_SECRETS, Secrets, Wiring, keep_trail, make_observer
 from reconciler.core.changes import Action, Change, Outcome
 from reconciler.core.events import ChangeApplied, ChangeStarted, PassFinished, PassStarted
@@ -106,7 +107,7 @@ def test_what_goes_wrong_in_the_loop_is_told(capsys: pytest.CaptureFixture[str])
     """What nobody waited for is a line of the log with its place, whether or not it came with an error."""
     secrets = Secrets()
     wiring = Wiring(Options((), (), 25.0, 50), make_observer("json", "info", secrets), secrets)
-    daemon = Daemon(wiring, Schedule.every(timedelta(minutes=1)), (), None, Metrics(lambda: 0.0), Token(secrets))
+    daemon = Daemon(wiring, Schedule.every(timedelta(minutes=1)), (), None)
     loop = asyncio.new_event_loop()
     with pytest.raises(KeyError) as raised:
         dict[str, str]()["door"]
@@ -133,12 +134,9 @@ def test_what_a_pass_of_a_daemon_is_to_know(shell: Shell) -> None:
 
 def test_an_account_is_due_for_as_long_as_a_pass_takes() -> None:
     """An account is to be read again by the third beginning, and as much later as jitter and the last pass allow."""
-    secrets = Secrets()
-    wiring = Wiring(Options((), (), 25.0, 50), lambda event: None, secrets)
     schedule = Schedule.every(timedelta(minutes=1), timedelta(seconds=3))
-    daemon = Daemon(wiring, schedule, (), None, Metrics(lambda: 0.0), Token(secrets))
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
-    assert daemon.due(400.0, noon) == noon + timedelta(minutes=3, seconds=3 + 400 + 5)
+    assert due(schedule, 400.0, noon) == noon + timedelta(minutes=3, seconds=3 + 400 + 5)
 
 
 def test_secrets_of_long_ago_are_forgotten() -> None:

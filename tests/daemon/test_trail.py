@@ -518,5 +518,5 @@ def test_accounts_that_are_gone_are_forgotten(tmp_path: Path) -> None:
             trail(PassStarted("run", Mode.APPLY, number))
             trail(ChangeSkipped("run", replace(SHOP, account=account).ended(Outcome.REFUSED, "x")))
             trail(PassFinished("run", report(), 1.0))
-        assert len(trail._decided) == 1
+        assert len(trail._decisions._last) == 1
     assert len(events(path)) == 50

@@ -13,6 +13,7 @@ from daemon.visitor import Behind, Served, request, serving
 from reconciler.daemon.address import Address
 from reconciler.daemon.connections import Limits
 from reconciler.daemon.endpoints import application
+from reconciler.daemon.maker import Maker
 from reconciler.daemon.web import Web, _cannot_listen
 from reconciler.errors import SettingsError
 
@@ -20,7 +21,7 @@ LARGE = b"x" * (64 << 20)
 
 
 def web(host: str = "127.0.0.1", port: int = 0, limits: Limits | None = None) -> Web:
-    return Web(application(Behind().handlers), host, port, limits)
+    return Web(application(Behind().handlers(Maker())), host, port, limits)
 
 
 @pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("localhost", "127.0.0.1"), ("::1", "[::1]")])

@@ -8,8 +8,11 @@ from datetime import UTC, datetime
 
 from reconciler.core.status import Readiness
 from reconciler.daemon.address import Address
+from reconciler.daemon.audience import Audience
 from reconciler.daemon.connections import Limits
 from reconciler.daemon.endpoints import Handlers, application
+from reconciler.daemon.maker import Maker
+from reconciler.daemon.shown import Showcase, Shown
 from reconciler.daemon.status import Progress, judge_readiness
 from reconciler.daemon.web import Web
 
@@ -28,7 +31,11 @@ class Behind:
     readiness: Callable[[], Readiness] = ready
     metrics: bytes = b"up 1\n"
     token: str | None = TOKEN
+    shown: dict[str, Shown] = field(default_factory=dict)
+    audience: Audience = field(default_factory=Audience)
+    pages: dict[tuple[str, str], str] = field(default_factory=dict)
     asked: int = 0
+    looked: list[tuple[str, str]] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
 
     def judge(self) -> Readiness:
@@ -41,19 +48,32 @@ class Behind:
     def reconcile(self) -> None:
         self.asked += 1
 
-    @property
-    def handlers(self) -> Handlers:
-        return Handlers(self.judge, self.render, self.reconcile, lambda: self.token)
+    async def page(self, path: str, query: str) -> str | None:
+        self.looked.append((path, query))
+        return self.pages.get((path, query))
+
+    def handlers(self, maker: Maker) -> Handlers:
+        case = Showcase(
+            self.audience,
+            lambda: self.shown["status"],
+            lambda: self.shown.get("report"),
+            self.page,
+            "default-src 'none'; style-src 'sha256-x'",
+            maker,
+        )
+        return Handlers(self.judge, self.render, self.reconcile, lambda: self.token, case)
 
 
 @asynccontextmanager
 async def serving(behind: Behind, limits: Limits | None = None, host: str = "127.0.0.1") -> AsyncIterator["Served"]:
-    web = Web(application(behind.handlers), host, 0, limits)
+    maker = Maker()
+    web = Web(application(behind.handlers(maker)), host, 0, limits)
     served = Served(web, await web.start())
     try:
         yield served
     finally:
         await web.stop()
+        maker.end()
 
 
 @dataclass
@@ -136,4 +156,4 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def request(method: str, target: str, *headers: str) -> bytes:
-    return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: x", *headers, "", ""]).encode()
+    return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: 127.0.0.1", *headers, "", ""]).encode()

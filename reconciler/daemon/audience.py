@@ -1,0 +1,90 @@
+"""Who may look at keys: the page, the status and the report tell names, scopes and networks."""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
+from typing import Final
+
+from starlette.types import Scope
+
+from reconciler.daemon.answers import Answer, error, values
+
+_HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+))(?::[0-9]{1,5})?")
+_PASSED_ON: Final = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"})
+_ELSEWHERE: Final = (
+    "keys are shown to clients on this machine alone: ask from there, as with `kubectl port-forward` or `ssh -L`, "
+    "or start `run` with --page all (RECONCILER_PAGE)"
+)
+_MISDIRECTED: Final = (
+    "the header Host must be an IP address, localhost, or a name that --page-host (RECONCILER_PAGE_HOST) allows, "
+    "so that no other site's name leads a browser here"
+)
+
+
+class PageFor(StrEnum):
+    """For whom there is a page."""
+
+    LOCAL = "local"
+    ALL = "all"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who may look at keys, and by which names of this server.
+
+    Attributes:
+        page: For whom there is a page; status and report are for the same clients, and without a page for local ones.
+        hosts: Names, in lower case, besides ``localhost`` and IP addresses.
+    """
+
+    page: PageFor = PageFor.LOCAL
+    hosts: frozenset[str] = field(default_factory=frozenset)
+
+    def refusal(self, scope: Scope) -> Answer | None:
+        """Say why a client may not look; None: it may."""
+        if not self._is_called(scope):
+            return error(421, _MISDIRECTED)
+        if self.page is not PageFor.ALL and not _is_local(scope):
+            return error(403, _ELSEWHERE)
+        return None
+
+    def _is_called(self, scope: Scope) -> bool:
+        """Tell whether a client calls this server by one of its names.
+
+        A browser that was led here by the name of another site, to which it gives this server's answers, does not.
+        """
+        hosts = values(scope["headers"], b"host")
+        match = _HOST.fullmatch(hosts[0].decode("latin-1").lower()) if len(hosts) == 1 else None
+        if match is None:
+            return False
+        bracketed, plain = match.groups()
+        if bracketed is not None:
+            return _is_ip(bracketed)
+        return plain == "localhost" or plain.removesuffix(".") in self.hosts or _is_ip(plain)
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        _ = IPv6Address(text) if ":" in text else IPv4Address(text)
+    except AddressValueError:
+        return False
+    return True
+
+
+def _is_local(scope: Scope) -> bool:
+    """Tell whether a client is on this machine: it comes from a loopback address, or from the one that it asks.
+
+    What a proxy on this machine passes on comes from wherever the proxy lets in.
+    """
+    if scope["client"] is None or any(name in _PASSED_ON for name, _ in scope["headers"]):
+        return False
+    client, server = _ip(scope["client"][0]), _ip(scope["server"][0])
+    return client.is_loopback or client == server
+
+
+def _ip(text: str) -> IPv4Address | IPv6Address:
+    """Read an address of a connection; an IPv4 one may come mapped into IPv6."""
+    address = ip_address(text)
+    return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address

@@ -1,0 +1,203 @@
+"""What the daemon did lately, kept in memory for those who look: its last pass, its report, what became of keys.
+
+It costs next to nothing while nobody looks: what is kept is what passes made anyway.
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from reconciler import __version__
+from reconciler.core.changes import Change, Outcome
+from reconciler.core.events import (
+    ChangeApplied,
+    ChangeFailed,
+    ChangeSkipped,
+    ChangeStarted,
+    DaemonStarted,
+    Event,
+    PassFailed,
+    PassFinished,
+    PassStarted,
+    Trigger,
+)
+from reconciler.core.keys import AccountRef, Source
+from reconciler.core.report import Mode, Report, ReportedChange, report_change
+from reconciler.core.status import SCHEMA, AskedBy, LastPass, Occurrence, Readiness, Status, Sync, in_sync
+from reconciler.daemon.decisions import Decisions, Key, ageless, key_of
+from reconciler.daemon.past import Past
+from reconciler.daemon.recent import Recent
+from reconciler.daemon.segments import stamp
+from reconciler.files.commits import Commits
+
+_REMEMBERED = timedelta(days=1)
+"""For how long a process that starts takes a decision for the same as that of the one before, as the trail does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """What a daemon is for: its mode, and when its passes begin, in words."""
+
+    mode: Mode
+    schedule: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """The pass under way."""
+
+    number: int = 0
+    mode: Mode | None = None
+    trigger: Trigger | None = None
+
+
+class Chronicle:
+    """An observer that keeps what a daemon did; it never raises.
+
+    A decision that each pass makes again is one occurrence, at the time of the first; a write is one, at its end.
+
+    Attributes:
+        report: That of the last pass that ended; None: none did. Secrets in it are not masked.
+        revision: Another one whenever something changed of what is kept.
+    """
+
+    def __init__(self, plans: Plans, commits: Commits, now: Callable[[], datetime], past: Past | None = None) -> None:
+        self._plans = plans
+        self._commits = commits
+        self._now = now
+        self._began = stamp(now())
+        self._pass = _Pass()
+        self._last_pass: LastPass | None = None
+        self._sync = Sync()
+        self._recent = Recent()
+        self._whole_from = self._began
+        self._writing: set[Key] = set()
+        self._decisions = Decisions[Hashable]()
+        self.report: Report | None = None
+        self.revision = 0
+        if past is not None:
+            self._recall(past)
+
+    def _recall(self, past: Past) -> None:
+        """Take what a trail tells of the time before."""
+        self._whole_from = past.whole_from or self._began
+        since = stamp(self._now() - _REMEMBERED)
+        for each in past.remembered:
+            told = each.occurrence
+            self._recent.add(told)
+            key = ((told.account_id, told.sub_account_id), told.key_id, told.name)
+            if each.decided and told.time > since:
+                self._decisions.keep(key, _gist(told.mode, told))
+            else:
+                self._decisions.drop(key)
+
+    def status(self, readiness: Readiness, next_at: str | None) -> Status:
+        """Give how the daemon stands now; secrets in what became of keys are not masked."""
+        return Status(
+            schema=SCHEMA,
+            version=__version__,
+            as_of=stamp(self._now()),
+            started_at=self._began,
+            mode=self._plans.mode,
+            schedule=self._plans.schedule,
+            next_at=next_at,
+            last_pass=self._last_pass,
+            sync=self._sync,
+            readiness=readiness,
+            recent=self._recent.newest_first,
+            recent_from=max(self._whole_from, self._recent.lost or ""),
+        )
+
+    def __call__(self, event: Event) -> None:
+        """Keep what an event tells."""
+        match event:
+            case DaemonStarted():
+                self._plans = Plans(event.mode, event.schedule)
+            case PassStarted():
+                self._begin(event)
+            case ChangeStarted(_, change):
+                self._writing.add(key_of(change.account, report_change(change)))
+            case ChangeApplied(run_id, change) | ChangeFailed(run_id, change) | ChangeSkipped(run_id, change):
+                self._end(run_id, change)
+            case PassFinished():
+                self._finish(event)
+            case PassFailed():
+                # Nobody knows what it would have found, so that what the one before found counts no longer.
+                self._stands(None, stamp(self._now()))
+            case _:
+                return
+        self.revision += 1
+
+    def _begin(self, event: PassStarted) -> None:
+        self._pass = _Pass(event.number, event.mode, event.trigger)
+        self._commits.begin(current=event.config_age is None)
+        self._writing.clear()
+        self._decisions.begin()
+
+    def _end(self, run_id: str, change: Change) -> None:
+        told = report_change(change)
+        key = key_of(change.account, told)
+        if key in self._writing:
+            self._writing.discard(key)
+            self._decisions.drop(key)
+            self._add(run_id, change.account, told)
+        else:
+            self._decide(run_id, change.account, told)
+
+    def _decide(self, run_id: str, account: AccountRef, change: ReportedChange) -> None:
+        key, gist = key_of(account, change), _gist(self._pass.mode, change)
+        if not self._decisions.repeats(key, gist):
+            self._add(run_id, account, change)
+        self._decisions.keep(key, gist)
+
+    def _add(self, run_id: str, account: AccountRef, change: ReportedChange) -> None:
+        self._recent.add(
+            Occurrence(
+                time=stamp(self._now()),
+                run_id=run_id,
+                trigger=self._pass.trigger,
+                mode=self._pass.mode,
+                account_id=account.account_id,
+                sub_account_id=account.sub_account_id,
+                key_id=change.key_id,
+                name=change.name,
+                label=change.label,
+                action=change.action,
+                fields=change.fields,
+                access=change.access,
+                outcome=change.outcome,
+                reason=change.reason,
+                asked_by=self._asked_by(change.source),
+            )
+        )
+
+    def _asked_by(self, source: Source | None) -> AskedBy | None:
+        if source is None:
+            return None
+        commit = self._commits.of(source.file)
+        known = (commit.id, commit.modified) if commit else (None, None)
+        return AskedBy(source.file, source.line, source.column, *known)
+
+    def _finish(self, event: PassFinished) -> None:
+        report = event.report
+        for account in report.accounts:
+            for change in account.changes:
+                if change.outcome is Outcome.PLANNED:  # what a dry run would do is told by no event
+                    self._decide(event.run_id, AccountRef(account.account_id, account.sub_account_id), change)
+        self._decisions.forget(report.accounts)
+        self._commits.end()
+        self._stands(in_sync(report), report.finished_at, at_start=self.report is None and not report.summary.applied)
+        self._last_pass = LastPass(
+            self._pass.number, event.run_id, self._pass.trigger, report.finished_at, round(event.seconds, 3)
+        )
+        self.report = report
+
+    def _stands(self, found: bool | None, when: str, *, at_start: bool = False) -> None:
+        if self._sync.since is None or found is not self._sync.in_sync:
+            self._sync = Sync(found, when, at_start=at_start and found is not None)
+
+
+def _gist(mode: Mode | None, told: ReportedChange | Occurrence) -> tuple[Hashable, ...]:
+    """Give what makes a decision about a key the same as another one: `decisions.DECIDED`, but for the key itself."""
+    reason = ageless(told.reason) if told.reason else told.reason
+    return mode, told.label, told.action, told.fields, told.access, told.outcome, reason
