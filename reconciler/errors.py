@@ -8,6 +8,7 @@
     ├── SettingsError            a credential, an endpoint, a directory or an address that is missing or wrong
     ├── OutputError              a result could not be written where it was asked for
     ├── TrailError               the trail cannot be kept, or is not what was written
+    ├── NoDaemon                 no daemon answers where one was asked how it stands, or not as one does
     ├── Interrupted              a signal asked to stop before this was done (4)
     ├── NotWritten               a write of which nobody saw that it took effect (4)
     └── RemoteError              something about the remote API (4)
@@ -152,6 +153,10 @@ class OutputError(ReconcilerError):
 
 class TrailError(ReconcilerError):
     """The trail cannot be kept, cannot be read, or is not what was written."""
+
+
+class NoDaemon(ReconcilerError):
+    """No daemon answers where one was asked how it stands, or what answers is none."""
 
 
 class Interrupted(ReconcilerError):

@@ -11,6 +11,7 @@ COMMANDS = {
     "plan": "Show what apply would do; writes nothing.",
     "apply": "Make one pass: plan, approve, write what differs.",
     "run": "Make passes on a schedule until told to stop.",
+    "status": "Ask a running daemon how everything stands.",
     "audit": "Judge the keys that there are; writes nothing.",
     "who-can": "Say which keys can do something.",
     "explain": "Say why a key is as it is, and what would be done.",

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from reconciler.core.changes import Action, Direction, Outcome
+from reconciler.core.inventory import ReportedKey
 from reconciler.core.report import ChangedKey, KeyEvent, ReportedChange
+from reconciler.core.status import Occurrence
 from reconciler.errors import visible
 from reconciler.render import owners
 from reconciler.render.groups import Once
@@ -97,7 +99,7 @@ def add_key(page: Page, told: Once[ChangedKey], columns: Columns, *, several: bo
         page.words(_gutter("of"), owners.in_words(told.owners[0]))
 
 
-def called(told: ReportedChange | ChangedKey, room: int) -> str:
+def called(told: ReportedChange | ChangedKey | ReportedKey | Occurrence, room: int) -> str:
     """Give what to call a key in a list: its name in the files, else its label in quotes; as much as ``room`` holds."""
     return quoted(told.label, room) if told.name is None else cut(visible(told.name), room)
 

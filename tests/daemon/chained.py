@@ -8,6 +8,7 @@ from reconciler.core.changes import AccessChange, Action, Change, Delta, Directi
 from reconciler.core.keys import AccountRef, Source
 from reconciler.daemon.chain import BEGINNING, Body, Break, Link, Place, Survey, seal, survey
 from reconciler.daemon.trail import Trail, open_trail
+from reconciler.files.commits import Commits
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ACCOUNT = AccountRef("11111111-1111-4111-8111-111111111111")
@@ -47,5 +48,11 @@ def judged(lines: Iterable[bytes], base: str | None = None, head: str | None = N
     return survey(((Place("trail", number), line) for number, line in enumerate(lines, 1)), base, head)
 
 
-def opened(path: Path, size: int = 0, secrets: tuple[str, ...] = (), now: datetime = NOON) -> Trail:
-    return open_trail(path, size=size, secrets=lambda: secrets, now=lambda: now)
+def opened(
+    path: Path,
+    size: int = 0,
+    secrets: tuple[str, ...] = (),
+    now: datetime = NOON,
+    commits: Commits | None = None,
+) -> Trail:
+    return open_trail(path, size=size, secrets=lambda: secrets, now=lambda: now, commits=commits)

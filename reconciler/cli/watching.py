@@ -1,0 +1,112 @@
+"""Shows a daemon's status again and again: on a terminal in place, else whenever something changed."""
+
+import shutil
+import sys
+import time
+from collections.abc import Hashable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final, NoReturn
+
+from reconciler.cli.asking import DaemonAt
+from reconciler.cli.output import terminal_style, write_stdout
+from reconciler.core.report import Report
+from reconciler.core.status import Status
+from reconciler.errors import NoDaemon, mask
+from reconciler.render.page import Page
+from reconciler.render.status import render
+
+_OPEN: Final = "\x1b[?1049h\x1b[?25l"
+"""The terminal's other screen, without a cursor."""
+_CLOSE: Final = "\x1b[?25h\x1b[?1049l"
+_FIRST: Final = "\x1b[H"
+_REST_OF_LINE: Final = "\x1b[K"
+_REST: Final = "\x1b[J"
+
+
+class Watcher:
+    """What is known of a daemon that is asked again and again, also while it does not answer."""
+
+    def __init__(self, daemon: DaemonAt) -> None:
+        self._daemon = daemon
+        self._known: tuple[Status, Report | None] | None = None
+        self._away_since: datetime | None = None
+
+    def look(self, now: datetime) -> tuple[str, Hashable]:
+        """Ask; give the text to show, and what makes it another one than before, whatever time it is."""
+        try:
+            self._known = self._daemon.look()
+            self._away_since = None
+        except NoDaemon as error:
+            self._away_since = self._away_since or now
+            return self._away(error), ("away", self._away_since)
+        status, report = self._known
+        return mask(render(status, report, terminal_style())), _gist(status, report)
+
+    def _away(self, error: NoDaemon) -> str:
+        """Say that it does not answer, since when, and what was known before."""
+        page = Page(terminal_style())
+        page.hang("", f"No answer since {self._away_since:%Y-%m-%d %H:%M:%S} UTC.", "bold red")
+        page.hang("  ", error.message)
+        page.hang("  hint: ", error.hint, gutter_looks="cyan")
+        if self._known is None:
+            return mask(page.text)
+        status, report = self._known
+        page.gap()
+        page.hang("", f"What it said last, as of {status.as_of}:", "dim")
+        page.gap()
+        return mask(page.text + render(status, report, replace(terminal_style(), colour=False)))
+
+
+def watch_daemon(daemon: DaemonAt, every: float) -> NoReturn:
+    """Show how a daemon stands, each ``every`` seconds, until a signal ends it.
+
+    Raises:
+        OutputError: nothing can be shown any more.
+    """
+    watcher = Watcher(daemon)
+    if sys.stdout.isatty():
+        _in_place(watcher, every)
+    _one_after_the_other(watcher, every)
+
+
+def _in_place(watcher: Watcher, every: float) -> NoReturn:
+    try:
+        write_stdout(_OPEN)
+        while True:
+            text, _ = watcher.look(datetime.now(UTC))
+            write_stdout(screen(text, shutil.get_terminal_size().lines, every))
+            time.sleep(every)
+    finally:
+        write_stdout(_CLOSE)
+
+
+def screen(text: str, height: int, every: float) -> str:
+    """Give what draws a text over the one before, in one piece, so that nothing flickers; say what has no room."""
+    lines = text.splitlines()
+    room = max(height - 1, 1)
+    shown = lines if len(lines) <= room else lines[: room - 1]
+    if len(shown) < len(lines):
+        shown = [*shown, f"... {len(lines) - len(shown)} more lines, in a higher window or without --watch"]
+    foot = f"asked every {every:g} s; Ctrl-C ends it"
+    return _FIRST + "".join(f"{line}{_REST_OF_LINE}\r\n" for line in shown) + foot + _REST_OF_LINE + _REST
+
+
+def _one_after_the_other(watcher: Watcher, every: float) -> NoReturn:
+    before: Hashable = None
+    while True:
+        text, gist = watcher.look(datetime.now(UTC))
+        if gist != before:
+            write_stdout(f"{text}\n")
+        before = gist
+        time.sleep(every)
+
+
+def _gist(status: Status, report: Report | None) -> Hashable:
+    """Give what a person would want to be told of anew: not times that go on, nor one more pass that found the same."""
+    readiness = status.readiness
+    troubled = tuple((each.account_id, each.ready, each.error) for each in readiness.accounts)
+    stands = (status.started_at, status.sync, readiness.reasons, readiness.configuration.rejected, troubled)
+    identities = tuple(finding.identity for finding in report.findings) if report else ()
+    found = (report.changes, report.refusals, identities, report.digest) if report else ()
+    return stands, found, status.recent[:1], readiness.configuration.problems
