@@ -193,8 +193,6 @@ def _connected(address: Address, deadline: float) -> socket.socket:
     for place in _places(_reached(address), deadline):
         try:
             return socket.create_connection(place, timeout=_left(deadline))
-        except TimeoutError:
-            raise
         except OSError as error:
             errors.append(error)
     raise errors[0]

@@ -60,14 +60,13 @@ class Audience:
         if match is None:
             return False
         bracketed, plain = match.groups()
-        if bracketed is not None:
-            return _is_ip(bracketed)
-        return plain == "localhost" or plain.removesuffix(".") in self.hosts or _is_ip(plain)
+        named = plain is not None and (plain == "localhost" or plain.removesuffix(".") in self.hosts)
+        return named or _is_ip(bracketed, plain)
 
 
-def _is_ip(text: str) -> bool:
+def _is_ip(bracketed: str | None, plain: str) -> bool:
     try:
-        _ = IPv6Address(text) if ":" in text else IPv4Address(text)
+        _ = IPv4Address(plain) if bracketed is None else IPv6Address(bracketed)
     except AddressValueError:
         return False
     return True

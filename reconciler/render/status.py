@@ -73,31 +73,31 @@ def _verdict(page: Page, status: Status, report: Report | None) -> None:
     _in_a_word(page, status, report)
     found = standing(status, report)
     if found.call != f"{found.words}.":
-        page.hang("  ", found.call)
+        _say(page, "  ", found.call)
     if report is not None:
-        page.hang("  ", f"The last pass: {summary(report)}")
+        _say(page, "  ", f"The last pass: {summary(report)}")
 
 
 def _in_a_word(page: Page, status: Status, report: Report | None) -> None:
     """Say how it stands, and since when it is in sync or not."""
     found = standing(status, report)
-    page.hang("", f"{found.words}.", _TONES[found.tone])
+    _say(page, "", f"{found.words}.", _TONES[found.tone])
     if told := since(status):
-        page.hang("  ", told if status.readiness.ready else f"At the last pass: {told}")
+        _say(page, "  ", told if status.readiness.ready else f"At the last pass: {told}")
 
 
 def _daemon(page: Page, status: Status) -> None:
     """Say what the daemon is doing."""
     page.gap()
     mode = ", dry runs only: it writes nothing" if status.mode is Mode.PLAN else ""
-    page.hang(_gutter("passes"), f"{status.schedule}{mode}; the daemon began at {minute(status.started_at)}")
+    _say(page, _gutter("passes"), f"{status.schedule}{mode}; the daemon began at {minute(status.started_at)}")
     last = status.last_pass
     if last is not None:
-        began = f", begun by {last.trigger}" if last.trigger else ""
+        began = f" ({last.trigger})" if last.trigger else ""
         ended = "the first one ended" if last.number == 1 else f"the last one, number {last.number}, ended"
-        page.hang(_gutter(""), f"{ended} {_ago(status, last.finished_at)}, took {last.seconds:.1f} s{began}")
+        _say(page, _gutter(""), f"{ended} {_ago(status, last.finished_at)}, after {last.seconds:.1f} s{began}")
     if status.next_at is not None:
-        page.hang(_gutter(""), f"the next one begins at {_second(status.next_at)}")
+        _say(page, _gutter(""), f"the next one begins at {_second(status.next_at)}")
 
 
 def _configuration(page: Page, status: Status) -> None:
@@ -106,13 +106,13 @@ def _configuration(page: Page, status: Status) -> None:
     if configuration.rejected is None:
         return
     page.gap()
-    page.hang("", "Newer files do not load", "bold magenta")
+    _say(page, "", "Newer files do not load", "bold magenta")
     at = f" since {minute(configuration.rejected_at.isoformat())}" if configuration.rejected_at else ""
     loaded = configuration.loaded_at
     in_force = f"; those loaded at {minute(loaded.isoformat())} stay in force" if loaded else ""
-    page.hang("  ", f"{configuration.rejected}{at}{in_force}")
+    _say(page, "  ", f"{configuration.rejected}{at}{in_force}")
     for problem in configuration.problems[:_MOST_PROBLEMS]:
-        page.hang("  ", problem)
+        _say(page, "  ", problem)
     more = configuration.problem_count - len(configuration.problems[:_MOST_PROBLEMS])
     _more(page, more, "`reconciler validate` tells them all")
 
@@ -123,7 +123,7 @@ def _accounts(page: Page, status: Status) -> None:
     if not troubled:
         return
     page.gap()
-    page.hang("", "Accounts that could not be read", "bold red")
+    _say(page, "", "Accounts that could not be read", "bold red")
     for account in troubled[:_MOST_ACCOUNTS]:
         _account(page, status, account)
     _more(page, len(troubled) - _MOST_ACCOUNTS, "all of them on /readyz")
@@ -136,9 +136,9 @@ def _is_troubled(account: AccountReadiness) -> bool:
 def _account(page: Page, status: Status, account: AccountReadiness) -> None:
     page.add(f"  {page.paint(visible(account.account_id), 'bold')}")
     if account.error or not account.ready:
-        read = _ago(status, account.read_at.isoformat()) if account.read_at else "never yet"
-        late = "" if account.ready else ", too long ago"
-        page.hang("    ", f"last read {read}{late}{f': {account.error}' if account.error else ''}")
+        read = f"last read {_ago(status, account.read_at.isoformat())}" if account.read_at else "never read"
+        late = ", too long ago" if account.read_at and not account.ready else ""
+        _say(page, "    ", f"{read}{late}{f': {account.error}' if account.error else ''}")
     if below := account.sub_accounts.failed_count:
         names = [visible(each.sub_account_id) for each in account.sub_accounts.failed[:_MOST_NAMED]]
         beginning = f"{below} of {number(account.sub_accounts.count, 'sub account')}:"
@@ -206,7 +206,7 @@ def _changes(page: Page, told: Overview, known: _Known) -> None:
     if any(left.values()) and told.report.digest:
         page.gap()
         page.add(f"plan {visible(told.report.digest)}")
-        page.hang("", "(a person who read it applies exactly this with `reconciler apply --digest`)", "dim")
+        _say(page, "", "(a person who read it applies exactly this with `reconciler apply --digest`)", "dim")
 
 
 def _change(page: Page, told: Overview, change: Once[ReportedChange], columns: Columns, known: _Known) -> None:
@@ -215,7 +215,7 @@ def _change(page: Page, told: Overview, change: Once[ReportedChange], columns: C
     if not change.shared and told.several:
         page.words(_inner("of"), owners.in_words(change.owners[0]))
     if whose := known.whose(change.item):
-        page.hang(_inner("by"), whose)
+        _say(page, _inner("by"), whose)
 
 
 def _refusals(page: Page, told: Overview) -> None:
@@ -236,23 +236,25 @@ def _recent(page: Page, status: Status) -> None:
     """Show writes as they ended, and count decisions: those that still stand are told with what differs."""
     written = [each for each in status.recent if each.outcome is Outcome.APPLIED or each.outcome.may_be_retried]
     page.gap()
-    page.add(page.paint("What changed lately", "bold") + page.paint(f"  since {minute(status.recent_from)}", "dim"))
+    page.add(
+        page.paint("What changed lately", "bold") + page.paint(f"  since {visible(minute(status.recent_from))}", "dim")
+    )
     for each in written[:_MOST_RECENT]:
         _occurrence(page, each)
     if not written:
-        page.hang("  ", "No key was changed.", "dim")
+        _say(page, "  ", "No key was changed.", "dim")
     _more(page, len(written) - _MOST_RECENT, "all of them in -o json")
     if decided := len(status.recent) - len(written):
-        page.hang("  ", f"{number(decided, 'decision')} to leave keys as they are, all of them in -o json", "dim")
+        _say(page, "  ", f"{number(decided, 'decision')} to leave keys as they are, all of them in -o json", "dim")
 
 
 def _occurrence(page: Page, each: Occurrence) -> None:
     """Tell when which key was changed and how that ended, and who asked for it."""
     (outcome, looks), (direction, _) = OUTCOMES[each.outcome], DIRECTIONS[each.access.direction]
-    when, name = minute(each.time).removesuffix(" UTC"), page.paint(called(each, _LONGEST_NAME), "bold")
+    when, name = visible(minute(each.time)).removesuffix(" UTC"), page.paint(called(each, _LONGEST_NAME), "bold")
     page.add(f"  {when}  {name}  {each.action}, {direction}  {page.paint(outcome, looks)}")
     asked = f"{each.asked_by.file}:{each.asked_by.line}" if each.asked_by else "no file names it"
-    page.hang(_UNDER_NAME, ", ".join(filter(None, (asked, _commit(each.asked_by)))), "dim")
+    _say(page, _UNDER_NAME, ", ".join(filter(None, (asked, _commit(each.asked_by)))), "dim")
 
 
 # Who can do what
@@ -283,7 +285,7 @@ def _row(page: Page, told: Overview, row: Row) -> None:
     page.words("  ", listed(names, len(row.holders)), "bold")
     where, looks = _PLACES[row.place]
     may = "everything (*)" if row.holders[0].holds_everything else _families(told, row.cells)
-    page.hang("      ", f"{may}  {where}", looks)
+    _say(page, "      ", f"{may}  {where}", looks)
 
 
 def _families(told: Overview, cells: Sequence[Cell]) -> str:
@@ -311,14 +313,14 @@ def _soon(page: Page, told: Overview) -> None:
     for found in told.found:
         if found.severity is not Severity.NOTE:
             rule = " ".join(filter(None, (found.rule, counted(found.all))))
-            page.hang(f"  {found.severity:<6}  ", rule, gutter_looks=SEVERITIES[found.severity])
+            _say(page, f"  {found.severity:<6}  ", rule, gutter_looks=SEVERITIES[found.severity])
     for ending in told.endings:
         _ending(page, ending)
     for title, mark, lives in told.stale:
         names = [_called(row.holder) for row in lives.rows[:_MOST_NAMED]]
         page.words(f"  {mark:<6}  ", [f"{title}:", *listed(names, len(lives.rows))])
     if page.height == before:
-        page.hang("  ", f"Nothing for the next {ENDS_SOON.days} days.", "dim")
+        _say(page, "  ", f"Nothing for the next {ENDS_SOON.days} days.", "dim")
 
 
 def _ending(page: Page, ending: Ending) -> None:
@@ -327,7 +329,7 @@ def _ending(page: Page, ending: Ending) -> None:
     over = "ended" if ending.days < 0 else f"ends in {number(ending.days, 'day')}"
     owner = f", {ending.owner}" if ending.owner else ""
     told = f"{ending.what} for {ending.about} {over} ({ending.until}){owner}: {ending.reason}"
-    page.hang("  ends    ", told, gutter_looks="yellow")
+    _say(page, "  ends    ", told, gutter_looks="yellow")
 
 
 def _called(holder: Holder) -> str:
@@ -336,6 +338,11 @@ def _called(holder: Holder) -> str:
 
 
 # Words
+
+
+def _say(page: Page, gutter: str, text: str, looks: str = "", *, gutter_looks: str = "dim") -> None:
+    """Add a text right of a gutter; one line, whatever it says, since what it says comes from elsewhere."""
+    page.hang(gutter, visible(text), looks, gutter_looks=gutter_looks)
 
 
 def _gutter(title: str) -> str:
@@ -349,7 +356,7 @@ def _inner(title: str) -> str:
 def _more(page: Page, count: int, where: str) -> None:
     """Say how much is not shown, and where it is."""
     if count > 0:
-        page.hang("  ", f"and {count} more, {where}", "dim")
+        _say(page, "  ", f"and {count} more, {where}", "dim")
 
 
 def _ago(status: Status, text: str) -> str:

@@ -1,0 +1,375 @@
+"""What the web server shows of keys: page, status and report; to whom, and under which names."""
+
+import asyncio
+import json
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from daemon.visitor import Answered, Behind, request, serving
+from reconciler.daemon.audience import Audience, PageFor
+from reconciler.daemon.shown import Shown
+from reconciler.errors import Interrupted
+
+ALL = Audience(PageFor.ALL, frozenset({"keys.example.com"}))
+GUARDS = {
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-store",
+}
+STATUS = Shown("one", "10:00", lambda: '{"status": 1}')
+REPORT = Shown("run-1", "", lambda: '{"report": "\N{SNOWMAN}"}')
+
+
+def behind(**given: Any) -> Behind:
+    pages = {("/", ""): "<p>page</p>", ("/keys", "q=a%26b&c=d+e"): "<p>keys</p>", ("/keys/\N{SNOWMAN}", ""): "<p>"}
+    return Behind(shown={"status": STATUS, "report": REPORT}, pages=pages, **given)
+
+
+def error(answer: Answered) -> str:
+    return str(json.loads(answer.body)["error"])
+
+
+async def test_status_and_report() -> None:
+    """They are JSON, as they were made, under guards against other sites."""
+    async with serving(behind()) as served:
+        status, report = await served.get("/status"), await served.get("/report")
+        head = await served.ask(request("HEAD", "/report"), head_only=True)
+    assert (status.status, status.body) == (200, b'{"status": 1}')
+    assert (report.status, report.body.decode()) == (200, '{"report": "\N{SNOWMAN}"}')
+    assert (head.status, head.headers["content-length"]) == (200, str(len(report.body)))
+    for answer in (status, report, head):
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+        assert answer.headers.items() >= GUARDS.items()
+
+
+async def test_before_the_first_pass() -> None:
+    """Before the first pass there is no report, and that is said."""
+    stands = behind()
+    del stands.shown["report"]
+    async with serving(stands) as served:
+        answer = await served.get("/report")
+    assert answer.status == 503
+    assert "no pass has ended yet" in error(answer)
+
+
+async def test_a_page() -> None:
+    """A path that is no endpoint's is a page's, with the policy that is its own."""
+    stands = behind()
+    async with serving(stands) as served:
+        answer = await served.get("/")
+        keys = await served.get("/keys?q=a%26b&c=d+e")
+        head = await served.ask(request("HEAD", "/"), head_only=True)
+        decoded = await served.get("/keys/%E2%98%83")
+    assert (answer.status, answer.body) == (200, b"<p>page</p>")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"] == "default-src 'none'; style-src 'sha256-x'"
+    assert answer.headers.items() >= GUARDS.items()
+    assert (keys.body, head.status, decoded.body) == (b"<p>keys</p>", 200, b"<p>")
+    assert stands.looked == [("/", ""), ("/keys", "q=a%26b&c=d+e"), ("/", ""), ("/keys/\N{SNOWMAN}", "")]
+
+
+async def test_text_that_utf_8_cannot_hold() -> None:
+    """A page that holds half a character is sent all the same."""
+    stands = behind()
+    stands.pages["/", ""] = "a\ud800b"
+    async with serving(stands) as served:
+        assert (await served.get("/")).body == b"a\\ud800b"
+
+
+@pytest.mark.parametrize("path", ["/status", "/report", "/"])
+async def test_what_has_not_changed_is_not_sent_again(path: str) -> None:
+    """Who has it already is told so, without a body; who has something else gets it, and so does who says nothing."""
+    async with serving(behind()) as served:
+        tag = (await served.get(path)).headers["etag"]
+        strong = tag.removeprefix("W/")
+        for header in (tag, strong, f'"x", {tag}', "*"):
+            answer = await served.get(path, f"If-None-Match: {header}")
+            assert (answer.status, answer.body, answer.headers["etag"]) == (304, b"", tag)
+            assert "content-length" not in answer.headers
+            assert answer.headers.items() >= GUARDS.items()
+        assert (await served.get(path, 'If-None-Match: "x"', f"If-None-Match: {tag}")).status == 304
+        for header in ('"x"', tag[:-2] + '"', ""):
+            assert (await served.get(path, f"If-None-Match: {header}")).status == 200
+        visit = request("GET", path, f"If-None-Match: {tag}")
+        async with served.visit() as client:  # the connection goes on
+            client.send(visit)
+            await client.answer()
+            client.send(visit)
+            assert (await client.answer()).status == 304
+
+
+async def test_what_says_the_same_is_told_anew() -> None:
+    """A status that says the same has the same tag, and is made anew for who asks later, since it tells the time."""
+    stands = behind()
+    async with serving(stands) as served:
+        first = await served.get("/status")
+        stands.shown["status"] = replace(STATUS, moment="10:01", make=lambda: '{"status": 2}')
+        second = await served.get("/status")
+    assert (first.body, second.body) == (b'{"status": 1}', b'{"status": 2}')
+    assert first.headers["etag"] == second.headers["etag"]
+
+
+async def test_nothing_is_made_while_nobody_needs_it() -> None:
+    """Who has the newest costs nothing: it is not made to find that out."""
+
+    def fails() -> str:
+        raise AssertionError
+
+    stands = behind()
+    stands.shown["report"] = Shown("run-2", "", fails)
+    async with serving(stands) as served:
+        assert (await served.get("/report", 'If-None-Match: W/"run-2"')).status == 304
+
+
+async def test_many_ask_for_one_page() -> None:
+    """A page that many ask for at once is made once, and the loop goes on meanwhile."""
+    go_on, made = threading.Event(), []
+
+    def slow() -> str:
+        made.append(1)
+        assert go_on.wait(10)
+        return "x" * 100_000
+
+    stands = behind()
+    stands.shown["report"] = Shown("run-2", "", slow)
+    async with serving(stands) as served:
+        asking = [asyncio.create_task(served.get("/report")) for _ in range(50)]
+        while not made:
+            assert (await served.get("/livez")).status == 200
+        go_on.set()
+        answers = await asyncio.gather(*asking)
+    assert {len(answer.body) for answer in answers} == {100_000}
+    assert made == [1]
+
+
+async def test_a_page_is_asked_for_once() -> None:
+    """However many ask for a page at once, it is asked for once."""
+    stands = behind()
+    go_on = asyncio.Event()
+    page = stands.page
+
+    async def slow(path: str, query: str) -> str | None:
+        await go_on.wait()
+        return await page(path, query)
+
+    stands.page = slow  # type: ignore[method-assign] # of this story
+    async with serving(stands) as served:
+        asking = [asyncio.create_task(served.get("/")) for _ in range(20)]
+        await served.until_open(20)
+        await asyncio.sleep(0.05)
+        go_on.set()
+        assert {answer.body for answer in await asyncio.gather(*asking)} == {b"<p>page</p>"}
+    assert stands.looked == [("/", "")]
+
+
+async def test_a_page_that_fails() -> None:
+    """A bug of a page is a 500, and told; the next one may succeed."""
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context))
+    stands = behind()
+    stands.pages["/", ""] = 7  # type: ignore[assignment] # a bug
+    async with serving(stands) as served:
+        assert (await served.get("/")).status == 500
+        stands.pages["/", ""] = "<p>"
+        assert (await served.get("/")).status == 200
+    assert len(told) == 1
+
+
+async def test_while_the_daemon_ends() -> None:
+    """Who asks while the daemon ends is told so, and nobody is told of an error."""
+
+    async def ends(path: str, query: str) -> str | None:
+        raise Interrupted
+
+    stands = behind()
+    stands.page = ends  # type: ignore[method-assign] # of this story
+    async with serving(stands) as served:
+        answer = await served.get("/")
+    assert (answer.status, error(answer)) == (503, "the daemon ends")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/nothing",
+        "/%",
+        "/%4",
+        "/%zz",
+        "/%ff",
+        "/a%2fb",
+        "/a%5Cb",
+        "/a%00b",
+        "/a%0Ab",
+        "/%6civez",
+        "/status/",
+        "//status",
+        "/%E2%80%AEx",
+        "/keys/..%2f",
+    ],
+)
+async def test_paths_of_nothing(target: str) -> None:
+    """A path of which there is no page, badly encoded or spelt to mislead, is 404, whatever it is; never a 500."""
+    async with serving(behind()) as served:
+        answer = await served.get(target)
+    assert answer.status == 404
+    assert "there is nothing here, only /livez, /readyz, /metrics, /reconcile, /status, /report" in error(answer)
+
+
+@pytest.mark.parametrize("query", ["%", "a=%f", "a=%ff", "%zz"])
+async def test_queries_that_cannot_be_decoded(query: str) -> None:
+    """A query that is badly encoded is 400."""
+    async with serving(behind()) as served:
+        answer = await served.get(f"/?{query}")
+    assert (answer.status, error(answer)) == (400, "the query is badly encoded: it must be percent-encoded UTF-8")
+
+
+async def test_raw_bytes_in_a_target() -> None:
+    """Bytes that are no ASCII are no page, and no query either."""
+    async with serving(behind()) as served:
+        path = await served.ask(b"GET /\xe2\x98\x83 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        query = await served.ask(b"GET /?\xe2\x98\x83 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    assert path.status in (400, 404)
+    assert query.status == 400
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+async def test_other_methods(method: str) -> None:
+    """Pages can be looked at, and nothing else; so can status and report."""
+    async with serving(behind()) as served:
+        assert (await served.ask(request(method, "/"))).status == 404
+        for path in ("/status", "/report"):
+            answer = await served.ask(request(method, path))
+            assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+# Who may look
+
+
+def is_called(host: str) -> bytes:
+    return f"GET /status HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.0.0.1:8080",
+        "10.1.2.3:80",
+        "localhost",
+        "LOCALHOST:8080",
+        "[::1]:8080",
+        "[fe80::1]",
+        "keys.example.com",
+        "Keys.Example.com.:8080",
+    ],
+)
+async def test_names_of_this_server(host: str) -> None:
+    """It is called by an address, by localhost, or by a name that it was given."""
+    async with serving(behind(audience=replace(ALL, page=PageFor.LOCAL))) as served:
+        assert (await served.ask(is_called(host))).status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example.com",
+        "localhost.evil.example.com",
+        "evil.localhost",
+        "127.0.0.1.evil.example.com",
+        "127.0.0.1:8080.evil.example.com",
+        "keys.example.com.evil.org",
+        "[evil.example.com]",
+        "[127.0.0.1]",
+        "127.1",
+        "2130706433",
+        "::1",
+        "",
+        "user@localhost",
+        "localhost:x",
+        "localhost:123456",
+        "l\xf6calhost",
+    ],
+)
+async def test_names_of_other_sites(host: str) -> None:
+    """A browser that another site's name leads here gets nothing: neither page nor status nor report."""
+    async with serving(behind(audience=ALL)) as served:
+        for path in ("/status", "/report", "/"):
+            answer = await served.ask(is_called(host).replace(b"/status", path.encode()))
+            assert answer.status == 421
+            assert "--page-host" in error(answer)
+        for path in ("/livez", "/readyz", "/metrics"):
+            assert (await served.ask(is_called(host).replace(b"/status", path.encode()))).status == 200
+
+
+async def test_without_one_name() -> None:
+    """Who calls it by no name, or by two, is told so, too."""
+    async with serving(behind(audience=ALL)) as served:
+        assert (await served.ask(b"GET /status HTTP/1.0\r\n\r\n")).status == 421
+        assert (await served.ask(is_called("localhost\r\nHost: localhost"))).status == 421
+
+
+def scope(client: str | None, server: str = "10.0.0.5", *headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    peer = None if client is None else (client, 50_000)
+    return {"client": peer, "server": (server, 8080), "headers": [(b"host", b"10.0.0.5:8080"), *headers]}
+
+
+@pytest.mark.parametrize(
+    ("client", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("10.0.0.5", True),
+        ("::ffff:10.0.0.5", True),
+        ("10.0.0.6", False),
+        ("::ffff:10.0.0.6", False),
+        ("192.168.0.1", False),
+        ("fe80::1%eth0", False),
+        (None, False),
+    ],
+)
+def test_who_is_on_this_machine(client: str | None, local: bool) -> None:
+    """Local is who comes from a loopback address, or from the one that it asks; mapped into IPv6, too."""
+    for page in (PageFor.LOCAL, PageFor.NONE):
+        assert (Audience(page).refusal(scope(client)) is None) is local
+    assert Audience(PageFor.ALL).refusal(scope(client)) is None
+    refusal = Audience().refusal(scope(client))
+    assert refusal is None or (refusal.status == 403 and b"--page all" in refusal.body)
+
+
+@pytest.mark.parametrize("header", [b"x-forwarded-for", b"forwarded", b"via", b"x-real-ip"])
+def test_what_a_proxy_passes_on_is_not_local(header: bytes) -> None:
+    """What a proxy on this machine passes on comes from somebody else, whoever that says to be."""
+    passed_on = (header, b"127.0.0.1")
+    assert Audience().refusal(scope("127.0.0.1", "127.0.0.1", passed_on)) is not None
+    assert Audience(PageFor.ALL).refusal(scope("127.0.0.1", "127.0.0.1", passed_on)) is None
+
+
+async def test_from_elsewhere() -> None:
+    """Who asks from elsewhere gets neither page nor status nor report, and is told what to do."""
+    async with serving(behind()) as served:
+        for path in ("/status", "/report", "/", "/nothing"):
+            answer = await served.get(path, "X-Forwarded-For: 127.0.0.1")
+            assert answer.status == 403
+            assert "kubectl port-forward" in error(answer)
+        for path in ("/livez", "/readyz", "/metrics"):
+            assert (await served.get(path, "X-Forwarded-For: 127.0.0.1")).status == 200
+
+
+async def test_no_page() -> None:
+    """Without a page there is none, for nobody; status and report are for this machine as before."""
+    stands = behind(audience=Audience(PageFor.NONE))
+    async with serving(stands) as served:
+        assert (await served.get("/")).status == 404
+        assert (await served.get("/", "Host: evil.example.com")).status == 404
+        assert (await served.get("/status")).status == 200
+        assert (await served.get("/report", "Via: x")).status == 403
+    assert stands.looked == []

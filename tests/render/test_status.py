@@ -1,0 +1,357 @@
+"""A daemon's status at a terminal: in the order in which a person asks."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from daemon.test_recent import occurrence
+from reconciler.core.changes import Outcome
+from reconciler.core.findings import Severity
+from reconciler.core.inventory import KeyStanding, ReportedKey, ReportedWaiver
+from reconciler.core.plan import KeyCounts
+from reconciler.core.report import Mode, Report, ReportedAccount, ReportedRefusal
+from reconciler.core.status import (
+    AccountReadiness,
+    AskedBy,
+    Status,
+    SubAccountReadiness,
+    SubAccountsReadiness,
+    Sync,
+)
+from reconciler.render.page import Style, width_of
+from reconciler.render.status import render
+from render.reports import KEY, account, below, change, finding, report
+from render.statuses import IN_SYNC, NOT_IN_SYNC, NOW, status
+
+PLAIN = Style(colour=False, width=120)
+AGO = "less than a minute ago, at 2026-11-23 10:00 UTC"
+LIVE = Mode.APPLY
+ASKED = AskedBy("keys/shop.yaml", 12, 5, "0123456789abcdef", modified=False)
+
+
+def shown(told: Status, last: Report | None, style: Style = PLAIN) -> str:
+    return render(told, last, style)
+
+
+def key(
+    name: str | None, *scopes: str, networks: tuple[str, ...] = (), number: int = 1, owner: str = ""
+) -> ReportedKey:
+    return ReportedKey(
+        f"{KEY[:-2]}{number:02}",
+        name or f"label {number}",
+        KeyStanding.MANAGED if name else KeyStanding.UNMANAGED,
+        scopes,
+        networks,
+        "2026-11-01T00:00:00Z",
+        "2026-11-22T00:00:00Z",
+        name,
+        owner,
+    )
+
+
+def holding(*keys: ReportedKey) -> Report:
+    """The report of a pass that found everything in sync, with these keys."""
+    told = replace(account(keys=KeyCounts(len(keys), len(keys))), inventory=keys)
+    return replace(report(told, mode=LIVE), started_at=NOW, finished_at=NOW)
+
+
+def test_in_sync() -> None:
+    """What counts most is said first: in sync, since when, and what the daemon is doing."""
+    lines = shown(status(), holding(key("shop", "domains:read"))).splitlines()
+    assert lines[:7] == [
+        "In sync.",
+        "  In sync since 2026-11-23 08:00 UTC, the daemon's first pass, or longer.",
+        "  No person has to act.",
+        "  The last pass: Everything is in sync: 1 key in 1 account, nothing to do.",
+        "",
+        "  passes    every 5m; the daemon began at 2026-11-23 08:00 UTC",
+        f"            the last one, number 24, ended {AGO}, after 1.2 s (schedule)",
+    ]
+    assert "the next one begins at 2026-11-23 10:05:00 UTC" in lines[7]
+    assert "No key was changed." in "\n".join(lines)
+    assert "Nothing for the next 14 days." in "\n".join(lines)
+
+
+def test_before_the_first_pass() -> None:
+    """Before the first pass nothing is known, which is said, and nothing is claimed."""
+    told = replace(status(Sync(), "account a-1 was not read yet", passes=0), next_at=None)
+    text = shown(told, None)
+    assert text.startswith("Not known yet.\n  No pass has ended since the daemon began at 2026-11-23 08:00 UTC.\n")
+    assert "In sync" not in text
+    assert "the last one" not in text
+    assert "the next one" not in text
+    assert "Who can do what" not in text
+
+
+def test_the_first_pass_of_a_dry_run() -> None:
+    """A daemon that only plans says so, and how the first pass began where that is known."""
+    told = status(mode=Mode.PLAN, passes=1)
+    assert told.last_pass
+    told = replace(told, last_pass=replace(told.last_pass, trigger=None, finished_at="soon"), next_at="whenever")
+    text = shown(told, None)
+    assert "every 5m, dry runs only: it writes nothing" in text
+    assert "the first one ended soon, after 1.2 s\n" in text
+    assert "the next one begins at whenever" in text
+
+
+def test_not_ready() -> None:
+    """A daemon that does not do its work is never in sync: what was is told as that of the last pass."""
+    text = shown(status(IN_SYNC, "account a-1 was not read since 2026-11-23T08:00:00Z"), holding())
+    first, second, third, *_ = text.splitlines()
+    assert first == "Not ready."
+    assert second.startswith("  At the last pass: In sync since")
+    assert third.startswith("  account a-1 was not read since")
+    assert (
+        "Accounts that could not be read\n  a-1\n    last read 2 hours ago, at 2026-11-23 08:00 UTC, too long" in text
+    )
+
+
+def test_accounts_that_could_not_be_read() -> None:
+    """Each account that could not be read is told with why, sub accounts in numbers; of many the first."""
+    told = status(Sync(in_sync=None, since=NOW))
+    one = told.readiness.accounts[0]
+    failed = tuple(SubAccountReadiness(f"sub-{number}", None, ready=False, error="x") for number in range(9))
+    below = SubAccountsReadiness(4000, 0, 12, failed)
+    accounts = (
+        AccountReadiness("a-0", None, ready=True, error=None, sub_accounts=one.sub_accounts),
+        AccountReadiness("a-1", None, ready=False, error="401: no", sub_accounts=one.sub_accounts),
+        AccountReadiness("a-2", datetime(2026, 11, 23, 9, tzinfo=UTC), ready=True, error=None, sub_accounts=below),
+        *(replace(one, account_id=f"b-{number}", error="503") for number in range(10)),
+    )
+    text = shown(replace(told, readiness=replace(told.readiness, accounts=accounts)), None)
+    assert "  a-1\n    never read: 401: no\n" in text
+    assert "  a-2\n    12 of 4000 sub accounts: sub-0, sub-1, sub-2, sub-3, sub-4 and 7 more\n" in text
+    assert "  b-0\n    last read 2 hours ago, at 2026-11-23 08:00 UTC: 503\n" in text
+    assert "  and 2 more, all of them on /readyz\n" in text
+    assert "a-0" not in text
+
+
+def test_files_that_do_not_load() -> None:
+    """Newer files that do not load are told with what is wrong, since when, and what is in force instead."""
+    text = shown(status(rejected="the files do not load"), holding())
+    assert text.startswith("Newer files do not load.\n")
+    assert (
+        "  the files do not load since 2026-11-23 08:00 UTC; those loaded at 2026-11-23 08:00 UTC stay in force\n"
+        "  config/keys/shop.yaml:12:5: unknown field 'scops'\n"
+        "  and 2 more, `reconciler validate` tells them all\n"
+    ) in text
+    told = status(rejected="a folder is gone")
+    nothing = replace(told.readiness.configuration, loaded_at=None, rejected_at=None, problem_count=1)
+    text = shown(replace(told, readiness=replace(told.readiness, configuration=nothing)), None)
+    assert "\n  a folder is gone\n  config/keys/shop.yaml:12:5: unknown field 'scops'\n\n" in text
+
+
+REFUSED = change(
+    "shop", scopes=(["domains:read"], ["messages:send:all"]), outcome=Outcome.REFUSED, reason="in-use: used today"
+)
+
+
+def test_what_differs_and_who_asked() -> None:
+    """What differs is told by what is to be done about it, with place, commit and owner, and the plan's digest."""
+    changes = (
+        REFUSED,
+        change("gone", outcome=Outcome.FAILED, reason="503"),
+        change("later", outcome=Outcome.PAUSED, reason="paused until 2026-12-15: moves"),
+        change("done", outcome=Outcome.APPLIED),
+    )
+    last = report(replace(account(*changes), inventory=(replace(key("shop", owner="team-a"), key_id=KEY),)), mode=LIVE)
+    recent = (replace(occurrence("shop"), key_id=KEY, asked_by=ASKED, outcome=Outcome.REFUSED),)
+    text = shown(status(NOT_IN_SYNC, recent=recent), last)
+    order = [
+        "Not complete.",
+        "Failed: the next pass tries again (1)",
+        "update  gone",
+        "Held back: a person must act (1)",
+        "update  shop",
+        "why       in-use: used today",
+        "by        owner team-a, commit 0123456789ab",
+        "Paused (1)",
+        "paused until 2026-12-15: moves",
+        "plan sha256:ab\n(a person who read it applies exactly this with `reconciler apply --digest`)",
+        "What changed lately",
+        "1 decision to leave keys as they are",
+    ]
+    places = [text.index(each) for each in order]
+    assert places == sorted(places)
+    assert "done" not in text.split("What changed lately")[0]
+
+
+def test_what_is_refused_for_a_whole_plan() -> None:
+    """What a whole plan is refused for is told before the changes that refer to it."""
+    held = ReportedRefusal("hold", None, None, None, "on hold: INC-7", None, None)
+    limit = ReportedRefusal("max-changes", "a-1", "s-1", None, "9 of 12 keys", 5, 9)
+    waits = change("shop", outcome=Outcome.REFUSED, reason="hold: on hold: INC-7")
+    last = report(account(waits), below("s-1", "Acme"), mode=LIVE, refusals=[held, limit])
+    text = shown(status(NOT_IN_SYNC), last)
+    assert "Refused by guardrails\n  hold  on hold: INC-7\n  max-changes  9 of 12 keys\n" in text
+    assert text.index("on hold: INC-7") < text.index("why       hold (see above)")
+    assert '    "Acme"\n' in text
+    assert "of        account a-1" in text
+    assert text.startswith("A person must act.\n  Not in sync since 2026-11-23 09:30 UTC.\n  The last pass: ")
+
+
+def test_changes_of_sub_accounts() -> None:
+    """What many sub accounts share is told once, and counted."""
+    same = change("sender", scopes=(["domains:read"], ["messages:send:all"]))
+    last = report(account(), *(below(f"s-{number}", f"Acme {number}", same) for number in range(30)), mode=Mode.PLAN)
+    text = shown(status(NOT_IN_SYNC, mode=Mode.PLAN), last)
+    assert "Differs, and would give more (30)" in text
+    assert text.count("sender") == 1
+
+
+def test_many_changes() -> None:
+    """Of many changes the first are shown, and the others counted."""
+    last = report(account(*(change(f"k{number:02}", outcome=Outcome.SKIPPED) for number in range(30))), mode=LIVE)
+    text = shown(status(NOT_IN_SYNC), last)
+    assert "Held back: a person must act (30)" in text
+    assert "k19" in text
+    assert "k20" not in text
+    assert "and 10 more, all of them on /report" in text
+
+
+def test_what_changed_lately() -> None:
+    """Writes as they ended, the newest first, with who asked; decisions are counted, for they are told above."""
+    recent = (
+        replace(occurrence("shop", 120), asked_by=ASKED),
+        replace(occurrence("news", 60), asked_by=replace(ASKED, commit=None, modified=None), outcome=Outcome.FAILED),
+        replace(occurrence("stray"), name=None),
+        replace(occurrence("held"), outcome=Outcome.DENIED),
+        replace(occurrence("would"), outcome=Outcome.PLANNED),
+    )
+    text = shown(status(recent=recent), None)
+    assert text.endswith(
+        "What changed lately  since 2026-11-23 08:00 UTC\n"
+        "  2026-11-23 10:02  shop  update, widens  applied\n"
+        "                    keys/shop.yaml:12, commit 0123456789ab\n"
+        "  2026-11-23 10:01  news  update, widens  FAILED\n"
+        "                    keys/shop.yaml:12\n"
+        '  2026-11-23 10:00  "stray"  update, widens  applied\n'
+        "                    no file names it\n"
+        "  2 decisions to leave keys as they are, all of them in -o json\n"
+    )
+    modified = replace(occurrence("shop"), asked_by=replace(ASKED, modified=True))
+    text = shown(status(recent=(modified,) * 20), None)
+    assert "commit 0123456789ab (the file was modified)" in text
+    assert "  and 8 more, all of them in -o json\n" in text
+
+
+def test_who_can_do_what() -> None:
+    """The most powerful keys come first, with what they may do and from where; the others are counted."""
+    keys = [
+        key("all", "*", number=1),
+        key("admin", "api-keys:write", "api-keys:read", networks=("203.0.113.0/24",), number=2),
+        key("off", "messages:send:all", networks=("192.0.2.1/32",), number=3),
+        key("inside", "domains:read", networks=("10.0.0.0/8",), number=4),
+        key(None, "messages:send:{a.example}", "messages:send:{b.example}", "messages:read:all", number=5),
+        key("none", number=6),
+        *(key(f"k{number}", "domains:read", number=number) for number in range(10, 20)),
+    ]
+    text = shown(status(), holding(*keys))
+    assert "Who can do what  16 keys, the most powerful first\n  all\n      everything (*)  from anywhere\n" in text
+    assert "  admin\n      api-keys:write, api-keys:read  from its networks\n" in text
+    assert '  "label 5"\n      messages:read:all, messages:send (2 domains)  from anywhere\n' in text
+    assert "and 6 more, all of them on the page, and on /report" in text
+    few = shown(status(), holding(*keys[2:6]))
+    assert "  off\n      messages:send:all  switched off\n" in few
+    assert "  inside\n      domains:read  from nowhere: no network that can reach the API\n" in few
+    assert "  none\n      nothing  from anywhere\n" in few
+    families = key("wide", *(f"{each}:all" for each in ("a:b", "c:d", "e:f", "g:h", "i:j")))
+    assert "and 1 more" in shown(status(), holding(families))
+
+
+def test_what_needs_a_person_soon() -> None:
+    """Findings by rule, what ends within two weeks, and keys that nobody uses; not notes, nor what ends later."""
+    until = (("one", "2026-11-30", "INC-1"), ("two", "2027-06-01", "later"), ("three", "2026-11-01", "over"))
+    waivers = tuple(ReportedWaiver("no-wildcard", name, None, None, day, "sec", why, None) for name, day, why in until)
+    stale = replace(key("old", "domains:read"), last_used_at="2026-01-01T00:00:00Z")
+    found = [
+        finding("no-wildcard", Severity.DENY),
+        finding("unused", Severity.WARN),
+        finding("unused", Severity.WARN, key="x"),
+        finding("hm", Severity.NOTE),
+    ]
+    last = replace(holding(stale), findings=tuple(found), waivers=waivers)
+    text = shown(status(), last).split("For a person, soon\n")[1]
+    assert text == (
+        "  deny    no-wildcard\n"
+        "  warn    unused (2)\n"
+        "  ends    waiver of no-wildcard for three ended (2026-11-01), sec: over\n"
+        "  ends    waiver of no-wildcard for one ends in 7 days (2026-11-30), sec: INC-1\n"
+        "  stale   Not used for 90 days or longer: old\n"
+    )
+
+
+def test_pauses_have_no_owner_to_tell() -> None:
+    """An end of which nobody is the owner, or of a day that nobody can read, is told as far as it is known."""
+    waiver = ReportedWaiver("r", "k", None, None, "2026-11-24", "", "why", None)
+    text = shown(status(), replace(holding(key("k")), waivers=(waiver, replace(waiver, until="soon"))))
+    assert "  ends    waiver of r for k ends in 1 day (2026-11-24): why\n" in text
+    assert "(soon)" not in text
+
+
+def test_a_long_one_ends_with_what_counts() -> None:
+    """Of more than a screenful the beginning has scrolled away: how it stands is said once more."""
+    last = report(account(*(change(f"k{number:02}", outcome=Outcome.SKIPPED) for number in range(30))), mode=LIVE)
+    assert shown(status(NOT_IN_SYNC), last).endswith(
+        "\nA person must act.\n  Not in sync since 2026-11-23 09:30 UTC.\n"
+    )
+
+
+HOSTILE = "\x1b[2Jx\n::error::\u202e##[group]"
+
+
+def hostile() -> tuple[Status, Report]:
+    """Every text that comes from elsewhere is one that a terminal would obey."""
+    asked = AskedBy(HOSTILE, 1, 1, HOSTILE, modified=False)
+    told = status(NOT_IN_SYNC, HOSTILE, rejected=HOSTILE, recent=(replace(occurrence(HOSTILE), asked_by=asked),))
+    one = AccountReadiness(
+        HOSTILE,
+        None,
+        ready=False,
+        error=HOSTILE,
+        sub_accounts=SubAccountsReadiness(1, 1, 1, (SubAccountReadiness(HOSTILE, None, ready=False, error=HOSTILE),)),
+    )
+    configuration = replace(told.readiness.configuration, problems=(HOSTILE,))
+    told = replace(
+        told,
+        schedule=HOSTILE,
+        next_at=HOSTILE,
+        recent_from=HOSTILE,
+        started_at=HOSTILE,
+        readiness=replace(told.readiness, accounts=(one,), configuration=configuration),
+    )
+    held = change(HOSTILE, label=HOSTILE, outcome=Outcome.REFUSED, reason=HOSTILE)
+    keys = (key(HOSTILE, HOSTILE, number=1, owner=HOSTILE), key(None, "*", number=2))
+    accounts: tuple[ReportedAccount, ...] = (
+        replace(account(held), inventory=(*keys, replace(keys[0], key_id=KEY))),
+        below("s", HOSTILE),
+    )
+    refusal = ReportedRefusal(HOSTILE, "a-1", "s", None, HOSTILE, 1, 2)
+    waiver = ReportedWaiver(HOSTILE, HOSTILE, None, HOSTILE, "2026-11-24", HOSTILE, HOSTILE, None)
+    last = report(*accounts, mode=LIVE, findings=[finding(HOSTILE, Severity.DENY)], refusals=[refusal])
+    return told, replace(last, started_at=NOW, digest=HOSTILE, waivers=(waiver,))
+
+
+def test_nothing_is_obeyed() -> None:
+    """No text that comes from a file or a server is one that a terminal, or a runner of CI, would obey."""
+    text = shown(*hostile())
+    assert text.count("\\x1b[2Jx\\n") > 20
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "##[" not in text
+    assert not any(line.lstrip().startswith("::") for line in text.splitlines())
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_widths(width: int) -> None:
+    """Lines keep to the terminal's width; colour adds nothing but colour."""
+    last = report(account(REFUSED, change("k", outcome=Outcome.PAUSED, reason="a reason " * 9)), mode=LIVE)
+    last = replace(last, accounts=(replace(last.accounts[0], inventory=(key("shop", "domains:read", owner="me"),)),))
+    recent = (replace(occurrence("shop"), asked_by=ASKED),)
+    told = status(NOT_IN_SYNC, "reason " * 20, recent=recent)
+    plain = render(told, last, Style(colour=False, width=width))
+    assert all(width_of(line) <= max(width, 64) for line in plain.splitlines())
+    coloured = render(told, last, Style(colour=True, width=width))
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
