@@ -8,9 +8,9 @@ from reconciler.cli.output import write_stdout
 
 
 @click.command("schema", short_help="Print the JSON Schema of a file format.")
-@click.argument("name", type=click.Choice(["desired", "policy", "report"]))
+@click.argument("name", type=click.Choice(["desired", "policy", "report", "status"]))
 def command(name: str) -> int:
-    """Print the JSON Schema of desired-state files, policy files or reports.
+    """Print the JSON Schema of desired-state files, policy files, reports or the status of a daemon.
 
     Example: reconciler schema desired > desired.schema.json
     """
@@ -27,6 +27,10 @@ def _schema(name: str) -> dict[str, object]:
         from reconciler.files.policy import policy_schema
 
         return policy_schema()
+    if name == "status":
+        from reconciler.files.status import status_schema
+
+        return status_schema()
     from reconciler.files.report import report_schema
 
     return report_schema()

@@ -10,7 +10,6 @@ import pytest
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli.options import Options
 from reconciler.cli.run import Daemon
-from reconciler.cli.site import due
 from reconciler.cli.wiring import MOST_SECRETS, Secrets, Wiring, keep_trail, make_observer
 from reconciler.core.changes import Action, Change, Outcome
 from reconciler.core.events import ChangeApplied, ChangeStarted, PassFinished, PassStarted
@@ -130,13 +129,6 @@ def test_what_a_pass_of_a_daemon_is_to_know(shell: Shell) -> None:
     assert known.policy_files == {"config/policy.yaml", "config/rules/a.yaml"}
     assert known.clock
     assert abs((known.clock() - datetime.now(UTC)).total_seconds()) < 60
-
-
-def test_an_account_is_due_for_as_long_as_a_pass_takes() -> None:
-    """An account is to be read again by the third beginning, and as much later as jitter and the last pass allow."""
-    schedule = Schedule.every(timedelta(minutes=1), timedelta(seconds=3))
-    noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
-    assert due(schedule, 400.0, noon) == noon + timedelta(minutes=3, seconds=3 + 400 + 5)
 
 
 def test_secrets_of_long_ago_are_forgotten() -> None:
