@@ -4,12 +4,14 @@ import asyncio
 import json
 import re
 from dataclasses import asdict, replace
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from daemon.visitor import NOW, TOKEN, Behind, Served, ready, request, serving
+from reconciler.core.status import AskedBy, Occurrence, Status
 from reconciler.daemon.connections import Limits
 from reconciler.daemon.status import AccountRead, Progress, judge_readiness
 
@@ -277,8 +279,12 @@ def test_the_reference_is_complete() -> None:
     example = json.loads(text.split("```json\n")[1].split("```")[0])
     assert told <= set(re.findall(r"\w+", text.split("| field |")[1]))
     assert fields(example) == told
-    for path in ("/livez", "/readyz", "/metrics", "/reconcile"):
+    for path in ("/livez", "/readyz", "/metrics", "/reconcile", "/status", "/report"):
         assert path in text
+    example = json.loads(text.split("```json\n")[2].split("```")[0])
+    assert set(example) == {field.name for field in dataclass_fields(Status)}
+    assert set(example["recent"][0]) == {field.name for field in dataclass_fields(Occurrence)}
+    assert set(example["recent"][0]["asked_by"]) == {field.name for field in dataclass_fields(AskedBy)}
     limits = Limits()
     for bound in (
         f"{limits.head >> 10} KiB",
