@@ -32,6 +32,12 @@ def moment(text: str | None) -> datetime | None:
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
+def minute(text: str) -> str:
+    """Write a time to the minute; one that nobody can read stays as it is."""
+    when = moment(text)
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if when else text
+
+
 @dataclass(frozen=True, slots=True)
 class Life:
     """When a key was made and last used (None: never, or nobody can tell), as of some time."""

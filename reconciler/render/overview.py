@@ -24,7 +24,7 @@ from reconciler.core.report import (
 )
 from reconciler.core.requirements import COVERAGE
 from reconciler.render import groups
-from reconciler.render.ages import Life, Scale, Share, last_uses, moment
+from reconciler.render.ages import Life, Scale, Share, last_uses, minute, moment
 from reconciler.render.groups import Group, Once, Owner, group_of
 from reconciler.render.matrix import Column, Holder, Matrix, Row, matrix
 from reconciler.render.tables import MOST_BARS, Ending, Found, KeyRow, Lives, Tile
@@ -75,12 +75,12 @@ class Overview:
     @property
     def as_of(self) -> str:
         """The time by which everything is judged, to the minute."""
-        return _minute(self.report.as_of or self.report.started_at)
+        return minute(self.report.as_of or self.report.started_at)
 
     @property
     def made(self) -> str:
         """When the report was made, to the minute."""
-        return _minute(self.report.started_at)
+        return minute(self.report.started_at)
 
     @property
     def over(self) -> str:
@@ -366,9 +366,3 @@ class Overview:
         """Count the days until the end of a day; that day itself is 0."""
         end = moment(until)
         return (end.date() - self.now.astimezone(UTC).date()).days if end else None
-
-
-def _minute(text: str) -> str:
-    """Write a time to the minute; one that nobody can read stays as it is."""
-    when = moment(text)
-    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if when else text

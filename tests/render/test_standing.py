@@ -1,0 +1,70 @@
+"""How a daemon stands, in a word: what is not known comes before what was found."""
+
+import pytest
+
+from reconciler.core.changes import Outcome
+from reconciler.core.report import Mode, Report
+from reconciler.core.status import Status, Sync
+from reconciler.render.standing import since, standing
+from reconciler.render.verdict import Tone
+from render.reports import account, change, report
+from render.statuses import IN_SYNC, NOT_IN_SYNC, status, without_reasons
+
+GOOD = report(account(), mode=Mode.APPLY)
+HELD_BACK = report(account(change("shop", outcome=Outcome.REFUSED)), mode=Mode.APPLY)
+PAUSED = report(account(change("shop", outcome=Outcome.PAUSED)), mode=Mode.APPLY)
+APPLIED = report(account(change("shop", outcome=Outcome.APPLIED)), mode=Mode.APPLY)
+NOBODY_KNOWS = Sync(in_sync=None, since="2026-11-23T09:30:00Z")
+NO_PASS = status(Sync(), "account a-1 was not read yet", passes=0)
+
+
+@pytest.mark.parametrize(
+    ("told", "last", "tone", "words"),
+    [
+        (status(), GOOD, Tone.GOOD, "In sync"),
+        (status(), APPLIED, Tone.GOOD, "In sync"),
+        (status(), None, Tone.GOOD, "In sync"),
+        (status(NOT_IN_SYNC), HELD_BACK, Tone.ACT, "A person must act"),
+        (status(NOT_IN_SYNC), PAUSED, Tone.LOOK, "Paused"),
+        (status(NOT_IN_SYNC), None, Tone.LOOK, "Differs"),
+        (NO_PASS, None, Tone.BAD, "Not known yet"),
+        (status(NOBODY_KNOWS), GOOD, Tone.BAD, "Not known"),
+        (status(IN_SYNC, "account a-1 was not read since then"), GOOD, Tone.BAD, "Not ready"),
+        (status(NOT_IN_SYNC, "account a-1 was not read since then"), HELD_BACK, Tone.BAD, "Not ready"),
+        (without_reasons(status()), GOOD, Tone.BAD, "Not ready"),
+        (status(rejected="the files do not load"), GOOD, Tone.ACT, "Newer files do not load"),
+        (status(NOT_IN_SYNC, rejected="the files do not load"), PAUSED, Tone.ACT, "Newer files do not load"),
+        (status(NOT_IN_SYNC, rejected="the files do not load"), HELD_BACK, Tone.ACT, "A person must act"),
+    ],
+)
+def test_what_counts_first(told: Status, last: Report | None, tone: Tone, words: str) -> None:
+    """What is not known comes first, then what a person must do, then what differs; good is what all call so."""
+    found = standing(told, last)
+    assert (found.tone, found.words) == (tone, words)
+    assert found.call.endswith(".")
+
+
+def test_reports_of_another_pass() -> None:
+    """Where status and report are of two passes, neither can make good what the other calls otherwise."""
+    assert standing(status(NOT_IN_SYNC), GOOD).tone is Tone.LOOK
+    assert standing(status(), HELD_BACK).tone is Tone.ACT
+
+
+def test_why_it_is_not_ready() -> None:
+    """The call of one that is not ready has every reason in it, and says what the rest is worth."""
+    told = standing(status(IN_SYNC, "one", "two"), GOOD).call
+    assert told == "one; two. What follows is as the last pass left it."
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        (status(), "In sync since 2026-11-23 08:00 UTC, the daemon's first pass, or longer."),
+        (status(NOT_IN_SYNC), "Not in sync since 2026-11-23 09:30 UTC."),
+        (status(NOBODY_KNOWS), ""),
+        (status(Sync(in_sync=True)), ""),
+    ],
+)
+def test_since_when(told: Status, sentence: str) -> None:
+    """Since when it stands so is told where that is known, and that it may be longer where nobody looked before."""
+    assert since(told) == sentence
