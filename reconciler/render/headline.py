@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Final
 
 from reconciler.core.inventory import rfc3339
 from reconciler.core.report import Mode, Report
@@ -15,6 +16,8 @@ from reconciler.render.addresses import Address
 from reconciler.render.standing import standing
 from reconciler.render.verdict import Tone, Verdict
 from reconciler.render.words import number, summary
+
+_MOST_REASONS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,17 @@ class Headline:
 
     @cached_property
     def verdict(self) -> Verdict:
-        """What it comes to; nothing is good while an account was not read, however the last pass ended."""
+        """What it comes to; nothing is in sync while an account was not read, however the last pass ended."""
         found = standing(self.status, self._report)
-        if found.tone is Tone.GOOD and self._unread:
+        if found.tone in (Tone.GOOD, Tone.LOOK) and self._unread:
             return Verdict(Tone.BAD, "Not known", "Accounts could not be read the last time.")
         return found
+
+    @property
+    def sign(self) -> str:
+        """The picture of it: that of its tone, or an eye where all is in sync, but something is to be looked at."""
+        seen = self.verdict.tone is Tone.LOOK and self.status.sync.in_sync
+        return "seen" if seen else self.verdict.tone.value
 
     @property
     def title(self) -> str:
@@ -102,7 +111,9 @@ class Headline:
             then = "Nothing below is known to be so now: it is as the last pass left it."
             if self.status.last_pass is None:
                 then = "No pass has ended yet: nothing is known so far."
-            yield Trouble("The daemon is not ready", told=readiness.reasons or ("it does not say why",), then=then)
+            reasons = readiness.reasons[:_MOST_REASONS] or ("it does not say why",)
+            more = len(readiness.reasons) - len(reasons)
+            yield Trouble("The daemon is not ready", told=reasons, more=more, then=then)
 
     def _rejected(self) -> Iterator[Trouble]:
         configuration = self.status.readiness.configuration

@@ -3,10 +3,11 @@
 Texts come out as they are: to escape them is the template's affair.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 
 from reconciler.core.changes import Action, Outcome
 from reconciler.core.report import ReportedChange
@@ -33,10 +34,14 @@ _ENDED = (Outcome.APPLIED, Outcome.FAILED, Outcome.STALE)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the history: an occurrence, and the page of its key; a key that does not exist has its account's."""
+    """One line of the history: an occurrence, and the page of its key; a key that does not exist has its account's.
+
+    ``mark`` is what it is known by on a page, also when newer ones have come.
+    """
 
     told: Occurrence
     address: Address
+    mark: str
 
     @property
     def what(self) -> str:
@@ -63,7 +68,7 @@ class Lately:
 
     def __init__(self, status: Status) -> None:
         self.whole_from = status.recent_from
-        self.entries = [Entry(told, _place(told)) for told in status.recent]
+        self.entries = list(_entries(status.recent))
 
     @property
     def written(self) -> list[Entry]:
@@ -99,6 +104,18 @@ class Lately:
                 if by and (by.file, by.line) == (change.source.file, change.source.line):
                     return by
         return None
+
+
+def _entries(recent: Sequence[Occurrence]) -> Iterator[Entry]:
+    alike = Counter(map(_sign, recent))  # counted down: the oldest of those that look alike is always the first
+    for told in recent:
+        sign = _sign(told)
+        yield Entry(told, _place(told), f"h{sha256(repr(sign).encode()).hexdigest()[:16]}-{alike[sign]}")
+        alike[sign] -= 1
+
+
+def _sign(told: Occurrence) -> tuple[str | None, ...]:
+    return told.time, told.account_id, told.sub_account_id, told.key_id, told.name, told.outcome
 
 
 def _place(told: Occurrence) -> Address:

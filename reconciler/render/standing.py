@@ -4,11 +4,14 @@ What the last pass found counts only as long as the daemon does its work: one wh
 not read in time, is never in sync. Texts come out as they are: to escape them is the rendering's affair.
 """
 
+from dataclasses import replace
+
 from reconciler.core.report import Report
-from reconciler.core.status import Status
+from reconciler.core.status import Status, in_sync
 from reconciler.render.ages import minute
 from reconciler.render.verdict import Tone, Verdict, verdict
 
+_MOST_REASONS = 5
 _READ_ON = "What follows is as the last pass left it."
 
 
@@ -30,7 +33,11 @@ def standing(status: Status, report: Report | None) -> Verdict:
 
 
 def _because(status: Status) -> str:
-    return "; ".join(status.readiness.reasons) or "the daemon does not say why"
+    """Say why a daemon is not ready: of a thousand accounts that are late the first are told."""
+    reasons = status.readiness.reasons
+    shown = [*reasons[:_MOST_REASONS]]
+    shown += [f"and {len(reasons) - len(shown)} more"] if len(reasons) > len(shown) else []
+    return "; ".join(shown) or "the daemon does not say why"
 
 
 def _found(status: Status, report: Report | None) -> Verdict:
@@ -40,6 +47,8 @@ def _found(status: Status, report: Report | None) -> Verdict:
     if report is None:
         return good if status.sync.in_sync else differs
     found = verdict(report)
+    if found.tone is Tone.LOOK and status.sync.in_sync and in_sync(report):
+        return replace(found, words=f"In sync, {found.words.lower()}")
     if found.tone is not Tone.GOOD:
         return found
     return good if status.sync.in_sync else differs

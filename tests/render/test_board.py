@@ -57,7 +57,7 @@ def test_not_in_sync_is_not_called_so() -> None:
     assert "not in sync since 2026-11-23 09:30 UTC Plan: 3 to update, 6 to quarantine" in words(made, "header")
     found = replace(report(account(), findings=[finding("r", Severity.WARN)], mode=Mode.APPLY))
     told = words(document(found), "header")
-    assert "To look at in sync since 2026-11-23 08:00 UTC" in told
+    assert "In sync, to look at since 2026-11-23 08:00 UTC" in told
 
 
 @pytest.mark.parametrize(
@@ -91,10 +91,19 @@ def test_what_is_wrong_with_the_daemon_comes_before_all(told: Status, title: str
     assert "1 warning about the daemon." in (made.find("html")[0].attributes["data-words"] or "")
 
 
+def test_findings_do_not_make_it_in_sync_while_something_is_not_read() -> None:
+    """What is only to be looked at is not called in sync either, while an account was not read the last time."""
+    found = replace(report(account(), findings=[finding("r", Severity.WARN)], mode=Mode.APPLY))
+    assert words(document(found), "h1") == "In sync, to look at"
+    assert words(document(found, told=unread("503")), "h1") == "Not known"
+
+
 def test_without_reasons_or_files_it_says_so() -> None:
     """A daemon that does not say why it is not ready, and one that never loaded any files, are told as that."""
     silent = replace(status(), readiness=replace(readiness(), ready=False))
     assert "it does not say why" in words(document(CALM, told=silent), "section", class_="trouble")
+    many = words(document(CALM, told=status(IN_SYNC, *map(str, range(22)))), "section", class_="trouble")
+    assert "18 19 and 2 more Nothing below is known" in many
     bare = replace(readiness(rejected="nothing there"), accounts=())
     bare = replace(bare, configuration=replace(bare.configuration, loaded_at=None, problems=(), problem_count=0))
     told = words(document(CALM, told=replace(status(), readiness=bare)), "section", class_="trouble")
@@ -118,10 +127,10 @@ def test_what_differs_says_who_asked_for_it() -> None:
     assert told.startswith("What differs now 9 To apply exactly what is planned here: reconciler apply --digest sha256")
     assert (
         "update storefront mixed asked for at config/keys/shop.yaml:14, commit 3f9c2d1e8b7a, owner team-growth "
-        f"in {ACCOUNT} scopes - suppressions:read 1 unchanged networks + 198.51.100.0/24 1 unchanged"
+        "scopes - suppressions:read 1 unchanged networks + 198.51.100.0/24 1 unchanged"
     ) in told
     unknown = section(document(PLANNED, told=status(NOT_IN_SYNC)), "differs")
-    assert "asked for at config/keys/shop.yaml:14, owner team-growth in" in unknown
+    assert "asked for at config/keys/shop.yaml:14, owner team-growth scopes" in unknown
     moved = replace(RECENT[5], asked_by=replace(RECENT[5].asked_by, line=15))  # type: ignore[type-var] # it has one
     told = section(document(PLANNED, told=status(NOT_IN_SYNC, recent=(moved,))), "differs")
     assert COMMIT[:12] not in told
@@ -137,7 +146,7 @@ def test_what_is_held_back_says_what_to_do() -> None:
     told = section(document(PLANNED, told=status(NOT_IN_SYNC, recent=RECENT)), "held")
     assert told.startswith("Held back: a person must act 5 max-changes 9 changes are more than 5; raise guardrails")
     assert "let it through with --allow restore" in told
-    assert "create new-shop widens skipped asked for at config/keys/shop.yaml:40, commit 3f9c2d1e8b7a in" in told
+    assert "create new-shop widens skipped asked for at config/keys/shop.yaml:40, commit 3f9c2d1e8b7a label" in told
     assert "max-changes (see above)" in told
     calm = document(CALM)
     assert section(calm, "held") == "Held back: a person must act 0 Nothing is held back."

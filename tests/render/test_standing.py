@@ -3,17 +3,19 @@
 import pytest
 
 from reconciler.core.changes import Outcome
+from reconciler.core.findings import Severity
 from reconciler.core.report import Mode, Report
 from reconciler.core.status import Status, Sync
 from reconciler.render.standing import since, standing
 from reconciler.render.verdict import Tone
-from render.reports import account, change, report
+from render.reports import account, change, finding, report
 from render.statuses import IN_SYNC, NOT_IN_SYNC, status, without_reasons
 
 GOOD = report(account(), mode=Mode.APPLY)
 HELD_BACK = report(account(change("shop", outcome=Outcome.REFUSED)), mode=Mode.APPLY)
 PAUSED = report(account(change("shop", outcome=Outcome.PAUSED)), mode=Mode.APPLY)
 APPLIED = report(account(change("shop", outcome=Outcome.APPLIED)), mode=Mode.APPLY)
+FOUND = report(account(), mode=Mode.APPLY, findings=[finding("unused", Severity.WARN)])
 NOBODY_KNOWS = Sync(in_sync=None, since="2026-11-23T09:30:00Z")
 NO_PASS = status(Sync(), "account a-1 was not read yet", passes=0)
 
@@ -24,6 +26,7 @@ NO_PASS = status(Sync(), "account a-1 was not read yet", passes=0)
         (status(), GOOD, Tone.GOOD, "In sync"),
         (status(), APPLIED, Tone.GOOD, "In sync"),
         (status(), None, Tone.GOOD, "In sync"),
+        (status(), FOUND, Tone.LOOK, "In sync, to look at"),
         (status(NOT_IN_SYNC), HELD_BACK, Tone.ACT, "A person must act"),
         (status(NOT_IN_SYNC), PAUSED, Tone.LOOK, "Paused"),
         (status(NOT_IN_SYNC), None, Tone.LOOK, "Differs"),
@@ -48,12 +51,16 @@ def test_reports_of_another_pass() -> None:
     """Where status and report are of two passes, neither can make good what the other calls otherwise."""
     assert standing(status(NOT_IN_SYNC), GOOD).tone is Tone.LOOK
     assert standing(status(), HELD_BACK).tone is Tone.ACT
+    assert standing(status(), PAUSED).words == "Paused"
+    assert standing(status(NOT_IN_SYNC), FOUND).words == "To look at"
 
 
 def test_why_it_is_not_ready() -> None:
-    """The call of one that is not ready has every reason in it, and says what the rest is worth."""
+    """The call of one that is not ready has the first reasons in it, and says what the rest is worth."""
     told = standing(status(IN_SYNC, "one", "two"), GOOD).call
     assert told == "one; two. What follows is as the last pass left it."
+    many = standing(status(IN_SYNC, *map(str, range(1, 8))), GOOD).call
+    assert many.startswith("1; 2; 3; 4; 5; and 2 more. ")
 
 
 @pytest.mark.parametrize(
