@@ -36,12 +36,17 @@ _ENDED = (Outcome.APPLIED, Outcome.FAILED, Outcome.STALE)
 class Entry:
     """One line of the history: an occurrence, and the page of its key; a key that does not exist has its account's.
 
-    ``mark`` is what it is known by on a page, also when newer ones have come.
+    ``number`` tells those apart that look alike, from 1 for the oldest.
     """
 
     told: Occurrence
     address: Address
-    mark: str
+    number: int
+
+    @property
+    def mark(self) -> str:
+        """What it is known by on a page, also when newer ones have come."""
+        return f"h{sha256(repr(_sign(self.told)).encode()).hexdigest()[:16]}-{self.number}"
 
     @property
     def what(self) -> str:
@@ -110,7 +115,7 @@ def _entries(recent: Sequence[Occurrence]) -> Iterator[Entry]:
     alike = Counter(map(_sign, recent))  # counted down: the oldest of those that look alike is always the first
     for told in recent:
         sign = _sign(told)
-        yield Entry(told, _place(told), f"h{sha256(repr(sign).encode()).hexdigest()[:16]}-{alike[sign]}")
+        yield Entry(told, _place(told), alike[sign])
         alike[sign] -= 1
 
 

@@ -4,7 +4,7 @@ Texts come out as they are: to escape them is the template's affair.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -137,7 +137,7 @@ class Lookup:
         """The words by which each key is found."""
         changes = self.changes
         return {
-            address: _words(row.marks) | _standings(changes[address]) if address in changes else _words(row.marks)
+            address: _words(row.marks, *[once.item.outcome for once in changes.get(address, ())])
             for address, row in self.rows.items()
         }
 
@@ -153,14 +153,9 @@ class Lookup:
 
 
 @lru_cache(maxsize=4096)  # thousands of keys bear the same few
-def _words(marks: str) -> frozenset[str]:
-    return frozenset(marks.split())
-
-
-def _standings(changes: Iterable[Once[ReportedChange]]) -> set[str]:
-    """Give how what is to be changed of a key stands."""
-    judges = ((differs, DIFFERS), (held, HELD))
-    return {mark for once in changes for judge, mark in judges if judge(once.item)}
+def _words(marks: str, *outcomes: Outcome) -> frozenset[str]:
+    standings = [HELD if outcome.held_back else DIFFERS for outcome in outcomes if outcome is not Outcome.APPLIED]
+    return frozenset((*marks.split(), *standings))
 
 
 def _of_all(account: ReportedAccount) -> bool:

@@ -46,7 +46,7 @@ class KeyRow:
             (standing is not KeyStanding.MANAGED, standing),
             (place is Place.ANYWHERE, "open"),
             (place is Place.OFF, "off"),
-            (self.stale, "never" if self.life.used is None else "stale"),
+            (place is not Place.OFF and self.life.stale, "never" if self.life.used is None else "stale"),
             (self.holder.holds_everything, "wild"),
             (Standing.NEW in [one.since for one in self.findings], "new"),
         )

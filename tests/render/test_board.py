@@ -1,5 +1,6 @@
 """The daemon's first page: how everything stands, what differs and who asked for it, what changed, what is next."""
 
+import gc
 import hashlib
 import re
 from base64 import b64encode
@@ -394,6 +395,19 @@ def test_the_tag_changes_with_what_the_page_says() -> None:
     }
     assert len(others | {tag}) == 6
     assert re.fullmatch("[0-9a-f]{16}", tag)
+
+
+def test_the_garbage_collector_is_as_before() -> None:
+    """It does not run while a page is made, and afterwards as before, also when there is no page."""
+    assert gc.isenabled()
+    assert Board(CALM).page(status(), "/", "") is not None
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        assert Board(CALM).page(status(), "/nothing", "") is None
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(
