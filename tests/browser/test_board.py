@@ -129,6 +129,43 @@ def test_what_somebody_selects_stays_until_then(one: Opened, daemon: tuple[Daemo
     expect(page.locator(".command")).to_contain_text("ef" * 32)
 
 
+def test_the_focus_stays_with_its_key(one: Opened, daemon: tuple[Daemon, str]) -> None:
+    """When what stands above is gone the focus is still on the same key, and where that is gone, near where it was."""
+    page = one.page
+    own, *others = PLANNED.accounts
+    link = page.locator("article").get_by_role("link", name="storefront")
+    link.focus()
+    fewer = replace(own, changes=tuple(each for each in own.changes if each.name != "reconciler"))
+    daemon[0].show(PLAN, replace(PLANNED, accounts=(fewer, *others), run_id="next"))
+    again(page, daemon[0])
+    assert page.locator("article").get_by_role("link", name="reconciler").count() == 0
+    assert page.evaluate("document.activeElement.textContent") == "storefront"
+    assert page.evaluate("document.activeElement.closest('article') !== null")
+    daemon[0].show(replace(PLAN, recent=()), CALM)
+    again(page, daemon[0])
+    assert page.locator("article").count() == 0
+    assert page.evaluate("document.activeElement.id") == "content"
+
+
+def test_a_piece_under_a_selection_stays_whole(one: Opened, daemon: tuple[Daemon, str]) -> None:
+    """A difference in which somebody selects is left as a whole, not half of the one and half of the other."""
+    page = one.page
+    card = page.locator("article", has_text="storefront").first
+    card.locator("pre").first.click(click_count=3)
+    before = card.inner_text()
+    own, *others = PLANNED.accounts
+    fewer = replace(own, changes=tuple(each for each in own.changes if each.name not in ("reconciler", "storefront")))
+    daemon[0].show(PLAN, replace(PLANNED, accounts=(fewer, *others), run_id="next"))
+    again(page, daemon[0])
+    assert page.locator("article", has_text="storefront").first.inner_text() == before
+    expect(page.locator("#differs .count")).to_have_text("7")
+    page.evaluate("getSelection().removeAllRanges()")
+    again(page, daemon[0])
+    expect(page.locator("article", has_text="storefront")).to_have_count(0)
+    again(page, daemon[0])
+    assert daemon[0].answers[-2:] == [200, 304]
+
+
 def test_words_in_the_filter_stay(chromium: Browser) -> None:
     """What somebody types stays while the table is kept up, with the caret; sent, it filters without a script."""
     with serving(status(IN_SYNC), MANY) as (daemon, address):
@@ -201,6 +238,11 @@ def test_other_answers_are_none(chromium: Browser) -> None:
             page.route("**/*", lambda route: route.fulfill(body="<h1>Please log in</h1>", content_type="text/html"))
             page.evaluate(AGAIN)
             expect(page.locator("#lost strong")).to_have_text("Something else answers in the daemon's place")
+            page.unroute("**/*")
+            page.route("**/*", lambda route: route.fulfill(body="<html data-build=x></html>", content_type="text/html"))
+            page.evaluate("document.documentElement.dataset.build = 'x'")
+            page.evaluate(AGAIN)
+            expect(page.locator("#lost strong")).to_have_text("No answer from the daemon")
 
 
 def test_a_page_of_another_version_is_loaded_anew(chromium: Browser) -> None:

@@ -76,7 +76,11 @@
   // What changed is changed in its place: what stays keeps its focus, its scrolling, its selection, its being open.
 
   const key = (node) => (node.nodeType === 1 && node.id ? node.id : null);
-  const alike = (one, other) => one.nodeType === other.nodeType && one.nodeName === other.nodeName && key(one) === key(other);
+  // A link that leads elsewhere is another one: whoever stands on it must not find another key under their hands.
+  const leads = (node) => (node.nodeName === "A" ? node.getAttribute("href") : null);
+  const alike = (one, other) => one.nodeName === other.nodeName && key(one) === key(other) && leads(one) === leads(other);
+  const PIECE = "article, li, tr, p, pre, dl, h1, h2, .approve, .refusal";
+  const NOW = ".stand, .crumbs";
   const selected = (node) => {
     const selection = getSelection();
     return selection.rangeCount > 0 && !selection.isCollapsed && selection.getRangeAt(0).intersectsNode(node);
@@ -89,24 +93,23 @@
       if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     }
   };
-  // Gives whether all of it is as in the new page: what somebody is selecting is left for later.
-  const renew = (old, fresh, at_once) => {
+  // Gives whether all of it is as in the new page: a piece in which somebody selects is left for later, as a whole.
+  const renew = (old, fresh, atOnce) => {
     if (old.nodeType !== 1) {
-      if (old.nodeValue === fresh.nodeValue) return true;
-      if (!at_once && selected(old)) return false;
-      old.nodeValue = fresh.nodeValue;
+      if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
       return true;
     }
+    if (!atOnce && old.matches(PIECE) && selected(old)) return false;
     attributes(old, fresh);
-    return old.className === "ago" || children(old, fresh, at_once || old.classList.contains("hero"));
+    return old.className === "ago" || children(old, fresh, atOnce || old.matches(NOW));
   };
-  const children = (old, fresh, at_once) => {
+  const children = (old, fresh, atOnce) => {
     let whole = true;
     let place = old.firstChild;
     const kept = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
     const wanted = new Set([...fresh.children].map(key).filter(Boolean));
     const drop = (node) => {
-      if (!at_once && selected(node)) whole = false;
+      if (!atOnce && selected(node)) whole = false;
       else node.remove();
     };
     for (const child of [...fresh.childNodes]) {
@@ -118,10 +121,10 @@
       const known = key(child) && kept.get(key(child));
       if (known && known !== place && known.nodeName === child.nodeName) {
         old.insertBefore(known, place);
-        whole = renew(known, child, at_once) && whole;
+        whole = renew(known, child, atOnce) && whole;
       } else if (place && alike(place, child)) {
         const following = place.nextSibling;
-        whole = renew(place, child, at_once) && whole;
+        whole = renew(place, child, atOnce) && whole;
         place = following;
       } else {
         old.insertBefore(document.importNode(child, true), place);
@@ -139,12 +142,16 @@
     const held = document.activeElement;
     const around = [];
     for (let each = held; each; each = each.parentElement) around.push(each);
+    const led = leads(held);
     let whole = true;
     for (const id of ["top", "content", "foot"]) {
-      whole = renew(document.getElementById(id), fresh.getElementById(id), false) && whole;
+      whole = renew(document.getElementById(id), fresh.getElementById(id), id === "top") && whole;
     }
-    if (held !== document.body && !held.isConnected) {
-      around.find((each) => each.isConnected && each.matches("[tabindex], main"))?.focus({ preventScroll: true });
+    if (document.activeElement !== held) {
+      const near = around.filter((each) => each.isConnected);
+      const part = near.find((each) => each.matches("section, main"));
+      const same = led && part?.querySelector(`a[href="${CSS.escape(led)}"]`);
+      (held.isConnected ? held : same || near.find((each) => each.matches("[tabindex]")))?.focus({ preventScroll: true });
     }
     const { tone, words: now } = fresh.documentElement.dataset;
     const changed = root.dataset.words !== now;
@@ -156,14 +163,20 @@
   const hear = (text, begun) => {
     const fresh = new DOMParser().parseFromString(text, "text/html");
     const { build, asOf } = fresh.documentElement.dataset;
-    if (!build) return lose("Something else answers in the daemon's place");
-    if (build !== root.dataset.build) return location.reload();
+    if (!build) {
+      lose("Something else answers in the daemon's place");
+      return false;
+    }
+    if (build !== root.dataset.build) {
+      location.reload();
+      return false;
+    }
+    const { whole, changed } = take(fresh);
     heard = Date.now();
     ahead = Date.parse(asOf) - (begun + heard) / 2;
-    const { whole, changed } = take(fresh);
-    if (!whole) tag = null; // the rest is taken next time
     if (find() || changed) say(root.dataset.words);
     tick();
+    return whole;
   };
 
   const look = async () => {
@@ -176,9 +189,9 @@
       const answer = await fetch(location.href, { headers, cache: "no-store", redirect: "error", signal: AbortSignal.timeout(PATIENCE) });
       if (answer.status === 200) {
         const text = await answer.text();
-        tag = answer.headers.get("ETag");
-        hear(text, begun);
-      } else if (answer.status === 304) {
+        tag = null; // unless all of it is taken in: what is not must come again
+        if (hear(text, begun)) tag = answer.headers.get("ETag");
+      } else if (answer.status === 304 && tag) {
         heard = Date.now();
         if (find()) say(root.dataset.words);
         tick();
