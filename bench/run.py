@@ -344,6 +344,17 @@ def unattended() -> None:
     subprocess.run([sys.executable, str(Path(__file__).with_name("unattended.py"))], check=True)
 
 
+def status_page() -> None:
+    """The daemon's pages of 5,000 keys, in sync or differing: the first of a new report and each later one, 200 ms."""
+    with tempfile.TemporaryDirectory() as folder:
+        fleet.write(Path(folder), 5000)
+        arguments = ["plan", "--policy", "config/policy", "--actual", "listing.json", "-o", "json=report.json"]
+        subprocess.run([*RECONCILER, *arguments], cwd=folder, check=True)
+        for kind in ("in-sync", "differing"):
+            program = Path(__file__).with_name("status_page.py")
+            subprocess.run([sys.executable, str(program), str(Path(folder) / "report.json"), kind], check=True)
+
+
 BENCHMARKS = (
     in_sync,
     drifted,
@@ -358,6 +369,7 @@ BENCHMARKS = (
     judging,
     reporting,
     unattended,
+    status_page,
 )
 
 

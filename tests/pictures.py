@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,7 +20,15 @@ from cmarkgfm.cmark import Options  # type: ignore[import-untyped] # as above
 from playwright.sync_api import Browser
 
 import fleet
+from browser.boarded import serving
 from browser.pages import browser, opened
+from reconciler.core.changes import Outcome
+from reconciler.core.inventory import rfc3339
+from reconciler.core.report import Mode, Report
+from reconciler.core.status import Occurrence, Status, Sync
+from reconciler.files.report import load_report
+from render.boards import occurrence
+from render.statuses import status
 
 PICTURES = Path(__file__).parent.parent / "docs/pictures"
 KEYS = 60
@@ -54,6 +64,8 @@ def write_reports(folder: Path) -> None:
     (folder / "earlier.json").write_text(json.dumps(earlier), encoding="utf-8")
     run(folder, "audit", "--actual", "earlier.json", "-o", "json=audit.json")
     run(folder, "audit", "--actual", "listing.json", "--since", "audit.json", "-o", "html=audit.html")
+    (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
+    run(folder, "plan", "--actual", "listing.json", "-o", "json=calm.json", policy="policy.yaml")
     path = folder / "config/keys/keys.yaml"
     text = path.read_text(encoding="utf-8")
     text = text.replace('["messages:send:all"]', '["messages:send:{shop.example.com}"]', 2)
@@ -62,8 +74,8 @@ def write_reports(folder: Path) -> None:
     )
     text = text.replace('["messages:send:{events.example.org}"]', '["*"]', 1)
     path.write_text(text, encoding="utf-8")
-    (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
-    run(folder, "plan", "--actual", "listing.json", "-o", "markdown=plan.md", policy="policy.yaml")
+    outputs = ("-o", "markdown=plan.md", "-o", "json=plan.json")
+    run(folder, "plan", "--actual", "listing.json", *outputs, policy="policy.yaml")
 
 
 def take_pages(running: Browser, folder: Path) -> None:
@@ -80,6 +92,46 @@ def take_pages(running: Browser, folder: Path) -> None:
     comment.write_text(COMMENT + github_flavored_markdown_to_html(markdown, Options.CMARK_OPT_UNSAFE), encoding="utf-8")
     with opened(running, comment, width=900) as one:
         one.page.locator("body").screenshot(path=PICTURES / "comment.png")
+
+
+def ago(**span: float) -> str:
+    return rfc3339(datetime.now(UTC) - timedelta(**span))
+
+
+def told(report: Report, sync: Sync, recent: tuple[Occurrence, ...]) -> Status:
+    """Give how a daemon stands that made its last pass two minutes ago."""
+    made = status(sync, recent=recent, mode=report.mode)
+    assert made.last_pass is not None
+    last = replace(made.last_pass, finished_at=ago(minutes=2))
+    return replace(made, last_pass=last, next_at=ago(minutes=-3), started_at=ago(days=12), recent_from=ago(days=40))
+
+
+def lately(report: Report) -> Iterator[Occurrence]:
+    """Give what became of keys, as if the changes of a plan had been made lately."""
+    for number, change in enumerate(report.changes[:4]):
+        one = occurrence(change, Outcome.APPLIED, time=ago(hours=1 + number * number * 19))
+        yield replace(one, account_id=fleet.ACCOUNT, reason=None)
+
+
+def take_status(running: Browser, folder: Path) -> None:
+    """Take the status page: all well, and a dry run that found something, and a key."""
+    calm, plan = (load_report((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("calm", "plan"))
+    recent = tuple(lately(plan))
+    calm = replace(calm, mode=Mode.APPLY, findings=())  # a saved listing is told as one
+    shots = (
+        ("status-in-sync", calm, Sync(in_sync=True, since=ago(days=3, hours=5)), "/", "light", (1280, 800)),
+        ("status-act-dark", plan, Sync(in_sync=False, since=ago(hours=5)), "/", "dark", (1280, 1100)),
+        ("status-phone", plan, Sync(in_sync=False, since=ago(hours=5)), "/", "light", (390, 844)),
+        ("status-key", plan, Sync(in_sync=False, since=ago(hours=5)), None, "light", (1280, 900)),
+    )
+    key = f"/accounts/{fleet.ACCOUNT}/keys/{plan.changes[0].key_id}"
+    for name, report, sync, path, scheme, (width, height) in shots:
+        with serving(told(report, sync, recent), report) as (_, address):
+            context = running.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type] # one of two
+            page = context.new_page()
+            page.goto(address + (path or key))
+            page.screenshot(path=PICTURES / f"{name}.png")
+            context.close()
 
 
 @contextmanager
@@ -115,6 +167,7 @@ def main() -> None:
         write_reports(folder)
         with browser() as running:
             take_pages(running, folder)
+            take_status(running, folder)
         with screen():
             take_terminal(folder)
     for picture in sorted(PICTURES.glob("*.png")):

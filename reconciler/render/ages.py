@@ -60,7 +60,8 @@ class Life:
     @property
     def stale(self) -> bool:
         """Whether nobody used it for long."""
-        return self.idle is not None and self.idle >= STALE
+        idle = self.idle
+        return idle is not None and idle >= STALE
 
 
 @dataclass(frozen=True, slots=True)

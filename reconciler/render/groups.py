@@ -310,8 +310,8 @@ class _SharedReasons:
 
 def _family(account_id: str, members: Sequence[ReportedAccount], shared_reasons: _SharedReasons) -> Family:
     entries = [
-        (place, _change_entry(change, shared_reasons.shorten(change.reason, account), account))
-        for place, account in enumerate(members)
+        (place, _change_entry(change, shared_reasons.shorten(change.reason, account), owner))
+        for place, (account, owner) in enumerate(zip(members, map(owner_of, members), strict=True))
         for change in account.changes
     ]
     alone: defaultdict[int, list[Once[ReportedChange]]] = defaultdict(list)
@@ -331,8 +331,10 @@ def _family(account_id: str, members: Sequence[ReportedAccount], shared_reasons:
     )
 
 
-def _change_entry(change: ReportedChange, reason: str | None, account: ReportedAccount) -> _Entry[ReportedChange]:
-    return _Entry(change, replace(change, key_id=None, reason=None), reason, owner_of(account), change.key_id)
+def _change_entry(change: ReportedChange, reason: str | None, owner: Owner) -> _Entry[ReportedChange]:
+    below = owner.sub_account_id is not None  # what is no sub account's is compared with nothing
+    alike = replace(change, key_id=None, reason=None) if below else None
+    return _Entry(change, alike, reason, owner, change.key_id)
 
 
 def _identity(about: ReportedRefusal | ReportedFinding | ChangedKey) -> _Identity:
@@ -362,6 +364,8 @@ def _groups(entries: Sequence[_Entry[_Item]]) -> list[list[int]]:
 
 def _once(group: Sequence[_Entry[_Item]]) -> Once[_Item]:
     first = group[0]
+    if len(group) == 1:  # nearly always, and thousands of them
+        return Once(first.item, first.text, () if first.owner is None else (first.owner,), 1)
     same_text = len({entry.text for entry in group}) == 1
     owners = by_name(entry.owner for entry in group if entry.owner is not None)
     return Once(first.item, first.text if same_text else first.masked, owners, len(group))

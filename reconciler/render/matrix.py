@@ -4,15 +4,17 @@ Texts from files and from the server come out as they are: to escape them is the
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from reconciler.core.inventory import ReportedKey
 from reconciler.core.networks import AllowList
 from reconciler.core.scopes import EVERYTHING, STATIC, TARGETED, WRITES_KEYS, WRITES_KEYS_BELOW, Reach, ScopeSet
 from reconciler.render.groups import Owner
 
+_Texts = tuple[str, ...]
 _KNOWN = STATIC | TARGETED
 _MANAGING = frozenset({WRITES_KEYS.text, WRITES_KEYS_BELOW.text})
 
@@ -61,16 +63,21 @@ class Holder:
     @property
     def place(self) -> Place:
         """From where it can be used; nowhere: its list has no network from which the API can be reached."""
-        if self.networks.fenced:
-            return Place.OFF
-        if self.networks.lets_everybody_in:
-            return Place.ANYWHERE
-        return Place.LISTED if self.networks.reachable() else Place.NOWHERE
+        return _place(self.networks)
 
     @property
     def holds_everything(self) -> bool:
         """Whether it holds ``*``."""
         return EVERYTHING in self.scopes.texts
+
+
+@lru_cache(maxsize=65536)  # thousands of keys share a few lists
+def _place(networks: AllowList) -> Place:
+    if networks.fenced:
+        return Place.OFF
+    if networks.lets_everybody_in:
+        return Place.ANYWHERE
+    return Place.LISTED if networks.reachable() else Place.NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +134,12 @@ class Matrix:
 
 def matrix(holders: Sequence[Holder], most_single: int) -> Matrix:
     """Give the matrix; each key has a row of its own unless there are more than ``most_single`` of them."""
-    held = [_held(holder) for holder in holders]
-    families = sorted({family for cells in held for family in cells} - {EVERYTHING}, key=_order)
+    sets = {holder.scopes.texts: holder.scopes for holder in holders}  # thousands of keys share a few of them
+    held = {texts: _held(scopes) for texts, scopes in sets.items()}
+    families = sorted({family for cells in held.values() for family in cells} - {EVERYTHING}, key=_order)
     together: defaultdict[object, list[int]] = defaultdict(list)
-    rows_of = [_cells(cells, families) for cells in held]
+    alike = _alike(held, families)
+    rows_of = [alike[holder.scopes.texts] for holder in holders]
     for number, (holder, cells) in enumerate(zip(holders, rows_of, strict=True)):
         alone = number if len(holders) <= most_single else None
         together[holder.place, cells, holder.holds_everything, alone].append(number)
@@ -148,10 +157,17 @@ def matrix(holders: Sequence[Holder], most_single: int) -> Matrix:
     return Matrix(tuple(Column(family, counts[family]) for family in families), tuple(rows), others, everything)
 
 
-def _held(holder: Holder) -> dict[str, Cell]:
-    """Give what a key holds by family."""
+def _alike(held: Mapping[_Texts, Mapping[str, Cell]], families: Sequence[str]) -> dict[_Texts, tuple[Cell, ...]]:
+    """Give the cells of each set of scopes; equal ones are one value, which is quick to compare."""
+    kept: dict[tuple[Cell, ...], tuple[Cell, ...]] = {}
+    found = ((texts, _cells(cells, families)) for texts, cells in held.items())
+    return {texts: kept.setdefault(cells, cells) for texts, cells in found}
+
+
+def _held(scopes: ScopeSet) -> dict[str, Cell]:
+    """Give what a key with these scopes holds by family."""
     cells: dict[str, Cell] = {}
-    for scope in holder.scopes:
+    for scope in scopes:
         match scope.reach:
             case Reach.EVERYTHING:
                 cells[EVERYTHING] = Cell(Grant.EVERYTHING)
@@ -166,7 +182,7 @@ def _held(holder: Holder) -> dict[str, Cell]:
     return cells
 
 
-def _cells(held: dict[str, Cell], families: Iterable[str]) -> tuple[Cell, ...]:
+def _cells(held: Mapping[str, Cell], families: Iterable[str]) -> tuple[Cell, ...]:
     other = Cell(Grant.EVERYTHING) if EVERYTHING in held else Cell()
     return tuple(other if other.grant is Grant.EVERYTHING else held.get(family, other) for family in families)
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Final
 
+from reconciler.core.findings import Severity
 from reconciler.core.inventory import ReportedRule
 from reconciler.core.keys import Source
 from reconciler.core.report import (
@@ -288,7 +289,8 @@ class Overview:
     def rows(self) -> list[KeyRow]:
         """The table of keys, in the order of the matrix: those first that can do most."""
         found: defaultdict[tuple[str | None, ...], list[ReportedFinding]] = defaultdict(list)
-        for finding in sorted(self.report.findings, key=lambda each: each.severity.rank):
+        ranks = {severity: severity.rank for severity in Severity}
+        for finding in sorted(self.report.findings, key=lambda each: ranks[each.severity]):
             if finding.key_id is not None:
                 found[finding.account_id, finding.sub_account_id, finding.key_id].append(finding)
         return [self._row(row, holder, found) for row in self.matrix.rows for holder in row.holders]
@@ -301,10 +303,9 @@ class Overview:
     def _row(self, row: Row, holder: Holder, found: Mapping[tuple[str | None, ...], list[ReportedFinding]]) -> KeyRow:
         owner, key = holder.owner, holder.key
         own = found.get((owner.account_id, owner.sub_account_id, key.key_id), [])
-        standing = tuple(finding for finding in own if finding.waived is None)
-        return KeyRow(
-            holder, row.number, Life.of(key, self.now), standing, tuple(finding for finding in own if finding.waived)
-        )
+        standing = tuple([finding for finding in own if finding.waived is None])
+        waived = tuple([finding for finding in own if finding.waived]) if len(standing) < len(own) else ()
+        return KeyRow(holder, row.number, Life.of(key, self.now), standing, waived)
 
     @cached_property
     def marks(self) -> Counter[str]:

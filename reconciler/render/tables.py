@@ -18,6 +18,7 @@ from reconciler.render.verdict import Tone
 
 MOST_BARS: Final = 40
 _MOST_FOUND: Final = 1000
+_SEVERITIES: Final = tuple(Severity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +40,17 @@ class KeyRow:
     def marks(self) -> str:
         """The words by which the table is filtered."""
         found = {one.severity for one in self.findings}
+        place, standing = self.holder.place, self.holder.key.standing
         marks = (
-            *((severity in found, severity.value) for severity in Severity),
-            (self.holder.key.standing is not KeyStanding.MANAGED, self.holder.key.standing.value),
-            (self.holder.place is Place.ANYWHERE, "open"),
-            (self.holder.place is Place.OFF, "off"),
-            (self.stale, "never" if self.life.used is None else "stale"),
+            *[(severity in found, severity) for severity in _SEVERITIES],
+            (standing is not KeyStanding.MANAGED, standing),
+            (place is Place.ANYWHERE, "open"),
+            (place is Place.OFF, "off"),
+            (place is not Place.OFF and self.life.stale, "never" if self.life.used is None else "stale"),
             (self.holder.holds_everything, "wild"),
-            (any(one.since is Standing.NEW for one in self.findings), "new"),
+            (Standing.NEW in [one.since for one in self.findings], "new"),
         )
-        return " ".join(word for applies, word in marks if applies)
+        return " ".join([word for applies, word in marks if applies])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,102 @@
+"""The daemon's status page: an HTML document for each address, made of its status and of the report of its last pass.
+
+Every text goes through :func:`reconciler.errors.visible` and is escaped by Jinja2, wherever a template shows it.
+Besides, ``POLICY`` allows no script and no style but the page's own, by hash, and no request but to the daemon: markup
+that came through would do nothing.
+"""
+
+import gc
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Final
+
+from reconciler.core.report import Report
+from reconciler.core.status import Status
+from reconciler.render.addresses import Address
+from reconciler.render.front import Front
+from reconciler.render.headline import Headline
+from reconciler.render.keyfilter import Found, Question
+from reconciler.render.keypage import AccountPage, KeyPage
+from reconciler.render.lately import Lately
+from reconciler.render.lookup import Lookup
+from reconciler.render.markup import environment, own
+
+_STYLE = own("common.css", "board.css")
+_SCRIPT = own("board.js")
+_BUILD = hashlib.sha256(f"{_STYLE.digest} {_SCRIPT.digest}".encode()).hexdigest()[:16]
+
+POLICY: Final = (
+    f"default-src 'none'; style-src '{_STYLE.digest}'; script-src '{_SCRIPT.digest}'; img-src data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""The Content-Security-Policy of every page."""
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Leave the garbage collector off meanwhile: what is made is kept, and to look at it again takes half of the time.
+
+    Of threads that do so at once, the one that switched it off switches it on again.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+class Board:
+    """What the pages show of one report; what takes long is made when somebody first looks, and kept."""
+
+    def __init__(self, report: Report | None) -> None:
+        self._report = report
+        self._lookup = Lookup(report)
+
+    def tag(self, status: Status, path: str, query: str) -> str:
+        """Give what is equal for two pages that say the same, but for when they were asked for (``Status.as_of``).
+
+        It takes much less time than the page, of whose ETag it may be the text: letters and digits. That of another
+        process is another one.
+        """
+        configuration = replace(status.readiness.configuration, age_seconds=None)
+        told = replace(status, as_of="", readiness=replace(status.readiness, configuration=configuration))
+        run_id = self._report.run_id if self._report else None
+        return f"{hash((_BUILD, told, run_id, path, query)) & (2**64 - 1):016x}"
+
+    def page(self, status: Status, path: str, query: str) -> str | None:
+        """Give the HTML document of an address, None where there is no such page.
+
+        Args:
+            status: How the daemon stands now.
+            path: Percent-decoded.
+            query: As it stands behind the question mark.
+        """
+        with _uncollected():
+            return self._page(status, path, query)
+
+    def _page(self, status: Status, path: str, query: str) -> str | None:
+        headline, lately = Headline(status, self._report), Lately(status)
+        match path:
+            case "/":
+                return self._document("board_front", headline, front=Front(self._lookup, lately))
+            case "/keys":
+                return self._document("board_keys", headline, found=Found(self._lookup, Question.read(query)))
+            case _:
+                address = Address.read(path)
+                return self._single(address, headline, lately, query) if address else None
+
+    def _single(self, address: Address, headline: Headline, lately: Lately, query: str) -> str | None:
+        if address.key_id is None:
+            account = AccountPage(address, headline, self._lookup, lately, Question.read(query).page)
+            return self._document("board_account", headline, shown=account) if account.known else None
+        key = KeyPage(address, headline, self._lookup, lately)
+        return self._document("board_key", headline, shown=key) if key.known else None
+
+    def _document(self, name: str, headline: Headline, **told: object) -> str:
+        common = {"headline": headline, "status": headline.status, "lookup": self._lookup, "report": self._report}
+        allowed = {"style": _STYLE, "script": _SCRIPT, "build": _BUILD}
+        return environment().get_template(f"{name}.html.j2").render(**common, **allowed, **told)

@@ -1,0 +1,430 @@
+"""The daemon's first page: how everything stands, what differs and who asked for it, what changed, what is next."""
+
+import gc
+import hashlib
+import re
+from base64 import b64encode
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from reconciler.core.changes import Outcome
+from reconciler.core.findings import Severity
+from reconciler.core.inventory import ReportedFreeze
+from reconciler.core.keys import EVERY_SUB_ACCOUNT, Source
+from reconciler.core.report import Mode, Report
+from reconciler.core.status import AccountReadiness, Status, SubAccountReadiness, SubAccountsReadiness, Sync
+from reconciler.errors import visible
+from reconciler.render.board import POLICY, Board
+from render.boards import CALM, COMMIT, RECENT, document, keyed, occurrence, section, words
+from render.markup import Markup
+from render.reports import account, below, broken, change, finding, report
+from render.rich import ACCOUNT, ACME, CHANGES, HOSTILE, PLANNED, key, key_id
+from render.statuses import IN_SYNC, NOT_IN_SYNC, readiness, status
+
+LATE = "account a-1 was not read since 2026-11-23T09:40:00Z: 401"
+READ = datetime(2026, 11, 23, 9, tzinfo=UTC)
+
+
+def unread(error: str | None, *failed: SubAccountReadiness, count: int = 0) -> Status:
+    """How a daemon stands that could not read all, although it is not late yet."""
+    below_it = SubAccountsReadiness(count, 0, count, failed)
+    own = AccountReadiness("a-1", READ, ready=True, error=error, sub_accounts=below_it)
+    return replace(status(), readiness=replace(readiness(), accounts=(own,)))
+
+
+def test_it_says_first_whether_everything_is_in_sync_and_since_when() -> None:
+    """In the largest letters, in the tab, and for a program: in sync, since when, as of when, and what comes next."""
+    made = document(CALM)
+    assert words(made, "h1") == "In sync"
+    assert words(made, "title") == "In sync \N{MIDDLE DOT} AhaSend keys"
+    (since,) = [each for each in made.find("time") if "data-for" in each.attributes]
+    assert since.attributes["datetime"] == "2026-11-23T08:00:00Z"
+    assert "since 2026-11-23 08:00 UTC or longer: so it was at the first pass" in words(made, "header")
+    assert "Everything is in sync: 9 keys in 1 account and 1 sub account, nothing to do" in words(made, "header")
+    assert "last pass 2026-11-23 10:00 UTC next pass 2026-11-23 10:05 UTC" in words(made, "header")
+    times = {each.attributes["datetime"] for each in made.find("time")}
+    assert {"2026-11-23T10:00:00Z", "2026-11-23T10:05:00Z", "2026-11-23T10:00:05Z"} <= times
+    (root,) = made.find("html")
+    assert (root.attributes["data-as-of"], root.attributes["data-tone"]) == ("2026-11-23T10:00:05Z", "good")
+    assert root.attributes["data-words"] == "In sync. No person has to act."
+
+
+def test_not_in_sync_is_not_called_so() -> None:
+    """What differs makes it another word, with since when it does; a good word about findings says in sync besides."""
+    made = document(PLANNED, told=status(NOT_IN_SYNC, mode=Mode.PLAN))
+    assert words(made, "h1") == "A person must act"
+    assert "not in sync since 2026-11-23 09:30 UTC Plan: 3 to update, 6 to quarantine" in words(made, "header")
+    found = replace(report(account(), findings=[finding("r", Severity.WARN)], mode=Mode.APPLY))
+    told = words(document(found), "header")
+    assert "In sync, to look at since 2026-11-23 08:00 UTC" in told
+
+
+@pytest.mark.parametrize(
+    ("told", "title", "said"),
+    [
+        (status(IN_SYNC, LATE), "The daemon is not ready", LATE),
+        (
+            status(rejected="the files do not load"),
+            "Newer files do not load since 2026-11-23 08:00 UTC",
+            "config/keys/shop.yaml:12:5: unknown field 'scops' and 2 more Those that loaded last stay in force.",
+        ),
+        (unread("503: later"), "Not read the last time", "a-1: 503: later; last read 2026-11-23 09:00 UTC"),
+        (
+            unread(None, SubAccountReadiness("s-1", None, ready=False, error=None), count=3),
+            "Not read the last time",
+            "s-1: it was not read in time; never read yet and 2 more",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_daemon_comes_before_all(told: Status, title: str, said: str) -> None:
+    """Above everything stands what is wrong and since when; no word of the page then says that all is in sync."""
+    made = document(CALM, told=told)
+    (trouble,) = made.find("section", class_="trouble")
+    text = re.sub(r"\s+", " ", trouble.text).strip()
+    assert text.startswith(title)
+    assert said in text
+    assert trouble is made.find("section")[0]
+    whole = " ".join(words(made, name) for name in ("title", "header", "main"))
+    assert "in sync" not in whole.lower().replace("in sync since they", "")
+    assert made.find("html")[0].attributes["data-tone"] != "good"
+    assert "1 warning about the daemon." in (made.find("html")[0].attributes["data-words"] or "")
+
+
+def test_findings_do_not_make_it_in_sync_while_something_is_not_read() -> None:
+    """What is only to be looked at is not called in sync either, while an account was not read the last time."""
+    found = replace(report(account(), findings=[finding("r", Severity.WARN)], mode=Mode.APPLY))
+    assert words(document(found), "h1") == "In sync, to look at"
+    assert words(document(found, told=unread("503")), "h1") == "Not known"
+
+
+def test_without_reasons_or_files_it_says_so() -> None:
+    """A daemon that does not say why it is not ready, and one that never loaded any files, are told as that."""
+    silent = replace(status(), readiness=replace(readiness(), ready=False))
+    assert "it does not say why" in words(document(CALM, told=silent), "section", class_="trouble")
+    many = words(document(CALM, told=status(IN_SYNC, *map(str, range(22)))), "section", class_="trouble")
+    assert "18 19 and 2 more Nothing below is known" in many
+    bare = replace(readiness(rejected="nothing there"), accounts=())
+    bare = replace(bare, configuration=replace(bare.configuration, loaded_at=None, problems=(), problem_count=0))
+    told = words(document(CALM, told=replace(status(), readiness=bare)), "section", class_="trouble")
+    assert "nothing there None are in force." in told
+
+
+def test_before_the_first_pass() -> None:
+    """Nothing is known before a pass has ended, and each part of the page says so."""
+    made = document(None, told=status(Sync(), "account a-1 was not read yet", passes=0))
+    assert words(made, "h1") == "Not known yet"
+    assert "No pass has ended yet: nothing is known so far." in words(made, "header")
+    assert "last pass none yet" in words(made, "header")
+    assert words(made).count("Not known yet.") == 3
+    assert [each.text for each in made.find("b")[:3]] == ["?", "?", "?"]
+    assert "next pass not known" in words(document(None, told=replace(status(), next_at=None)), "header")
+
+
+def test_what_differs_says_who_asked_for_it() -> None:
+    """A difference has its key, its place in the files, the commit, the owner, and what exactly comes and goes."""
+    told = section(document(PLANNED, told=status(NOT_IN_SYNC, recent=RECENT, mode=Mode.PLAN)), "differs")
+    assert told.startswith("What differs now 9 To apply exactly what is planned here: reconciler apply --digest sha256")
+    assert (
+        "update storefront mixed asked for at config/keys/shop.yaml:14, commit 3f9c2d1e8b7a, owner team-growth "
+        "scopes - suppressions:read 1 unchanged networks + 198.51.100.0/24 1 unchanged"
+    ) in told
+    unknown = section(document(PLANNED, told=status(NOT_IN_SYNC)), "differs")
+    assert "asked for at config/keys/shop.yaml:14, owner team-growth scopes" in unknown
+    moved = replace(RECENT[5], asked_by=replace(RECENT[5].asked_by, line=15))  # type: ignore[type-var] # it has one
+    told = section(document(PLANNED, told=status(NOT_IN_SYNC, recent=(moved,))), "differs")
+    assert COMMIT[:12] not in told
+    nobody = keyed(key(1, "a"), changes=(replace(change("a"), source=None, key_id=key_id(1)),))
+    assert "asked for" not in section(document(nobody, told=status(NOT_IN_SYNC)), "differs")
+    modified = occurrence(CHANGES[5], modified=True)
+    told = section(document(PLANNED, told=status(NOT_IN_SYNC, recent=(modified,))), "differs")
+    assert "commit 3f9c2d1e8b7a file modified since" in told
+
+
+def test_what_is_held_back_says_what_to_do() -> None:
+    """Refusals and changes that are held back stand apart, each with its reason; what is shared is told once."""
+    told = section(document(PLANNED, told=status(NOT_IN_SYNC, recent=RECENT)), "held")
+    assert told.startswith("Held back: a person must act 5 max-changes 9 changes are more than 5; raise guardrails")
+    assert "let it through with --allow restore" in told
+    assert "create new-shop widens skipped asked for at config/keys/shop.yaml:40, commit 3f9c2d1e8b7a label" in told
+    assert "max-changes (see above)" in told
+    calm = document(CALM)
+    assert section(calm, "held") == "Held back: a person must act 0 Nothing is held back."
+    assert section(calm, "differs") == "What differs now 0 Nothing differs."
+    held = keyed(key(1, "a"), changes=(replace(change("a", outcome=Outcome.REFUSED), key_id=key_id(1)),))
+    assert "Nothing differs but what is held back." in section(document(held, told=status(NOT_IN_SYNC)), "differs")
+
+
+def test_the_digest_is_there_where_there_is_something_to_approve() -> None:
+    """A plan is approved by one command, which is selected whole; what was applied needs no approval."""
+    made = document(PLANNED, told=status(NOT_IN_SYNC, mode=Mode.PLAN))
+    assert words(made, "code", class_="command") == f"reconciler apply --digest {PLANNED.digest}"
+    assert document(replace(PLANNED, mode=Mode.APPLY)).find("code", class_="command") == []
+    assert document(None).find("code", class_="command") == []
+
+
+def test_links_lead_to_keys() -> None:
+    """A change leads to its key, also below a sub account; one of many sub accounts and a new key to the account."""
+    made = document(PLANNED, told=status(NOT_IN_SYNC, recent=RECENT))
+    links = {each.text: each.attributes["href"] for each in made.find("a")}
+    assert links["storefront"] == f"/accounts/{ACCOUNT}/keys/{key_id(1)}"
+    assert links["sender"] == f"/accounts/{ACCOUNT}/sub-accounts/{ACME}/keys/{key_id(40)}"
+    assert links["new-shop"] == f"/accounts/{ACCOUNT}"
+    wide = change("sender", scopes=([], ["domains:read"]))
+    many = document(report(below("s-1", "Shop", wide), below("s-2", "Other", wide)))
+    assert {each.text: each.attributes["href"] for each in many.find("a")}["sender"] == "/accounts/a-1"
+    assert "in 2 sub accounts of account a-1: Other s-2, Shop s-1" in words(many)
+
+
+def test_of_very_many_differences_some_are_shown() -> None:
+    """From the 26th on differences are counted, with a link to all keys that differ, or are held back."""
+    keys = [key(number, f"k{number:02}") for number in range(60)]
+    changes = tuple(
+        replace(change(one.name, scopes=([], ["*"])), key_id=one.key_id, outcome=outcome)
+        for one, outcome in zip(keys, [Outcome.PLANNED] * 30 + [Outcome.REFUSED] * 30, strict=True)
+    )
+    made = document(keyed(*keys, changes=changes), told=status(NOT_IN_SYNC))
+    assert len(made.find("article")) == 50
+    assert section(made, "differs").endswith("and 5 more: the keys that differ")
+    assert section(made, "held").endswith("and 5 more: the keys that are held back")
+    links = {each.attributes["href"] for each in made.find("a")}
+    assert {"/keys?mark=differs", "/keys?mark=held"} <= links
+
+
+def test_what_changed_lately_says_by_which_commit() -> None:
+    """What was written is told, the newest first, with when, why the pass began, and the commit; decisions are not."""
+    made = document(PLANNED, told=status(NOT_IN_SYNC, recent=RECENT))
+    told = section(made, "lately")
+    assert told.startswith(
+        "What changed lately analytics Analytics (read only) updated same access 2026-11-23 09:30 UTC, "
+        "asked for at config/keys/shop.yaml:18, commit 3f9c2d1e8b7a, pass begun by files what, exactly label"
+    )
+    assert "switched off narrows" in told
+    assert "held back" not in told
+    assert "All that is known since 2026-11-23 08:00 UTC" in told
+    failed = [occurrence(CHANGES[5], outcome, trigger=None) for outcome in (Outcome.FAILED, Outcome.STALE)]
+    told = section(document(CALM, told=status(recent=tuple(failed))), "lately")
+    assert "storefront update failed 2026-11-23 09:30 UTC" in told
+    assert "the reason of it" in told
+    assert "storefront update not made: the key had changed" in told
+    assert "begun by" not in told
+
+
+def test_a_long_history_is_folded() -> None:
+    """Ten writes are shown, a hundred more are folded."""
+    many = tuple(occurrence(CHANGES[5], time=f"2026-11-23T09:{number % 60:02}:00Z") for number in range(120))
+    made = document(CALM, told=status(recent=many))
+    assert len(made.find("span", class_="what")) == 110
+    assert "100 earlier" in section(made, "lately")
+    assert "Nothing was written." in section(document(CALM), "lately")
+    assert "Nothing was written: this daemon only plans." in section(
+        document(CALM, told=status(mode=Mode.PLAN)), "lately"
+    )
+
+
+def test_who_can_do_what_is_the_matrix_of_the_report() -> None:
+    """Each key has its line with a link to its page; keys that share a line lead to the table of those like it."""
+    made = document(CALM)
+    assert "break-glass anywhere" in section(made, "who")
+    keys = [key(number, f"k{number:02}", "domains:read") for number in range(41)]
+    many = document(keyed(*keys))
+    assert "41 keys such as k00, k01 anywhere" in section(many, "who")
+    (link,) = [each for each in many.find("a") if each.text == "41 keys"]
+    assert link.attributes["href"] == f"/keys?like={key_id(0)}"
+    assert document(keyed()).find("section", **{"aria-labelledby": "who"}) == []
+
+
+def test_what_needs_a_person_soon() -> None:
+    """Rules that are broken, waivers that end, change windows and stale keys are there; where none is, that is said."""
+    made = document(PLANNED, told=status(NOT_IN_SYNC))
+    told = section(made, "soon")
+    assert "deny no-wildcard 1 time billing would hold * and could do everything" in told
+    assert "owned" not in told
+    assert "11 days left waiver of no-wildcard for labels like break-glass until 2026-12-05, agreed by team-sec" in told
+    assert "break-glass 633 days old and never used" in told
+    assert "newsletter 512 days since it was used" in told
+    assert "2 keys have no ip_allow_list in the files" in told
+    freeze = ReportedFreeze("black friday", "2026-11-30T00:00:00Z", None, False, Source("p.yaml", 3, 5))
+    told = section(document(replace(keyed(), freezes=(freeze,))), "soon")
+    assert told == "What needs a person soon Frozen until 2026-11-30 00:00 UTC: black friday p.yaml:3"
+    assert "Nothing: no waiver or pause ends within two weeks" in section(document(keyed(key(1, "a"))), "soon")
+    over = replace(CALM, waivers=(replace(CALM.waivers[0], until="2026-11-01", owner=""),))
+    assert "over waiver of no-wildcard" in section(document(over), "soon")
+
+
+def test_many_stale_keys_and_findings_are_counted() -> None:
+    """Of many stale keys the five longest unused are shown, of a rule that is broken often only how often."""
+    keys = [key(number, f"k{number:02}", used=f"2025-01-{number + 1:02}T00:00:00Z") for number in range(9)]
+    keys.append(replace(key(20, "unknown"), created_at="?", last_used_at=None))
+    found = [finding("r", Severity.WARN, key=f"k{number}", message=f"message {number}") for number in range(6)]
+    told = section(document(replace(keyed(*keys), findings=tuple(found))), "soon")
+    assert told.endswith(
+        "Rules that are broken warn r 6 times Stale keys k00 692 days since it was used k01 691 days since it was used "
+        "k02 690 days since it was used k03 689 days since it was used k04 688 days since it was used "
+        "9 not used for 90 days, 0 never used"
+    )
+
+
+def test_what_was_not_read_is_told() -> None:
+    """Accounts that the last pass could not read stand first, those of many sub accounts once."""
+    unlisted = report(account(), broken("s-1", "Shop", "403"), broken(EVERY_SUB_ACCOUNT, None, None))
+    made = document(unlisted, told=status(Sync(in_sync=None)))
+    told = section(made, "failures")
+    assert "Shop s-1: 403" in told
+    assert "all sub accounts of a-1: it could not be read" in told
+    assert "In what was read nothing differed." in section(made, "differs")
+    assert "Shop s-1 not read" in section(made, "accounts")
+
+
+def test_accounts_are_listed_where_there_are_several() -> None:
+    """Those stand first that need somebody: not read, held back, differing; from the 13th on they are counted."""
+    made = document(PLANNED, told=status(NOT_IN_SYNC))
+    told = section(made, "accounts")
+    assert told.index("3 held back") < told.index("1 held back") < told.index("Sleepy")
+    assert "suspended" in told
+    many = [below(f"s-{number:02}", f"Shop {number:02}") for number in range(14)]
+    told = section(document(report(*many, mode=Mode.APPLY)), "accounts")
+    assert "Shop 11 s-11 as the files say 3 keys" in told
+    assert "and 2 more: their parents' pages list them." in told
+    doubted = section(document(report(*many, mode=Mode.APPLY), told=status(IN_SYNC, LATE)), "accounts")
+    assert "nothing differed" in doubted
+    assert "as the files say" not in doubted
+    assert document(keyed(key(1, "a"))).find("h2", id="accounts") == []
+
+
+def test_a_dry_run_says_that_it_only_plans() -> None:
+    """At the top and at the foot of the page; a daemon that applies says nothing of the kind."""
+    made = document(PLANNED, told=status(NOT_IN_SYNC, mode=Mode.PLAN))
+    assert "dry run only plans, writes nothing" in words(made, "header")
+    assert "a dry run: it only plans and writes nothing" in words(made, "footer")
+    assert "dry run" not in words(document(CALM), "header") + words(document(CALM), "footer")
+
+
+def pages(made: Report, told: Status) -> list[str]:
+    """Give every page that some page leads to, each once."""
+    board, found, left = Board(made), {}, ["/"]
+    while left:
+        path, _, query = left.pop().partition("?")
+        text = board.page(told, path, query)
+        assert text is not None, path
+        found[path] = text
+        links = [each.attributes["href"] or "" for each in document(made, path, query, told).find("a")]
+        left += [link for link in links if link.startswith("/") and link.partition("?")[0] not in found]
+    return list(found.values())
+
+
+def test_each_page_is_one_whole_document() -> None:
+    """Every page that links lead to is there, well-formed, needs no other file, and names each part it speaks of."""
+    found = pages(PLANNED, status(NOT_IN_SYNC, LATE, rejected="x", recent=RECENT, mode=Mode.PLAN))
+    assert len(found) > 15
+    for text in found:
+        made = words_of(text)
+        assert text.endswith("</html>\n")
+        ids = [each.attributes["id"] for each in made.elements if "id" in each.attributes]
+        assert len(ids) == len(set(ids))
+        assert not any(each.attributes.get("src") or each.attributes.get("style") for each in made.elements)
+        assert {each.attributes.get("rel") for each in made.find("link")} == {"icon"}
+        assert {
+            each.attributes["aria-labelledby"] for each in made.find("section") if "class" not in each.attributes
+        } <= {*ids}
+        assert {each.attributes["method"] for each in made.find("form")} <= {"get"}
+
+
+def words_of(text: str) -> Markup:
+    return Markup(text)
+
+
+def test_hostile_labels_are_texts() -> None:
+    """A label, a reason or a commit that is markup is seen as what it is, on every page and in every title."""
+    evil = "<script>alert(1)</script>\u202e"
+    spoilt = tuple(
+        replace(each, reason=evil, asked_by=replace(each.asked_by, commit=evil, file=evil) if each.asked_by else None)
+        for each in RECENT
+    )
+    told = status(NOT_IN_SYNC, evil, rejected=evil, recent=spoilt)
+    for text in pages(PLANNED, replace(told, schedule=evil, version=evil)):
+        assert "<script>alert" not in text
+        assert "<img" not in text
+        assert "\u202e" not in text
+    front = document(PLANNED, told=told)
+    assert {visible(label) for label in HOSTILE} <= {each.text for each in front.find("q", class_="text")}
+
+
+def test_the_policy_allows_its_own_script_and_style_alone() -> None:
+    """The policy has the hashes of what is in the page, lets it ask the daemon alone, and be framed by nobody."""
+    made = document(CALM)
+    for name in ("script", "style"):
+        (own,) = made.find(name)
+        digest = b64encode(hashlib.sha256(own.text.encode()).digest()).decode()
+        assert f"{name}-src 'sha256-{digest}'; " in POLICY
+    assert POLICY.startswith("default-src 'none'; ")
+    for rule in (
+        "img-src data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ):
+        assert rule in POLICY
+
+
+def test_without_a_script_it_is_fetched_again() -> None:
+    """A browser without scripts fetches the page every half minute; the table of keys less often, for who is typing."""
+    assert [each.attributes["content"] for each in document(CALM).find("meta", **{"http-equiv": "refresh"})] == ["30"]
+    (slow,) = document(CALM, "/keys").find("meta", **{"http-equiv": "refresh"})
+    assert slow.attributes["content"] == "120"
+
+
+def test_the_tag_changes_with_what_the_page_says() -> None:
+    """Equal tags mean the same page but for when it was asked for; another status, report or address has another."""
+    board, told = Board(CALM), status()
+    later = replace(told, as_of="2026-11-23T10:00:10Z")
+    configuration = replace(later.readiness.configuration, age_seconds=9.0)
+    later = replace(later, readiness=replace(later.readiness, configuration=configuration))
+    tag = board.tag(told, "/", "")
+    assert board.tag(later, "/", "") == tag
+    pattern = re.compile('(data-as-of|datetime)="2026-11-23T10:00:[01][05]Z"')
+    assert pattern.sub("", board.page(later, "/", "") or "") == pattern.sub("", board.page(told, "/", "") or "")
+    others = {
+        board.tag(replace(told, next_at="2026-11-23T10:06:00Z"), "/", ""),
+        board.tag(told, "/keys", ""),
+        board.tag(told, "/", "q=a"),
+        Board(None).tag(told, "/", ""),
+        Board(replace(CALM, run_id="another")).tag(told, "/", ""),
+    }
+    assert len(others | {tag}) == 6
+    assert re.fullmatch("[0-9a-f]{16}", tag)
+
+
+def test_the_garbage_collector_is_as_before() -> None:
+    """It does not run while a page is made, and afterwards as before, also when there is no page."""
+    assert gc.isenabled()
+    assert Board(CALM).page(status(), "/", "") is not None
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        assert Board(CALM).page(status(), "/nothing", "") is None
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/nothing",
+        "//",
+        "/keys/",
+        "/accounts",
+        "/accounts/",
+        "/accounts//keys/a",
+        "/accounts/a/keys",
+        "/accounts/a/b/c/d/e",
+        "/accounts/nobody",
+    ],
+)
+def test_there_is_no_other_page(path: str) -> None:
+    """What is no address of ours, and an account that nobody knows, has no page."""
+    assert Board(CALM).page(status(), path, "") is None
