@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.cli.output import Mask
 from reconciler.cli.wiring import Secrets, Wiring
@@ -29,15 +29,13 @@ from reconciler.settings import web_token
 if TYPE_CHECKING:
     from reconciler.daemon.audience import Audience
     from reconciler.daemon.maker import Maker
-    from reconciler.daemon.shown import Showcase, Shown
+    from reconciler.daemon.shown import Draw, Pages, Showcase, Shown
     from reconciler.daemon.trail import Trail
 
 INTERVALS = 3
 """An account that was not read for so many intervals is not looked after."""
 GRACE = timedelta(seconds=5)
 """What a pass may take longer than the last one."""
-NO_POLICY = "default-src 'none'"
-"""The Content-Security-Policy of pages of which there are none."""
 
 
 class Token:
@@ -133,13 +131,10 @@ class Site:
 
     def _showcase(self, service: Service, maker: "Maker") -> "Showcase":
         from reconciler.daemon.shown import Showcase
+        from reconciler.render.board import POLICY
 
         documents = Documents(self.chronicle, self.wiring.secrets, partial(self._status, service))
-
-        async def page(_path: str, _query: str) -> str | None:
-            return None
-
-        return Showcase(self.look.audience, documents.status, documents.report, page, NO_POLICY, maker)
+        return Showcase(self.look.audience, documents.status, documents.report, documents.pages, POLICY, maker)
 
     def _status(self, service: Service) -> Status:
         next_at = service.next_at
@@ -147,7 +142,7 @@ class Site:
 
 
 class Documents:
-    """Status and report of a daemon, to be made when somebody asks; no secret is in them.
+    """Status, report and pages of a daemon, to be made when somebody asks; no secret is in them.
 
     However many ask within a second, they are told the same.
     """
@@ -164,14 +159,7 @@ class Documents:
         from reconciler.daemon.shown import Shown
 
         status = self.current()
-        readiness = status.readiness
-        timeless = replace(readiness, configuration=replace(readiness.configuration, age_seconds=None))
-        said = repr((self._chronicle.revision, status.next_at, timeless))
-        return Shown(
-            self._tag(sha256(said.encode("utf-8", "backslashreplace")).hexdigest()[:32]),
-            status.as_of,
-            partial(_written, status, tuple(self._secrets())),
-        )
+        return Shown(self._tag_of(status), status.as_of, partial(_written, status, tuple(self._secrets())))
 
     def current(self) -> Status:
         """Give the status of this second; secrets in it are not masked."""
@@ -189,6 +177,26 @@ class Documents:
             return None
         return Shown(self._tag(report.run_id), "", partial(_written, report, tuple(self._secrets())))
 
+    def pages(self) -> "Pages":
+        """Give the pages as they are now."""
+        from reconciler.daemon.shown import Pages
+
+        status, report, secrets = self.current(), self._chronicle.report, tuple(self._secrets())
+        return Pages(
+            tag=self._tag_of(status),
+            moment=status.as_of,
+            report=self._tag(report.run_id if report else ""),
+            board=partial(_board, report, secrets),
+            status=partial(_masked, status, secrets),
+        )
+
+    def _tag_of(self, status: Status) -> str:
+        """Give a tag about all that a status, and so a page, says but times that go on by themselves."""
+        readiness = status.readiness
+        timeless = replace(readiness, configuration=replace(readiness.configuration, age_seconds=None))
+        said = repr((self._chronicle.revision, status.next_at, timeless))
+        return self._tag(sha256(said.encode("utf-8", "backslashreplace")).hexdigest()[:32])
+
     def _tag(self, said: str) -> str:
         """Give a tag that no other process has given to something else, nor this one with fewer secrets to mask."""
         return f"{self._process}-{len(tuple(self._secrets()))}-{said}"
@@ -197,8 +205,28 @@ class Documents:
 def _written(told: Report | Status, secrets: tuple[str, ...]) -> str:
     from reconciler.render import json
 
-    masked: Report | Status = Mask(secrets)(told)
-    return mask(json.render(masked), *secrets)
+    return mask(json.render(_masked(told, secrets)), *secrets)
+
+
+Told = TypeVar("Told", Report, Status, Report | Status)
+
+
+def _masked(told: Told, secrets: tuple[str, ...]) -> Told:
+    masked: Told = Mask(secrets)(told)
+    return masked
+
+
+def _board(report: Report | None, secrets: tuple[str, ...]) -> "Draw":
+    """Give what draws pages of a report; what a page puts together is masked once more."""
+    from reconciler.render.board import Board
+
+    board = Board(_masked(report, secrets) if report else None)
+
+    def draw(status: Status, path: str, query: str) -> str | None:
+        text = board.page(status, path, query)
+        return None if text is None else mask(text, *secrets)
+
+    return draw
 
 
 def _now() -> datetime:

@@ -16,7 +16,7 @@ KEPT: Final = 30.0
 @dataclass(slots=True)
 class _Kept:
     version: Hashable
-    body: bytes
+    made: Any
     end: asyncio.TimerHandle
 
 
@@ -33,20 +33,20 @@ class Maker:
         self._kept: dict[str, _Kept] = {}
         self._ended = False
 
-    async def kept(self, what: str, version: Hashable, make: Callable[[], bytes]) -> bytes:
+    async def kept(self, what: str, version: Hashable, make: Callable[[], Made]) -> Made:
         """Give the newest version of something, which is kept for a while for those who ask next."""
         kept = self._kept.get(what)
         if kept is None or kept.version != version:
-            body = await self.made((what, version), make)
+            made = await self.made((what, version), make)
             kept = self._kept.get(what)
             if kept is not None:
                 kept.end.cancel()
         else:
-            body = kept.body
+            made = kept.made
             kept.end.cancel()
         end = asyncio.get_running_loop().call_later(self._kept_seconds, self._kept.pop, what, None)
-        self._kept[what] = _Kept(version, body, end)
-        return body
+        self._kept[what] = _Kept(version, made, end)
+        return made
 
     async def made(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """Make something in the thread; who asks for the same key meanwhile gets the same.

@@ -1,7 +1,7 @@
 """What the daemon's web server shows of keys, to those who may look: its page, its status and its last report."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -9,11 +9,17 @@ from urllib.parse import unquote_to_bytes
 
 from starlette.types import Scope
 
+from reconciler.core.status import Status
 from reconciler.daemon.answers import Answer, Headers, error, not_modified, values
 from reconciler.daemon.audience import Audience, PageFor
 from reconciler.daemon.maker import Maker
 
-Page = Callable[[str, str], Awaitable[str | None]]
+Draw = Callable[[Status, str, str], str | None]
+"""Takes a status, a path and a query; gives the HTML of the page there, None where there is none.
+
+The path is decoded; the query is as it was written, all ASCII, and can be decoded: what separates its parts must stay
+apart from what they say (``urllib.parse.parse_qsl``).
+"""
 _GUARDS: Final = (
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -42,6 +48,25 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class Pages:
+    """All pages as they are at a moment.
+
+    Attributes:
+        tag: What they say, as in `Shown`.
+        moment: As in `Shown`.
+        report: Which report they are about, in letters: the same, and what they were drawn with is drawn with again.
+        board: Makes that, in a thread, which may take long.
+        status: Gives the status that they show, in a thread.
+    """
+
+    tag: str
+    moment: str
+    report: str
+    board: Callable[[], Draw]
+    status: Callable[[], Status]
+
+
+@dataclass(frozen=True, slots=True)
 class Showcase:
     """What there is to look at, and for whom.
 
@@ -49,9 +74,7 @@ class Showcase:
         audience: Who may look.
         status: Gives the status.
         report: Gives the last report; None: there is none yet.
-        page: Takes a path and a query; gives the HTML of the page there, None where there is none. The path is decoded;
-            the query is as it was written, all ASCII, and can be decoded: what separates its parts must stay apart
-            from what they say (``urllib.parse.parse_qsl``).
+        pages: Gives the pages.
         page_policy: The Content-Security-Policy of pages.
         maker: Makes the documents.
     """
@@ -59,7 +82,7 @@ class Showcase:
     audience: Audience
     status: Callable[[], Shown]
     report: Callable[[], Shown | None]
-    page: Page
+    pages: Callable[[], Pages]
     page_policy: str
     maker: Maker
 
@@ -88,30 +111,35 @@ async def show_page(case: Showcase, scope: Scope) -> Answer | None:
     path, query = _path(scope["raw_path"]), _query(scope["query_string"])
     if query is None:
         return error(400, "the query is badly encoded: it must be percent-encoded UTF-8")
-    sent = None if path is None else await _page(case, path, query)
-    if sent is None:
-        return None
-    body, tag = sent
+    return None if path is None else await _shown_page(case, scope["headers"], path, query)
+
+
+async def _shown_page(case: Showcase, given: Headers, path: str, query: str) -> Answer | None:
+    """Answer with a page, or that the client has it as it is; None where there is none."""
+    pages = case.pages()
+    # Of each address another one, so that no page passes for one that was never there.
+    tag = _entity_tag(f"{pages.tag}-{sha256(f'{path}?{query}'.encode()).hexdigest()[:16]}")
     headers = _headers(tag, case.page_policy)
-    if _has(scope["headers"], tag):
+    if _names(given, tag):
+        return not_modified(*headers)
+    body = await _drawn(case.maker, pages, path, query)
+    if body is None:
+        return None
+    if _has(given, tag):
         return not_modified(*headers)
     return Answer(200, body, "text/html; charset=utf-8", headers)
 
 
-async def _page(case: Showcase, path: str, query: str) -> tuple[bytes, bytes] | None:
-    """Give the bytes of a page and its entity tag, once for all who ask for it meanwhile; None where there is none."""
+async def _drawn(maker: Maker, pages: Pages, path: str, query: str) -> bytes | None:
+    """Give the bytes of a page, drawn once for all who ask for it meanwhile; None where there is none."""
+    draw = await maker.kept("board", pages.report, pages.board)
+    status = await maker.kept("status of pages", (pages.tag, pages.moment), pages.status)
 
-    async def made() -> tuple[bytes, bytes] | None:
-        text = await case.page(path, query)
-        return None if text is None else await case.maker.made(("as sent", path, query), lambda: _as_sent(text))
+    def drawn() -> bytes | None:
+        text = draw(status, path, query)
+        return None if text is None else text.encode("utf-8", "backslashreplace")
 
-    return await case.maker.shared(("page", path, query), made)
-
-
-def _as_sent(text: str) -> tuple[bytes, bytes]:
-    """Give the bytes of a page, and its entity tag."""
-    body = text.encode("utf-8", "backslashreplace")
-    return body, _entity_tag(sha256(body).hexdigest()[:32])
+    return await maker.made((pages.tag, pages.moment, path, query), drawn)
 
 
 async def _document(case: Showcase, what: str, shown: Shown, headers: Headers) -> Answer:
@@ -133,8 +161,15 @@ def _entity_tag(tag: str) -> bytes:
 
 def _has(headers: Headers, tag: bytes) -> bool:
     """Tell whether a client has that already (RFC 9110, 13.1.2); no tag of ours holds a comma."""
-    given = [each.strip() for value in values(headers, b"if-none-match") for each in value.split(b",")]
-    return any(each == b"*" or each.removeprefix(b"W/") == tag.removeprefix(b"W/") for each in given)
+    return b"*" in _given(headers) or _names(headers, tag)
+
+
+def _names(headers: Headers, tag: bytes) -> bool:
+    return any(each.removeprefix(b"W/") == tag.removeprefix(b"W/") for each in _given(headers))
+
+
+def _given(headers: Headers) -> list[bytes]:
+    return [each.strip() for value in values(headers, b"if-none-match") for each in value.split(b",")]
 
 
 def _path(raw: bytes) -> str | None:

@@ -71,6 +71,43 @@ def test_no_secret_is_shown() -> None:
     assert load_status(story.documents.status().make().encode()).recent[0].label == "was aha-sk-***"
 
 
+def test_no_secret_is_on_a_page() -> None:
+    """Pages hold no secret, whole or broken by a blank, of those known when they are drawn."""
+    story = Story()
+    story.passes()
+    story.secrets.hide(TOKEN)
+    pages = story.documents.pages()
+    draw, status = pages.board(), pages.status()
+    for path in ("/", "/keys", f"/accounts/{ACCOUNT.account_id}"):
+        text = draw(status, path, "")
+        assert text
+        assert path == "/keys" or "aha-sk-***" in text
+        for secret in (TOKEN, BROKEN, "x" * 20):
+            assert secret not in text
+    assert draw(status, "/nothing", "") is None
+
+
+def test_pages_before_the_first_pass() -> None:
+    """Before the first pass each page says so, of whichever account; who waits on one need not look for it again."""
+    pages = Story().documents.pages()
+    draw, status = pages.board(), pages.status()
+    for path in ("/", f"/accounts/{ACCOUNT.account_id}"):
+        assert "Not known yet" in (draw(status, path, "") or "")
+
+
+def test_tags_of_pages() -> None:
+    """Pages have another tag when the status says something else, and share what they are drawn with in one report."""
+    story = Story()
+    before = story.documents.pages()
+    story.passes()
+    first = story.documents.pages()
+    assert len({first.tag, before.tag}) == len({first.report, before.report}) == 2
+    assert story.documents.pages().tag == first.tag
+    story.secrets.hide(TOKEN)
+    hidden = story.documents.pages()
+    assert len({first.tag, hidden.tag}) == len({first.report, hidden.report}) == 2
+
+
 def test_the_report_is_that_of_json() -> None:
     """The report is, to the letter, what ``-o json`` prints."""
     story = Story()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from daemon.visitor import Answered, Behind, request, serving
+from reconciler.core.status import Status
 from reconciler.daemon.audience import Audience, PageFor
 from reconciler.daemon.shown import Shown
 from reconciler.errors import Interrupted
@@ -152,14 +153,14 @@ async def test_many_ask_for_one_page() -> None:
 async def test_a_page_is_asked_for_once() -> None:
     """However many ask for a page at once, it is asked for once."""
     stands = behind()
-    go_on = asyncio.Event()
-    page = stands.page
+    go_on = threading.Event()
+    draw = stands.draw
 
-    async def slow(path: str, query: str) -> str | None:
-        await go_on.wait()
-        return await page(path, query)
+    def slow(told: Status, path: str, query: str) -> str | None:
+        assert go_on.wait(10)
+        return draw(told, path, query)
 
-    stands.page = slow  # type: ignore[method-assign] # of this story
+    stands.draw = slow  # type: ignore[method-assign] # of this story
     async with serving(stands) as served:
         asking = [asyncio.create_task(served.get("/")) for _ in range(20)]
         await served.until_open(20)
@@ -167,6 +168,31 @@ async def test_a_page_is_asked_for_once() -> None:
         go_on.set()
         assert {answer.body for answer in await asyncio.gather(*asking)} == {b"<p>page</p>"}
     assert stands.looked == [("/", "")]
+
+
+async def test_a_page_that_says_the_same_is_not_drawn() -> None:
+    """Who has a page as it is costs no drawing; what pages of a report share is made once, until there is another."""
+    stands = behind()
+    async with serving(stands) as served:
+        tag = (await served.get("/")).headers["etag"]
+        stands.moment = "10:01"
+        assert (await served.get("/", f"If-None-Match: {tag}")).status == 304
+        assert stands.looked == [("/", "")]
+        stands.told = "two"
+        assert (await served.get("/", f"If-None-Match: {tag}")).status == 200
+        assert stands.boards == 1
+        stands.report = "run-2"
+        assert (await served.get("/")).status == 200
+        assert stands.boards == 2
+
+
+async def test_no_page_passes_for_another() -> None:
+    """Each address has tags of its own; of one at which there is no page no client has a copy, whatever it says."""
+    async with serving(behind()) as served:
+        tags = [(await served.get(target)).headers["etag"] for target in ("/", "/keys?q=a%26b&c=d+e")]
+        assert len(set(tags)) == 2
+        for tag in (*tags, "*"):
+            assert (await served.get("/nothing", f"If-None-Match: {tag}")).status == 404
 
 
 async def test_a_page_that_fails() -> None:
@@ -185,11 +211,11 @@ async def test_a_page_that_fails() -> None:
 async def test_while_the_daemon_ends() -> None:
     """Who asks while the daemon ends is told so, and nobody is told of an error."""
 
-    async def ends(path: str, query: str) -> str | None:
+    def ends(told: Status, path: str, query: str) -> str | None:
         raise Interrupted
 
     stands = behind()
-    stands.page = ends  # type: ignore[method-assign] # of this story
+    stands.draw = ends  # type: ignore[method-assign] # of this story
     async with serving(stands) as served:
         answer = await served.get("/")
     assert (answer.status, error(answer)) == (503, "the daemon ends")

@@ -6,15 +6,16 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from reconciler.core.status import Readiness
+from reconciler.core.status import Readiness, Status
 from reconciler.daemon.address import Address
 from reconciler.daemon.audience import Audience
 from reconciler.daemon.connections import Limits
 from reconciler.daemon.endpoints import Handlers, application
 from reconciler.daemon.maker import Maker
-from reconciler.daemon.shown import Showcase, Shown
+from reconciler.daemon.shown import Draw, Pages, Showcase, Shown
 from reconciler.daemon.status import Progress, judge_readiness
 from reconciler.daemon.web import Web
+from render.statuses import status
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 TOKEN = "a-token-of-the-tests"
@@ -35,6 +36,10 @@ class Behind:
     audience: Audience = field(default_factory=Audience)
     pages: dict[tuple[str, str], str] = field(default_factory=dict)
     asked: int = 0
+    told: str = "one"
+    moment: str = "10:00"
+    report: str = "run-1"
+    boards: int = 0
     looked: list[tuple[str, str]] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
 
@@ -48,16 +53,23 @@ class Behind:
     def reconcile(self) -> None:
         self.asked += 1
 
-    async def page(self, path: str, query: str) -> str | None:
+    def draw(self, told: Status, path: str, query: str) -> str | None:
         self.looked.append((path, query))
         return self.pages.get((path, query))
+
+    def board(self) -> Draw:
+        self.boards += 1
+        return self.draw
+
+    def all_pages(self) -> Pages:
+        return Pages(self.told, self.moment, self.report, self.board, status)
 
     def handlers(self, maker: Maker) -> Handlers:
         case = Showcase(
             self.audience,
             lambda: self.shown["status"],
             lambda: self.shown.get("report"),
-            self.page,
+            self.all_pages,
             "default-src 'none'; style-src 'sha256-x'",
             maker,
         )
