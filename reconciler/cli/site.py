@@ -21,7 +21,7 @@ from reconciler.daemon.past import read_past
 from reconciler.daemon.schedule import Schedule
 from reconciler.daemon.service import Service
 from reconciler.daemon.status import judge_readiness
-from reconciler.errors import UsageError, mask
+from reconciler.errors import UsageError
 from reconciler.files.commits import Commits
 from reconciler.metrics import Metrics
 from reconciler.settings import web_token
@@ -197,8 +197,9 @@ class Documents:
 def _written(told: Report | Status, secrets: tuple[str, ...]) -> str:
     from reconciler.render import json
 
+    # Text by text: to look through a hundred megabytes at once would hold all threads up until it is done.
     masked: Report | Status = Mask(secrets)(told)
-    return mask(json.render(masked), *secrets)
+    return json.render(masked)
 
 
 def _now() -> datetime:
