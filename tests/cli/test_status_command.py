@@ -23,7 +23,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WELL = says(status=http(render(STATUS)), report=http(render(REPORT)), readyz=http(READY))
 SECRET = "aha-sk-" + "s" * 20
 ILL = status(NOT_IN_SYNC, f"account a-1 was not read\nsince {SECRET}")
-UNREADY = READY.replace(b"true", b"false").replace(b'"reasons":[]', b'"reasons":["one\\n","two"]')
+UNREADY = READY.replace(b"true", b"false").replace(b'"reasons":[]', b'"reasons":["one\\n","two %s"]' % SECRET.encode())
 ILL_ANSWERS = says(status=http(render(ILL)), report=http(render(REPORT)), readyz=http(UNREADY, 503))
 
 
@@ -53,7 +53,7 @@ def test_a_daemon_that_is_not(capsys: pytest.CaptureFixture[str]) -> None:
             assert code == 1
             assert "was not read" in out
             assert SECRET not in out
-        assert run(capsys, at, "-q") == (1, "not ready: one\\n; two\n", "")
+        assert run(capsys, at, "-q") == (1, "not ready: one\\n; two aha-sk-***\n", "")
 
 
 def test_where_it_asks(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
