@@ -21,7 +21,7 @@ from reconciler.daemon.past import read_past
 from reconciler.daemon.schedule import Schedule
 from reconciler.daemon.service import Service
 from reconciler.daemon.status import judge_readiness
-from reconciler.errors import UsageError, mask
+from reconciler.errors import UsageError
 from reconciler.files.commits import Commits
 from reconciler.metrics import Metrics
 from reconciler.settings import web_token
@@ -205,7 +205,8 @@ class Documents:
 def _written(told: Report | Status, secrets: tuple[str, ...]) -> str:
     from reconciler.render import json
 
-    return mask(json.render(_masked(told, secrets)), *secrets)
+    # Text by text: to look through a hundred megabytes at once would hold all threads up until it is done.
+    return json.render(_masked(told, secrets))
 
 
 Told = TypeVar("Told", Report, Status, Report | Status)
@@ -217,16 +218,10 @@ def _masked(told: Told, secrets: tuple[str, ...]) -> Told:
 
 
 def _board(report: Report | None, secrets: tuple[str, ...]) -> "Draw":
-    """Give what draws pages of a report; what a page puts together is masked once more."""
+    """Give what draws pages of a report."""
     from reconciler.render.board import Board
 
-    board = Board(_masked(report, secrets) if report else None)
-
-    def draw(status: Status, path: str, query: str) -> str | None:
-        text = board.page(status, path, query)
-        return None if text is None else mask(text, *secrets)
-
-    return draw
+    return Board(_masked(report, secrets) if report else None).page
 
 
 def _now() -> datetime:

@@ -16,9 +16,9 @@ from reconciler.errors import NoDaemon, mask
 from reconciler.render.page import Page
 from reconciler.render.status import render
 
-_OPEN: Final = "\x1b[?1049h\x1b[?25l"
-"""The terminal's other screen, without a cursor."""
-_CLOSE: Final = "\x1b[?25h\x1b[?1049l"
+_OPEN: Final = "\x1b[?1049h\x1b[?25l\x1b[?7l"
+"""The terminal's other screen, without a cursor, where a line that is too long ends at the edge."""
+_CLOSE: Final = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 _FIRST: Final = "\x1b[H"
 _REST_OF_LINE: Final = "\x1b[K"
 _REST: Final = "\x1b[J"
@@ -89,7 +89,8 @@ def screen(text: str, height: int, every: float) -> str:
     if len(shown) < len(lines):
         shown = [*shown, f"... {len(lines) - len(shown)} more lines, in a higher window or without --watch"]
     foot = f"asked every {every:g} s; Ctrl-C ends it"
-    return _FIRST + "".join(f"{line}{_REST_OF_LINE}\r\n" for line in shown) + foot + _REST_OF_LINE + _REST
+    # A line is cleared before it is written: after one that fills it, its last letter would be cleared instead.
+    return _FIRST + "".join(f"{_REST_OF_LINE}{line}\r\n" for line in (*shown, foot))[:-2] + _REST
 
 
 def _one_after_the_other(watcher: Watcher, every: float) -> NoReturn:

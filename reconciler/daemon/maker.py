@@ -1,7 +1,7 @@
 """Makes large answers beside the event loop, each once for all who ask for it."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -29,7 +29,7 @@ class Maker:
     def __init__(self, kept_seconds: float = KEPT) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="answers")
         self._kept_seconds = kept_seconds
-        self._under_way: dict[Hashable, asyncio.Task[Any]] = {}
+        self._under_way: dict[Hashable, asyncio.Future[Any]] = {}
         self._kept: dict[str, _Kept] = {}
         self._ended = False
 
@@ -54,26 +54,14 @@ class Maker:
         Raises:
             Interrupted: the server ends.
         """
-
-        async def in_thread() -> Made:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, make)
-
-        return await self.shared(key, in_thread)
-
-    async def shared(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Made]]) -> Made:
-        """Await what ``work`` gives; who asks for the same key meanwhile gets the same.
-
-        Raises:
-            Interrupted: the server ends.
-        """
         if self._ended:
             raise Interrupted
-        task: asyncio.Task[Made] | None = self._under_way.get(key)
-        if task is None:
-            task = asyncio.create_task(work())
-            self._under_way[key] = task
-            task.add_done_callback(lambda _: self._under_way.pop(key, None))
-        return await asyncio.shield(task)  # who leaves does not take it from the others
+        making: asyncio.Future[Made] | None = self._under_way.get(key)
+        if making is None:
+            making = asyncio.get_running_loop().run_in_executor(self._thread, make)
+            self._under_way[key] = making
+            making.add_done_callback(lambda _: self._under_way.pop(key, None))
+        return await asyncio.shield(making)  # who leaves does not take it from the others
 
     def end(self) -> None:
         """Forget everything, and begin nothing more; what is being made is not waited for."""

@@ -5,7 +5,6 @@ it is whole from there on.
 """
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -94,13 +93,12 @@ def _adapter() -> "TypeAdapter[Occurrence]":
 
 
 def _last_lines(path: Path, most: int) -> Iterable[bytes]:
-    """Give the last lines of a trail, in their order; one of which the beginning was not read is left out."""
+    """Give the last lines of a trail, in their order; the first may be the rest of one."""
     lines: list[bytes] = []
     try:
         for file in reversed((*segments(path), path)):
-            size, data = _end_of(file, most)
-            read = data.splitlines(keepends=True)
-            lines[:0] = read if len(data) == size else read[1:]
+            data = _end_of(file, most)
+            lines[:0] = data.splitlines(keepends=True)
             most -= len(data)
             if most <= 0:
                 break
@@ -109,13 +107,9 @@ def _last_lines(path: Path, most: int) -> Iterable[bytes]:
     return lines
 
 
-def _end_of(file: Path, most: int) -> tuple[int, bytes]:
-    """Give the size of a file and its last bytes."""
-    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+def _end_of(file: Path, most: int) -> bytes:
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe is not waited for
     try:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise OSError(file)
-        return about.st_size, os.pread(descriptor, most, max(0, about.st_size - most))
+        return os.pread(descriptor, most, max(0, os.fstat(descriptor).st_size - most))
     finally:
         os.close(descriptor)

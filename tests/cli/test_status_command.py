@@ -23,7 +23,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WELL = says(status=http(render(STATUS)), report=http(render(REPORT)), readyz=http(READY))
 SECRET = "aha-sk-" + "s" * 20
 ILL = status(NOT_IN_SYNC, f"account a-1 was not read\nsince {SECRET}")
-UNREADY = READY.replace(b"true", b"false").replace(b'"reasons":[]', b'"reasons":["one\\n","two"]')
+UNREADY = READY.replace(b"true", b"false").replace(b'"reasons":[]', b'"reasons":["one\\n","two %s"]' % SECRET.encode())
 ILL_ANSWERS = says(status=http(render(ILL)), report=http(render(REPORT)), readyz=http(UNREADY, 503))
 
 
@@ -53,7 +53,7 @@ def test_a_daemon_that_is_not(capsys: pytest.CaptureFixture[str]) -> None:
             assert code == 1
             assert "was not read" in out
             assert SECRET not in out
-        assert run(capsys, at, "-q") == (1, "not ready: one\\n; two\n", "")
+        assert run(capsys, at, "-q") == (1, "not ready: one\\n; two aha-sk-***\n", "")
 
 
 def test_where_it_asks(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,10 +181,10 @@ def test_watching_where_nobody_ever_answered() -> None:
 
 def test_a_screen() -> None:
     """A screen is drawn over the one before in one piece; what has no room is counted, and nothing is left over."""
-    assert screen("one\ntwo\n", 10, 2) == "\x1b[Hone\x1b[K\r\ntwo\x1b[K\r\nasked every 2 s; Ctrl-C ends it\x1b[K\x1b[J"
+    assert screen("one\ntwo\n", 10, 2) == "\x1b[H\x1b[Kone\r\n\x1b[Ktwo\r\n\x1b[Kasked every 2 s; Ctrl-C ends it\x1b[J"
     drawn = screen("\n".join(map(str, range(50))), 10, 0.5)
     assert drawn.count("\r\n") == 9
-    assert "7\x1b[K\r\n... 42 more lines, in a higher window or without --watch\x1b[K\r\nasked every 0.5 s" in drawn
+    assert "7\r\n\x1b[K... 42 more lines, in a higher window or without --watch\r\n\x1b[Kasked every 0.5 s" in drawn
     assert screen("one\ntwo\n", 1, 2).count("\r\n") == 1
 
 
@@ -212,8 +212,8 @@ def test_watching_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = Steps(monkeypatch, nothing)
     with answering(WELL) as (daemon, _), pytest.raises(KeyboardInterrupt):
         watch_daemon(daemon, 2.0)
-    assert terminal.text.startswith("\x1b[?1049h\x1b[?25l\x1b[H")
-    assert terminal.text.endswith("\x1b[?25h\x1b[?1049l")
+    assert terminal.text.startswith("\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H")
+    assert terminal.text.endswith("\x1b[?7h\x1b[?25h\x1b[?1049l")
     assert terminal.text.count("\x1b[H") == len(steps.waits) == 2
 
 
@@ -228,12 +228,12 @@ def test_watching_at_a_real_terminal() -> None:
             timeout=20,
             encoding="utf-8",
         )
-        child.expect_exact("\x1b[?1049h\x1b[?25l")
+        child.expect_exact("\x1b[?1049h\x1b[?25l\x1b[?7l")
         child.expect_exact("In sync.")
         child.expect_exact("Ctrl-C ends it")
     child.expect_exact("No answer since")
     child.sendintr()
-    child.expect_exact("\x1b[?25h\x1b[?1049l")
+    child.expect_exact("\x1b[?7h\x1b[?25h\x1b[?1049l")
     child.expect_exact("interrupted")
     child.expect(pexpect.EOF)
     child.close()

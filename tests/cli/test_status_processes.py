@@ -45,6 +45,7 @@ def test_how_everything_stands(shell: Shell, monkeypatch: pytest.MonkeyPatch) ->
         code, out, _ = status(daemon, "-o", "json")
         told = json.loads(out)
         assert (code, told["sync"]["in_sync"], told["last_pass"]["number"]) == (0, True, 1)
+        assert told["next_at"] > told["as_of"]
         assert [each["outcome"] for each in told["recent"]] == ["applied"]
         code, text = ask(daemon, "/report")
         assert (code, render(load_report(text))) == (200, text)

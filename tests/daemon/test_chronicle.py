@@ -210,10 +210,12 @@ def test_decisions_that_repeat_are_one() -> None:
 
 
 def test_a_decision_after_a_write_is_another_one() -> None:
-    """What was decided before a write, and is decided again after it, is told again."""
+    """What was decided before a write, and is decided again after it, is told again, also where its pass broke off."""
     told = status(
-        *made(ChangeSkipped("run-1", REFUSED)),
-        *made(ChangeStarted("run-2", SHOP), ChangeFailed("run-2", SHOP.ended(Outcome.FAILED, "503")), number=2),
+        *made(ChangeSkipped("run-1", REFUSED), found=report(REFUSED)),
+        PassStarted("run-2", Mode.APPLY, 2),
+        ChangeStarted("run-2", SHOP),
+        ChangeFailed("run-2", SHOP.ended(Outcome.FAILED, "503")),
         *made(ChangeSkipped("run-3", REFUSED), number=3),
     )
     assert outcomes(told) == ["refused", "failed", "refused"]
@@ -260,7 +262,7 @@ def test_its_revision() -> None:
 
 
 def test_who_asked(tmp_path: Path) -> None:
-    """With and without a trail the commit that asked is known, and it is looked up once for both."""
+    """With and without a trail the commit is known that asked, of files in force, and looked up once for both."""
     files = tmp_path / "keys"
     files.mkdir()
     (files / "shop.yaml").write_text("version: 1\n")
@@ -270,8 +272,16 @@ def test_who_asked(tmp_path: Path) -> None:
     commit = porcelain.commit(str(files), message=b"x", author=b"A <a@b.c>", committer=b"A <a@b.c>").decode()
     os.utime(files / "shop.yaml", (0, 0))
     change = replace(APPLIED, source=Source(str(files / "shop.yaml"), 1, 1))
-    (alone,) = status(*made(ChangeApplied("run-1", change))).recent
+    own = Commits()
+    kept = Chronicle(PLANS, own, Clock())
+    for event in made(ChangeApplied("run-1", change)):
+        kept(event)
+    (alone,) = kept.status(ready(), None).recent
     assert alone.asked_by == AskedBy(str(files / "shop.yaml"), 1, 1, commit, modified=False)
+    assert not own._worktrees  # what a pass opened is closed at its end
+    older = PassStarted("run-1", Mode.APPLY, 1, config_age=10.0)
+    (unknown,) = status(older, ChangeApplied("run-1", change)).recent
+    assert unknown.asked_by == AskedBy(str(files / "shop.yaml"), 1, 1, None, None)
 
     class Counted(Commits):
         looked_up = 0
@@ -308,6 +318,20 @@ def test_it_goes_on_where_the_trail_ends(tmp_path: Path) -> None:
     for event in made(ChangeSkipped("run-3", REFUSED), found=report(REFUSED)):
         later(event)
     assert outcomes(later.status(ready(), None)) == ["refused", "refused", "applied"]
+
+
+def test_a_decision_after_a_write_before_the_restart(tmp_path: Path) -> None:
+    """What the trail says was decided before a write is told again when it is decided after the restart."""
+    path = tmp_path / "trail"
+    with opened(path) as trail:
+        for event in made(ChangeSkipped("run-1", REFUSED), found=report(REFUSED)):
+            trail(event)
+        for event in made(ChangeStarted("run-2", SHOP), ChangeApplied("run-2", APPLIED), number=2):
+            trail(event)
+    kept = Chronicle(PLANS, Commits(), Clock(), read_past(path))
+    for event in made(ChangeSkipped("run-3", REFUSED), found=report(REFUSED)):
+        kept(event)
+    assert outcomes(kept.status(ready(), None)) == ["refused", "applied", "refused"]
 
 
 def test_a_trail_that_tells_nothing(tmp_path: Path) -> None:

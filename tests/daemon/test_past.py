@@ -3,12 +3,13 @@
 import os
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.chained import KEY, SHOP, body, opened, sealed
+from daemon.chained import KEY, NOON, SHOP, body, opened, sealed
 from reconciler.core.changes import Outcome
 from reconciler.core.events import ChangeApplied, ChangeSkipped, ChangeStarted, PassStarted, Trigger
 from reconciler.core.report import Mode
@@ -64,6 +65,17 @@ def test_a_write_that_never_ended(tmp_path: Path) -> None:
     past = read_past(path)
     assert sorted(outcomes(past)) == [("failed", False), ("failed", False), ("refused", True)]
     assert "how it ended is not in the trail" in str(past.remembered[0].occurrence.reason)
+
+
+def test_a_write_that_never_ended_has_its_place(tmp_path: Path) -> None:
+    """What came after a write of which the end is not there is told after it, whichever key it was about."""
+    path = tmp_path / "trail"
+    with opened(path) as trail:
+        trail(PassStarted("run", Mode.APPLY, 1))
+        trail(ChangeStarted("run", SHOP))
+    with opened(path, now=NOON + timedelta(minutes=1)) as trail:
+        trail(ChangeSkipped("next", replace(REFUSED, key_id="other")))
+    assert outcomes(read_past(path)) == [("failed", False), ("refused", True)]
 
 
 def test_several_files(tmp_path: Path) -> None:

@@ -64,6 +64,16 @@ def test_a_noisy_key_does_not_push_out_the_others() -> None:
     assert recent.lost == "2026-11-23T10:08:17.000Z"
 
 
+def test_keys_without_a_name_are_not_one() -> None:
+    """Keys that no file names are told apart by their ids."""
+    recent = Recent(most=20)
+    for number in range(8):
+        recent.add(occurrence(f"quiet{number}", number, name=None))
+    for number in range(50):
+        recent.add(occurrence("noisy", 10 + number, name=None))
+    assert len({each.key_id for each in recent.newest_first}) == 9
+
+
 def test_many_noisy_keys_keep_their_newest_ones() -> None:
     """Where many keys are noisy, each keeps its newest few; the oldest of what is beyond that goes first."""
     recent = Recent(most=12)

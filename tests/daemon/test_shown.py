@@ -248,6 +248,15 @@ async def test_paths_of_nothing(target: str) -> None:
     assert "there is nothing here, only /livez, /readyz, /metrics, /reconcile, /status, /report" in error(answer)
 
 
+@pytest.mark.parametrize("target", ["/%", "/%ff", "/a%2fb", "/a%5Cb", "/a%00b", "/a%0Ab", "/%E2%80%AEx", "/keys/..%2f"])
+async def test_pages_are_not_asked_for_what_misleads(target: str) -> None:
+    """No page is asked for a path that cannot be decoded, hides a separator, or has letters that nobody sees."""
+    stands = behind()
+    async with serving(stands) as served:
+        await served.get(target)
+    assert stands.looked == []
+
+
 @pytest.mark.parametrize("query", ["%", "a=%f", "a=%ff", "%zz"])
 async def test_queries_that_cannot_be_decoded(query: str) -> None:
     """A query that is badly encoded is 400."""

@@ -178,6 +178,14 @@ def test_what_differs_and_who_asked() -> None:
     assert "done" not in text.split("What changed lately")[0]
 
 
+def test_the_newest_commit_is_the_one_that_asks() -> None:
+    """Where the same place asked several times, it is the newest commit that is told."""
+    old, new = (replace(ASKED, commit=commit) for commit in ("a" * 40, "b" * 40))
+    recent = tuple(replace(occurrence("shop"), key_id=KEY, asked_by=each) for each in (new, old))
+    text = shown(status(NOT_IN_SYNC, recent=recent), report(account(REFUSED), mode=LIVE))
+    assert "by        commit bbbbbbbbbbbb\n" in text
+
+
 def test_what_is_refused_for_a_whole_plan() -> None:
     """What a whole plan is refused for is told before the changes that refer to it."""
     held = ReportedRefusal("hold", None, None, None, "on hold: INC-7", None, None)
