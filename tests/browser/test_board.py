@@ -164,6 +164,29 @@ def test_a_piece_under_a_selection_stays_whole(one: Opened, daemon: tuple[Daemon
     expect(page.locator("article", has_text="storefront")).to_have_count(0)
     again(page, daemon[0])
     assert daemon[0].answers[-2:] == [200, 304]
+    page.locator("article pre").first.click(click_count=3)
+    daemon[0].show(status(IN_SYNC), CALM)
+    again(page, daemon[0])
+    assert page.locator("article").count() == 1
+    daemon[0].show(PLAN, replace(PLANNED, accounts=(fewer, *others), run_id="next"))
+    page.evaluate("getSelection().removeAllRanges()")
+    again(page, daemon[0])
+    assert page.locator("article").count() > 10
+
+
+def test_no_selection_keeps_up_a_verdict(chromium: Browser) -> None:
+    """A verdict is replaced at once, also where somebody selects in it: that of everything, and that of one key."""
+    with serving(status(IN_SYNC), CALM) as (daemon, address):
+        for path, verdict in (("/", "h1"), (STOREFRONT, ".stand strong")):
+            daemon.show(status(IN_SYNC), CALM)
+            for opened in visit(chromium, address + path):
+                page = opened.page
+                page.locator(verdict).click(click_count=3)
+                assert page.evaluate("getSelection().isCollapsed") is False
+                before = page.locator(verdict).inner_text()
+                daemon.show(PLAN, PLANNED)
+                again(page, daemon)
+                expect(page.locator(verdict)).not_to_have_text(before)
 
 
 def test_words_in_the_filter_stay(chromium: Browser) -> None:
@@ -277,6 +300,10 @@ def test_ages_go_by_the_clock_of_the_daemon(chromium: Browser) -> None:
             daemon.show(later, CALM)
             again(opened.page, daemon)
             expect(beat).to_contain_text("due for 7 minutes")
+            daemon.ahead += timedelta(minutes=20)
+            daemon.show(told, CALM)
+            again(opened.page, daemon)
+            expect(beat).to_contain_text("23 minutes ago")
 
 
 def test_a_page_that_was_away_looks_at_once(chromium: Browser) -> None:
@@ -289,12 +316,13 @@ def test_a_page_that_was_away_looks_at_once(chromium: Browser) -> None:
         page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
         page.evaluate(AGAIN)
         count = len(daemon.answers)
+        page.evaluate("dispatchEvent(new Event('online'))")
         page.clock.run_for(60_000)
         assert len(daemon.answers) == count
         daemon.stop()
+        assert page.locator("#lost").is_hidden()
         page.evaluate("delete document.hidden")
-        page.evaluate(AGAIN)
-        assert page.locator("#lost").is_visible()
+        assert page.evaluate(f"{AGAIN}, !document.getElementById('lost').hidden"), "before it could be answered"
         expect(page.locator("#lost-since")).to_contain_text("for 1 minute")
         daemon.start()
         page.wait_for_timeout(100)

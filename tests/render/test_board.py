@@ -99,6 +99,23 @@ def test_findings_do_not_make_it_in_sync_while_something_is_not_read() -> None:
     assert words(document(found, told=unread("503")), "h1") == "Not known"
 
 
+def test_what_the_last_pass_could_not_tell_is_not_told_as_good() -> None:
+    """Where the last pass could not tell, and where the daemon is not ready, no sentence of it says in sync."""
+    unknown = document(CALM, told=status(Sync(in_sync=None, since="2026-11-23T09:30:00Z")))
+    assert words(unknown, "h1") == "Not known"
+    assert "in sync" not in words(unknown, "header").lower()
+    late = document(CALM, told=status(IN_SYNC, LATE))
+    assert words(late, "p", class_="call") == ("What is wrong stands above; what follows is as the last pass left it.")
+
+
+def test_what_was_applied_differs_no_more() -> None:
+    """A change that the last pass made is history, and no difference."""
+    done = replace(change("a", outcome=Outcome.APPLIED), key_id=key_id(1))
+    made = document(keyed(key(1, "a"), changes=(done,)))
+    assert section(made, "differs") == "What differs now 0 Nothing differs."
+    assert made.find("article") == []
+
+
 def test_without_reasons_or_files_it_says_so() -> None:
     """A daemon that does not say why it is not ready, and one that never loaded any files, are told as that."""
     silent = replace(status(), readiness=replace(readiness(), ready=False))
@@ -217,6 +234,11 @@ def test_a_long_history_is_folded() -> None:
     made = document(CALM, told=status(recent=many))
     assert len(made.find("span", class_="what")) == 110
     assert "100 earlier" in section(made, "lately")
+    ids = [each.attributes["id"] for each in made.find("li") if "id" in each.attributes]
+    assert len(ids) == len(set(ids)) == 110
+    newer = (occurrence(CHANGES[5], time="2026-11-23T09:00:00Z"), *many)
+    later = {each.attributes.get("id") for each in document(CALM, told=status(recent=newer)).find("li")}
+    assert set(ids[:-1]) <= later
     assert "Nothing was written." in section(document(CALM), "lately")
     assert "Nothing was written: this daemon only plans." in section(
         document(CALM, told=status(mode=Mode.PLAN)), "lately"

@@ -198,7 +198,8 @@ def test_how_an_account_stands() -> None:
     assert words(made, "div", class_="stand") == "Not read Nothing is known of its keys."
     assert "403: no" in words(made)
     assert "Which sub accounts it has is not known: 502" in words(document(failed, "/accounts/a-1"))
-    unsaid = report(broken(EVERY_SUB_ACCOUNT, None, None), account(), mode=Mode.APPLY)
+    unsaid = report(account(), broken(EVERY_SUB_ACCOUNT, None, None), mode=Mode.APPLY)
+    assert stand(unsaid, "/accounts/a-1").startswith("Was in sync So it was in the last pass;")
     assert "not known: the list of sub accounts could not be read" in words(document(unsaid, "/accounts/a-1"))
     assert stand(None, "/accounts/a-9") == "Not known yet No pass has told of it since the daemon began."
     assert stand(CALM, "/accounts/a-1") == "Not looked at The last pass tells of no such account."
