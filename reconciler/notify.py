@@ -138,7 +138,7 @@ def _address(number: int, line: str) -> Address | None:
     shown = unquote(str(service.url(privacy=True)))  # type: ignore[no-untyped-call] # Apprise's is not
     host = _host(service, shown)
     name = " for ".join(filter(None, (f"{service.schema}://{host}", ",".join(sorted(tags)))))
-    return Address(number, name, tags, tuple(_secrets(url, shown, host)), service)
+    return Address(number, name, tags, tuple(_secrets(url, shown, name)), service)
 
 
 def _service(url: str) -> "NotifyBase | None":
@@ -166,7 +166,7 @@ def _host(service: "NotifyBase", shown: str) -> str:
     return host
 
 
-def _secrets(url: str, shown: str, host: str) -> Iterable[str]:
+def _secrets(url: str, shown: str, name: str) -> Iterable[str]:
     """Give the address, and each part of it that is, or may be, a secret; as it is written and decoded."""
     split = urlsplit(url)
     authority = split.netloc.rpartition("@")
@@ -183,7 +183,7 @@ def _secrets(url: str, shown: str, host: str) -> Iterable[str]:
     ]
     secret = [*certain, *(each for each in perhaps if _may_be_secret(unquote(each), shown))]
     forms = dict.fromkeys(form for each in secret for form in (each, unquote(each)))
-    return [form for form in forms if len(form) >= SHORTEST_SECRET and form != host]
+    return [form for form in forms if len(form) >= SHORTEST_SECRET and form not in name]
 
 
 def _may_be_secret(part: str, shown: str) -> bool:

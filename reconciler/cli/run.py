@@ -10,17 +10,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli import options
+from reconciler.cli.notifying import make_notifier, notifying
 from reconciler.cli.options import DurationType, Options, Output, TimeZoneType
 from reconciler.cli.output import check_outputs, write_report
 from reconciler.cli.unhurried import Unhurried
 from reconciler.cli.wiring import Secrets, Wiring, keep_trail, make_observer, run_with_signals
-from reconciler.core.events import DaemonFaulted, Trigger
+from reconciler.core.events import DaemonFaulted, Trigger, tell_all
 from reconciler.core.report import Report
 from reconciler.core.status import Readiness
 from reconciler.daemon.address import Address
@@ -31,6 +32,9 @@ from reconciler.daemon.watch import Watch
 from reconciler.errors import OutputError, UsageError
 from reconciler.metrics import Metrics
 from reconciler.settings import secrets_directory, web_token
+
+if TYPE_CHECKING:
+    from reconciler.daemon.notifier import Notifier
 
 DEFAULT_EVERY = timedelta(minutes=5)
 INTERVALS = 3
@@ -69,6 +73,8 @@ GRACE = timedelta(seconds=5)
     options.allow,
     options.trail,
     options.trail_size,
+    options.notify_every,
+    options.page_url,
     options.output,
     options.log_format,
     options.log_level("info"),
@@ -85,6 +91,8 @@ def command(  # noqa: PLR0913 # one parameter an option
     allow: tuple[str, ...],
     trail: Path | None,
     trail_size: int,
+    notify_every: timedelta,
+    page_url: str | None,
     output: tuple[Output, ...],
     log_format: str | None,
     log_level: str,
@@ -103,15 +111,17 @@ def command(  # noqa: PLR0913 # one parameter an option
     token.read()
     metrics = Metrics(time.time, schedule.longest.total_seconds())
     with keep_trail(trail, trail_size, secrets) as kept:
+        observe = make_observer(log_format, log_level, secrets, kept, metrics, Unhurried(sys.stderr))
+        notifier = make_notifier(secrets, observe, kept, notify_every, page_url)
         wiring = Wiring(
             replace(about, dry_run=dry_run, allowed=frozenset(allow), unattended=True),
-            make_observer(log_format, log_level, secrets, kept, metrics, Unhurried(sys.stderr)),
+            tell_all(observe, notifier) if notifier else observe,
             secrets,
             trail=kept,
         )
         read = (*wiring.options.inputs, *((kept.path,) if kept else ()))
         outputs = check_outputs(output, read) if output else ()
-        daemon = Daemon(wiring, schedule, outputs, listen, metrics, token)
+        daemon = Daemon(wiring, schedule, outputs, listen, metrics, token, notifier)
         return run_with_signals(daemon.run)
 
 
@@ -177,6 +187,7 @@ class Daemon:
     listen: Address | None
     metrics: Metrics
     token: Token
+    notifier: "Notifier | None" = None
 
     async def run(self, stop: Stop) -> int:
         """Make passes until asked to stop, and give the exit code."""
@@ -188,7 +199,7 @@ class Daemon:
         service = Service(self.schedule, load, self._deliver, Watch(options.inputs, secrets_directory))
         loop.add_signal_handler(signal.SIGHUP, service.wake, Trigger.SIGNAL)
         _let_signals_be_many()
-        async with self._open(service) as address:
+        async with self._open(service) as address, notifying(self.notifier):
             await service.run(stop, self.wiring.observe, f"http://{address}" if address else None)
         return 0
 

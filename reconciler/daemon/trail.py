@@ -5,7 +5,7 @@ could not be.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -28,7 +28,7 @@ from reconciler.core.events import (
 )
 from reconciler.core.keys import EVERY_SUB_ACCOUNT, AccountRef, RemoteKey, Source
 from reconciler.core.report import AccountStatus, Mode, Report, ReportedAccount, ReportedChange, report_change
-from reconciler.daemon.chain import DECISION, WRITE_ENDED, WRITE_STARTED, Body
+from reconciler.daemon.chain import DECISION, NOTIFIED, WRITE_ENDED, WRITE_STARTED, Body
 from reconciler.daemon.segments import TrailFile, stamp
 from reconciler.errors import TrailError, mask
 from reconciler.files.commits import Commits
@@ -165,6 +165,15 @@ class Trail:
                 self._finish(run_id, report)
             case _:
                 pass
+
+    def store_notified(self, told: Sequence[Mapping[str, Any]]) -> None:
+        """Store what people have been told of by now, in a line that takes the place of all of its kind before.
+
+        Raises:
+            TrailError: it cannot be stored; no write is forbidden by that.
+        """
+        body = {"event": NOTIFIED, "time": stamp(self._now()), "run_id": None, "told": told}
+        self._file.append(plain(body, tuple(self._secrets())))
 
     def _begin(self, event: PassStarted) -> None:
         self._pass = _Pass(event.mode, event.trigger)
