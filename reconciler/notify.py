@@ -12,6 +12,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -21,7 +22,8 @@ from reconciler.errors import SHORTEST_SECRET, SettingsError
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
-MOST_ADDRESSES: Final = 50
+MOST_ADDRESSES: Final = 20
+"""More would have more secrets than are masked at a time."""
 _LINE = re.compile(
     r"(?:(?P<tags>[a-z0-9,_-]+(?:[ \t]+[a-z0-9,_-]+)*)[ \t]*=[ \t]*)?(?P<url>[a-z0-9]{1,32}://\S.*)", re.IGNORECASE
 )
@@ -173,7 +175,7 @@ def _secrets(url: str, shown: str, name: str) -> Iterable[str]:
     user, _, password = authority[0].partition(":")
     queried = [value for _, value in parse_qsl(split.query, keep_blank_values=True)]
     segments = [each for each in split.path.split("/") if each]
-    certain = [url, url.partition("://")[2], authority[0], password, split.path]
+    certain = [url, authority[0], password, split.path]
     perhaps = [
         user,
         *authority[2].split(":"),
@@ -250,7 +252,8 @@ class _Listener(logging.Handler):
         """Keep a line, if anybody listens in this thread."""
         heard = _HEARD.get()
         if heard is not None and len(heard) < _MOST_HEARD:
-            heard.append(record.getMessage())
+            with suppress(Exception):  # a line that cannot be written must not end what writes it
+                heard.append(record.getMessage())
 
 
 _LISTENER = _Listener()

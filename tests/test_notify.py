@@ -309,6 +309,18 @@ def test_without_apprise(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pip install 'ahasend-key-reconciler[notify]'" in raised.value.hint
 
 
+def test_a_line_that_cannot_be_logged_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a plugin logs wrongly does not turn a message that was delivered into one that was not."""
+    address = the("json://127.0.0.1:1")
+
+    def logs(**_fields: object) -> bool:
+        address.service.logger.warning("%d sent", "one")
+        return True
+
+    monkeypatch.setattr(address.service, "notify", logs)
+    assert send(address, "t", "b", "info") is None
+
+
 def test_a_password_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
     """What Apprise logs reaches no handler but ours."""
     with mail_server() as server, caplog.at_level(logging.DEBUG):

@@ -36,7 +36,7 @@ class Kind(StrEnum):
     @property
     def rank(self) -> int:
         """Its place in the order of seriousness, 0 for the most serious."""
-        return list(Kind).index(self)
+        return _RANKS[self]
 
     @property
     def serious(self) -> bool:
@@ -46,9 +46,11 @@ class Kind(StrEnum):
     @property
     def of_a_change(self) -> bool:
         """Whether it says that a key is not yet as the files want it; of each key one of these stands at most."""
-        return self is Kind.CONTESTED or self.rank >= Kind.FAILED.rank
+        return self in _OF_A_CHANGE
 
 
+_RANKS: Final = {kind: rank for rank, kind in enumerate(Kind)}
+_OF_A_CHANGE: Final = frozenset({Kind.CONTESTED, Kind.FAILED, Kind.HELD_BACK, Kind.PLANNED, Kind.UNSUPPORTED})
 Account = tuple[str | None, str | None]
 Place = tuple[str | None, str | None, str | None]
 """A key: its account, its sub account, its name in the files or else its id."""

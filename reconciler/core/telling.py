@@ -159,9 +159,10 @@ class Ledger:
         """
         standing = situation.standing
         news = [each for each in standing.values() if each.is_due(now) and self._is_news(each, owners)]
-        unsettled = situation.unsettled if self.told else frozenset()
         open_ = {matter: told for matter, told in self.told.items() if told.over is None and matter in standing}
-        over = [standing[matter] for matter, told in open_.items() if _is_over(standing[matter], told, unsettled, now)]
+        gone = [matter for matter in open_ if standing[matter].gone_passes >= OVER_PASSES]
+        unsettled = situation.unsettled if gone else frozenset()
+        over = [standing[matter] for matter in gone if _is_over(standing[matter], open_[matter], unsettled, now)]
         still = [matter for matter in open_ if standing[matter].gone is None and matter.kind is not Kind.UNSUPPORTED]
         remind = any(now - open_[matter].at >= REMINDED for matter in still)
         return Notice(
@@ -197,13 +198,11 @@ def owner_tag(owner: str) -> str:
 
 
 def _is_over(standing: Standing, told: Told, unsettled: frozenset[Place], now: datetime) -> bool:
-    """Tell whether what was told is over, and has been for long enough."""
-    if standing.gone is None or standing.gone_passes < OVER_PASSES:
-        return False
+    """Tell whether what was told, and is gone, is over, and has been for long enough."""
     if standing.matter.kind.of_a_change and standing.matter.place in unsettled:
         return False  # it is refused where it failed before, say: the key is as little in order as it was
     calm = timedelta() if told.times == 1 else doubled(CALM, told.times - 2, LONGEST_CALM)
-    return now - standing.gone >= calm
+    return standing.gone is not None and now - standing.gone >= calm
 
 
 def _sorted(standings: Iterable[Standing]) -> tuple[Standing, ...]:

@@ -80,10 +80,14 @@ class Terms:
 
 @dataclass(slots=True)
 class _Box:
-    """How it stands with one address; ``free_at`` is when it may get the next message, on the loop's clock."""
+    """How it stands with one address.
+
+    ``free_at`` is when it may get the next message, on the loop's clock; of ``told_all_of`` nothing was due any more.
+    """
 
     ledger: Ledger = field(default_factory=Ledger)
     address: Recipient | None = None
+    told_all_of: Situation | None = None
     free_at: float = 0.0
     failures: int = 0
     sending: asyncio.Task[None] | None = None
@@ -181,12 +185,14 @@ class Notifier:
         for address in self._post.addresses():
             box = self._boxes.setdefault(address.name, _Box())
             box.is_of(address)
-            if box.sending is not None:
+            if box.sending is not None or box.told_all_of is self._situation:
                 continue
             if box.free_at > clock:
                 waits.append(box.free_at - clock)
             elif notice := box.ledger.due(self._situation, datetime.now(UTC), address.tags):
                 box.sending = asyncio.create_task(self._serve(address.name, box, notice))
+            else:
+                box.told_all_of = self._situation
         return min(waits, default=None)
 
     async def _serve(self, name: str, box: _Box, notice: Notice) -> None:

@@ -225,8 +225,8 @@ def _news(news: Sequence[Standing], page: _Page) -> Iterator[str]:
     groups: dict[tuple[object, ...], list[Standing]] = {}
     for each in news:
         matter, concern = each.matter, each.concern
-        about = (None, None) if matter.kind is Kind.ACCOUNT else (matter.account_id, matter.sub_account_id)
-        groups.setdefault((matter.kind, *about, concern.what, concern.reason), []).append(each)
+        account = None if matter.kind is Kind.ACCOUNT else matter.account_id
+        groups.setdefault((matter.kind, account, concern.what, concern.reason), []).append(each)
     for group in list(groups.values())[:_MOST_GROUPS]:
         yield from _group(group, page)
     if left := [each for group in list(groups.values())[_MOST_GROUPS:] for each in group]:
@@ -238,10 +238,9 @@ def _group(group: Sequence[Standing], page: _Page) -> Iterator[str]:
     matter, concern = first.matter, first.concern
     what = f" ({page.name(concern.what)})" if concern.what else ""
     head = f"{_WORDS[matter.kind].stands}{what}"
-    named = _listed([page.about(each) for each in group], len(group)) if matter.key else ""
-    place = page.account(matter)
-    if matter.kind is Kind.ACCOUNT:
-        place = _listed([page.account(each.matter) for each in group], len(group))
+    named = _listed([page.about(each) for each in group[:_MOST_NAMES]], len(group)) if matter.key else ""
+    places = list({(each.matter.account_id, each.matter.sub_account_id): each.matter for each in group}.values())
+    place = _listed([page.account(each) for each in places[:_MOST_NAMES]], len(places))
     where = ", in ".join(filter(None, (named, place)))
     yield f"- {f'{where}: ' if where else ''}{head}"
     if concern.reason:
@@ -279,8 +278,8 @@ def _reminders(reminders: Sequence[Standing], page: _Page) -> Iterator[str]:
         kinds.setdefault(each.matter.kind, []).append(each)
     for kind, standings in kinds.items():
         since = min(each.since for each in standings).astimezone(UTC)
-        names = [page.about(each) or page.account(each.matter) for each in standings]
-        named = f": {_listed(names, len(names))}" if any(names) else ""
+        names = [page.about(each) or page.account(each.matter) for each in standings[:_MOST_NAMES]]
+        named = f": {_listed(names, len(standings))}" if any(names) else ""
         yield f"- {_counted(kind, len(standings))}{named}, since {since:%Y-%m-%d %H:%M} UTC"
 
 

@@ -70,6 +70,19 @@ def test_many_keys_are_one() -> None:
     ]
 
 
+def test_many_sub_accounts_are_one() -> None:
+    """A key that a rule gives to many sub accounts is told once where the same holds in all of them."""
+    below = [
+        Standing(Concern(Matter(Kind.HELD_BACK, SHOP, f"sub-{n:02}", "sender"), reason="hold: INC-1"), NOON)
+        for n in range(41)
+    ]
+    told = message(news=tuple(below))
+    assert told.title == f"41 keys held back in account {SHOP}"
+    assert told.body.splitlines()[0] == (
+        f"- sender and 40 more, in sub account sub-00 of account {SHOP} and 40 more: held back, a person must act"
+    )
+
+
 def test_what_is_more_than_one_can_read_is_counted() -> None:
     """Of many different concerns the first are told."""
     some = tuple(standing(Kind.HELD_BACK, f"key-{n:03}", reason=f"reason {n}") for n in range(20))
