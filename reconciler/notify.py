@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from reconciler.errors import SHORTEST_SECRET, SettingsError
@@ -139,7 +139,10 @@ def _address(number: int, line: str) -> Address | None:
     tags = frozenset(tag for tag in re.split(r"[,\s]+", (match["tags"] or "").lower()) if tag)
     shown = unquote(str(service.url(privacy=True)))  # type: ignore[no-untyped-call] # Apprise's is not
     host = _host(service, shown)
-    name = " for ".join(filter(None, (f"{service.schema}://{host}", ",".join(sorted(tags)))))
+    kind = url.partition("://")[0].lower()
+    if kind in ("http", "https"):  # as a service itself gives it to its users
+        kind = str(service.schema)
+    name = " for ".join(filter(None, (f"{kind}://{host}", ",".join(sorted(tags)))))
     return Address(number, name, tags, tuple(_secrets(url, shown, name)), service)
 
 
@@ -161,11 +164,9 @@ def _service(url: str) -> "NotifyBase | None":
 
 def _host(service: "NotifyBase", shown: str) -> str:
     """Give the host of an address; nothing where a service has a token in its place."""
-    token: Any = service.template_tokens.get("host")
     host = str(service.host or "")
-    if not token or token.get("private") or f"/{host}" not in shown.replace("@", "/"):
-        return ""
-    return host
+    known = "host" in service.template_tokens and f"/{host}" in shown.replace("@", "/")
+    return host if known else ""
 
 
 def _secrets(url: str, shown: str, name: str) -> Iterable[str]:

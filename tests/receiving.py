@@ -26,6 +26,7 @@ class Webhook:
     status: int = 200
     location: str = ""
     delay: threading.Event | None = None
+    arrived: threading.Event = field(default_factory=threading.Event)
     bodies: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -40,6 +41,7 @@ def webhook(status: int = 200) -> Iterator[Webhook]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:  # http.server's name
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            hook.arrived.set()
             if hook.delay is not None:
                 hook.delay.wait(20)
             self.send_response(hook.status)

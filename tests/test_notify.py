@@ -124,6 +124,8 @@ SECRET_ADDRESSES = {
     "pagerduty://A1BRTD4JDTIiajkdnlazkcOXrIdevi7FQ@2xB1234567": ("A1BRTD4JDTIiajkdnlazkcOXrIdevi7FQ", "2xB1234567"),
     "mailto://me:correct-horse@example.com?to=ops@example.org": ("correct-horse",),
     "ntfys://tk_lowercasetoken@ntfy.example.com/quiet-topic-name": ("tk_lowercasetoken",),
+    "ifttt://WebHook-ID-of-mine@EventID-of-mine": ("WebHook-ID-of-mine",),
+    "gotify://gotify.example.com/ABCDEFtoken": ("ABCDEFtoken",),
     "jsons://hooks.example.com/onlylowercaseletterstoken": ("/onlylowercaseletterstoken",),
 }
 
@@ -158,6 +160,8 @@ def test_a_host_is_shown_where_it_is_one() -> None:
         "pagerduty://",
         "mailto://example.com",
         "ntfys://ntfy.example.com",
+        "ifttt://",
+        "gotify://gotify.example.com",
         "jsons://hooks.example.com",
     }
 

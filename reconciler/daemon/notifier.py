@@ -14,7 +14,6 @@ from typing import Final, Protocol
 from reconciler.core.concerns import Facts, observe
 from reconciler.core.events import (
     ConfigRejected,
-    ConfigReloaded,
     DaemonFaulted,
     Event,
     NotificationFailed,
@@ -136,8 +135,6 @@ class Notifier:
                 self._in_pass = True
                 if age is None:
                     self._rejected = None
-            case ConfigReloaded():
-                self._rejected = None
             case ConfigRejected(problems, message):
                 self._rejected = f"{message}: {problems[0]}" if problems else message
                 if self._in_pass:  # a pass that ends by it

@@ -62,10 +62,8 @@ def render(notice: Notice, page_url: str | None, masked: Masked) -> Message:
         masked: Masks secrets.
     """
     page = _Page(page_url, masked)
-    sections = [_news(notice.news, page), _over(notice.over, page), _reminders(notice.reminders, page)]
-    lines = [line for section in sections for line in section]
-    tail = _tail(notice, page_url)
-    return Message(masked(_title(notice, page)), _fitted(lines, tail), _urgency(notice))
+    blocks = [*_news(notice.news, page), [*_over(notice.over, page)], [*_reminders(notice.reminders, page)]]
+    return Message(_title(notice, page), _fitted(blocks, _tail(notice, page_url)), _urgency(notice))
 
 
 def test_message(page_url: str | None) -> Message:
@@ -220,17 +218,17 @@ class _Page:
         return f"sub account {self.name(matter.sub_account_id)} of {account}"
 
 
-def _news(news: Sequence[Standing], page: _Page) -> Iterator[str]:
-    """Tell what is new; many keys of an account for which the same holds are told as one."""
+def _news(news: Sequence[Standing], page: _Page) -> Iterator[Sequence[str]]:
+    """Tell what is new, a block each; many keys of an account for which the same holds are told as one."""
     groups: dict[tuple[object, ...], list[Standing]] = {}
     for each in news:
         matter, concern = each.matter, each.concern
         account = None if matter.kind is Kind.ACCOUNT else matter.account_id
         groups.setdefault((matter.kind, account, concern.what, concern.reason), []).append(each)
     for group in list(groups.values())[:_MOST_GROUPS]:
-        yield from _group(group, page)
+        yield [*_group(group, page)]
     if left := [each for group in list(groups.values())[_MOST_GROUPS:] for each in group]:
-        yield f"- and {number(len(left), 'more concern')} like these"
+        yield [f"- and {number(len(left), 'more concern')} like these"]
 
 
 def _group(group: Sequence[Standing], page: _Page) -> Iterator[str]:
@@ -241,8 +239,10 @@ def _group(group: Sequence[Standing], page: _Page) -> Iterator[str]:
     named = _listed([page.about(each) for each in group[:_MOST_NAMES]], len(group)) if matter.key else ""
     places = list({(each.matter.account_id, each.matter.sub_account_id): each.matter for each in group}.values())
     place = _listed([page.account(each) for each in places[:_MOST_NAMES]], len(places))
-    where = ", in ".join(filter(None, (named, place)))
-    yield f"- {f'{where}: ' if where else ''}{head}"
+    about = named or place
+    yield f"- {head}{f': {about}' if about else ''}"
+    if named:
+        yield f"  in {place}"
     if concern.reason:
         yield f"  {page.sentence(concern.reason)}"
     if concern.source is not None:
@@ -294,14 +294,14 @@ def _link(page_url: str | None) -> list[str]:
     return [f"Status: {page_url}/"] if page_url else []
 
 
-def _fitted(lines: Iterable[str], tail: Sequence[str]) -> str:
-    """Give as many lines as have room, and then the tail."""
-    room = LONGEST - sum(len(line) + 1 for line in tail) - len("\u2026\n")
+def _fitted(blocks: Iterable[Sequence[str]], tail: Sequence[str]) -> str:
+    """Give as many lines of the blocks as have room, a blank one between two blocks, and then the tail."""
+    room = LONGEST - sum(len(line) + 1 for line in tail) - len("\n\u2026\n\n")
     shown: list[str] = []
-    for line in lines:
+    for line in (line for block in blocks if block for line in ("", *block)):
         room -= len(line) + 1
         if room < 0:
             shown.append("\u2026")
             break
         shown.append(line)
-    return "\n".join([*shown, *tail])
+    return "\n".join([*shown[1:], *(["", *tail] if tail else [])])

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,6 +75,19 @@ def test_dead_addresses_disturb_nothing(shell: Shell, monkeypatch: pytest.Monkey
     assert (code, seconds < 4) == (0, True)
     assert told == {"it answered 500", "the connection was refused", "the login was refused"}
     assert len(hook.bodies) == 1
+
+
+def test_the_end_waits_for_what_is_under_way(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that is taken a moment after SIGTERM is delivered, and known to be."""
+    with webhook() as hook:
+        hook.delay = threading.Event()
+        with notified(shell, monkeypatch, hooked(hook)) as daemon:
+            daemon.until(hook.arrived.is_set, "nobody was told")
+            daemon.process.send_signal(signal.SIGTERM)
+            threading.Timer(0.7, hook.delay.set).start()
+            assert daemon.ends()[0] == 0
+            assert len(daemon.lines("notification.sent")) == 1
+        assert len(hook.bodies) == 1
 
 
 def test_a_kill_repeats_nothing_with_a_trail(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

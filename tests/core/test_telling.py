@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from core.telling import (
+    DIGEST,
     GOOD,
     MINUTES,
     NOON,
@@ -142,10 +143,12 @@ def test_what_was_never_told_is_never_over() -> None:
 
 
 def test_what_comes_back_is_news() -> None:
-    """After it was told to be over."""
+    """After it was told to be over; it begins anew then."""
     telling = Telling()
     told = [telling.tells(each) for each in (HELD, GOOD, GOOD, HELD)]
     assert told == [["+held_back shop"], [], ["-held_back shop"], ["+held_back shop"]]
+    (standing,) = telling.situation.standing.values()
+    assert (standing.since, standing.passes) == (NOON + 15 * MINUTES, 1)
 
 
 def test_what_comes_and_goes_is_told_ever_less() -> None:
@@ -224,6 +227,14 @@ def test_the_count_of_what_stands() -> None:
     assert telling.passed(HELD).standing == 1
     telling.passed(GOOD)
     assert telling.passed(GOOD).standing == 0
+
+
+def test_the_plan_is_that_of_the_last_report() -> None:
+    """A pass that comes to no report takes nothing from it."""
+    telling = Telling()
+    assert telling.passed(HELD).digest == DIGEST
+    assert telling.passed(None).digest == DIGEST
+    assert telling.passed(report(unread(), digest=None)).digest is None
 
 
 def test_nothing_is_due_where_nothing_is() -> None:

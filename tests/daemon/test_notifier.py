@@ -18,7 +18,6 @@ from reconciler.core.changes import Outcome
 from reconciler.core.events import (
     ChangeStarted,
     ConfigRejected,
-    ConfigReloaded,
     DaemonFaulted,
     Event,
     NotificationFailed,
@@ -29,7 +28,7 @@ from reconciler.core.events import (
     tell_all,
 )
 from reconciler.core.report import Mode, Report
-from reconciler.daemon.notifier import LAST_MOMENT, LONGEST_SEND, Notifier, Post, Terms
+from reconciler.daemon.notifier import LAST_MOMENT, LONGEST_SEND, Notifier, Post, Recipient, Terms
 from reconciler.daemon.trail import Trail
 from reconciler.errors import Problem, TrailError
 from reconciler.render.notice import Message
@@ -53,7 +52,7 @@ class Somebody:
 class Office:
     """A notifier with addresses, what they were sent and when, and what each does with a message."""
 
-    people: list[Somebody] = field(default_factory=lambda: [Somebody()])
+    people: list[Recipient] = field(default_factory=lambda: [Somebody()])
     does: dict[str, Callable[[], Awaitable[str | None]]] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     sent: list[tuple[float, str, Message]] = field(default_factory=list)
@@ -180,11 +179,46 @@ def test_an_address_that_is_mended_is_tried_at_once() -> None:
         del office.does["json://bad"]
         office.people[:] = [Somebody("json://good", password="new"), Somebody("json://bad", password="new")]
         await office.over([BOTH])
-        await office.over([report(account(change("other", Outcome.REFUSED)))] * 2)
+        office.people[:] = [Somebody("json://good", password="newer")]
+        await office.over([report(account(change("other", Outcome.REFUSED)))] * 6)
 
     office.works(story)
     assert [at for at, name, _ in office.sent if name == "json://bad"][-1] == 2400.0
-    assert [at for at, name, _ in office.sent if name == "json://good"] == [0.0, 2400.0]
+    assert [at for at, name, _ in office.sent if name == "json://good"] == [0.0, 2400.0, 2700.0]
+
+
+def test_after_a_delivery_pauses_begin_anew() -> None:
+    """A failure after a success is the first one again."""
+    office = Office(does={"json://a": fails})
+
+    async def story() -> None:
+        await office.over([HELD] * 2)
+        del office.does["json://a"]
+        await office.over([HELD] * 10)
+        office.does["json://a"] = fails
+        await office.over([BOTH])
+
+    office.works(story)
+    assert [type(each).__name__ for each in office.events] == ["NotificationFailed"] * 2 + [
+        "NotificationSent",
+        "NotificationFailed",
+    ]
+    assert office.events[-1] == NotificationFailed("json://a", "it answered 503", 1, 60.0)
+
+
+def test_one_that_was_dead_for_days_hears_that_it_is_over() -> None:
+    """However long it could not be told: it was told that it stands."""
+    office = Office()
+
+    async def story() -> None:
+        await office.over([HELD], every=3600)
+        office.does["json://a"] = fails
+        await office.over([GOOD] * 100, every=3600)
+        office.does.clear()
+        await office.over([GOOD], every=3600)
+
+    office.works(story)
+    assert office.told(NotificationSent)[1:] == [NotificationSent("json://a", 0, 1, 0)]
 
 
 def test_pauses_are_bounded() -> None:
@@ -281,6 +315,23 @@ def test_addresses_come_and_go() -> None:
     ]
 
 
+def test_how_things_stand_is_looked_at_once_a_pass() -> None:
+    """However often another address is tried meanwhile: of a hundred thousand keys that takes a while."""
+    looks: list[float] = []
+
+    class Watched:
+        name = "json://watched"
+
+        @property
+        def tags(self) -> frozenset[str]:
+            looks.append(asyncio.get_running_loop().time())
+            return frozenset({"nobody"})
+
+    office = Office([Somebody("json://bad"), Watched()], {"json://bad": fails})
+    office.works(lambda: office.over([HELD, HELD], every=3600))
+    assert looks == [0.0, 3600.0]
+
+
 def test_no_secret_is_in_a_message() -> None:
     """Every secret that is known by then is masked."""
     office = Office(secrets=("secret-credential",))
@@ -303,7 +354,6 @@ def test_files_that_do_not_load() -> None:
             office.notifier(PassStarted("run", Mode.APPLY, 1, config_age=300.0))
             office.notifier(PassFinished("run", GOOD, 1.0))
             await asyncio.sleep(300)
-        office.notifier(ConfigReloaded(1, 1))
         await office.over([GOOD] * 2)
 
     office.works(story)
@@ -349,6 +399,7 @@ def test_a_trail_that_cannot_be_written(tmp_path: Path) -> None:
             trail(ChangeStarted("run", A_CHANGE))
         office.works(lambda: office.over([HELD, *[HELD] * 4], every=300))
     assert [title for _, title in office.titles] == ["1 key held back", "The trail cannot be written"]
+    assert {type(event) for event in office.events} == {NotificationSent}
 
 
 # What may go wrong here
@@ -378,7 +429,7 @@ def test_an_error_in_the_worker_is_told_and_it_goes_on() -> None:
     problems: list[Exception] = [ValueError("addresses")]
     people = office.people
 
-    class Once(list[Somebody]):
+    class Once(list[Recipient]):
         def __iter__(self) -> Any:
             if problems:
                 raise problems.pop()
@@ -403,7 +454,7 @@ def test_an_error_in_the_worker_is_told_and_it_goes_on() -> None:
 def test_a_restart_repeats_nothing(tmp_path: Path) -> None:
     """With a trail the next process knows what was told to whom, and tells what is over of it."""
     path = tmp_path / "trail"
-    people = [Somebody("json://good"), Somebody("json://bad")]
+    people: list[Recipient] = [Somebody("json://good"), Somebody("json://bad")]
     with opened(path) as trail:
         office = Office(people, {"json://bad": fails}, trail=trail)
         office.works(lambda: office.over([HELD]))

@@ -47,10 +47,11 @@ def test_a_key_that_is_held_back() -> None:
     told = message(PAGE, news=(held,), standing=1, digest=DIGEST)
     assert told == Message(
         f"1 key held back in account {SHOP}",
-        f'- shop "Shop (EU)", in account {SHOP}: held back, a person must act (update, refused)\n'
+        '- held back, a person must act (update, refused): shop "Shop (EU)"\n'
+        f"  in account {SHOP}\n"
         "  max-changes: 9 changes are more than 5: let it through with --allow max-changes\n"
         "  asked for at keys/shop.yaml:12\n"
-        f"  {PAGE}/accounts/{SHOP}/keys/3c90\n"
+        f"  {PAGE}/accounts/{SHOP}/keys/3c90\n\n"
         f"Plan: {DIGEST}\n"
         f"Status: {PAGE}/",
         Urgency.WARNING,
@@ -63,9 +64,12 @@ def test_many_keys_are_one() -> None:
     told = message(news=(*same, standing(Kind.HELD_BACK, "other", reason="restore: fenced")))
     assert told.title == f"43 keys held back in account {SHOP}"
     assert told.body.splitlines() == [
-        f"- key-000 and 41 more, in account {SHOP}: held back, a person must act",
+        "- held back, a person must act: key-000 and 41 more",
+        f"  in account {SHOP}",
         "  hold: INC-1",
-        f"- other, in account {SHOP}: held back, a person must act",
+        "",
+        "- held back, a person must act: other",
+        f"  in account {SHOP}",
         "  restore: fenced",
     ]
 
@@ -78,9 +82,10 @@ def test_many_sub_accounts_are_one() -> None:
     ]
     told = message(news=tuple(below))
     assert told.title == f"41 keys held back in account {SHOP}"
-    assert told.body.splitlines()[0] == (
-        f"- sender and 40 more, in sub account sub-00 of account {SHOP} and 40 more: held back, a person must act"
-    )
+    assert told.body.splitlines()[:2] == [
+        "- held back, a person must act: sender and 40 more",
+        f"  in sub account sub-00 of account {SHOP} and 40 more",
+    ]
 
 
 def test_what_is_more_than_one_can_read_is_counted() -> None:
@@ -97,8 +102,8 @@ def test_accounts_are_counted() -> None:
     told = message(news=tuple(lost))
     assert (told.title, told.urgency) == (f"3 accounts not read in account {SHOP}", Urgency.FAILURE)
     assert told.body.splitlines()[0] == (
-        f"- account {SHOP}, sub account a of account {SHOP}, all sub accounts of account {SHOP}: "
-        "could not be read, for a while now"
+        f"- could not be read, for a while now: account {SHOP}, sub account a of account {SHOP}, "
+        f"all sub accounts of account {SHOP}"
     )
     elsewhere = Standing(Concern(Matter(Kind.HELD_BACK, OTHER, None, "x")), NOON)
     assert message(news=(standing(Kind.HELD_BACK), elsewhere)).title == "2 keys held back in 2 accounts"
@@ -201,7 +206,7 @@ def test_texts_of_others_do_nothing() -> None:
     assert not set("@<>`*[]!\r\x1b\u2028\u202e") & set(text)
     assert "://" not in text
     assert "\n" not in told.title
-    assert len(told.body.splitlines()) == 9
+    assert len(told.body.splitlines()) == 13
     assert f"{PAGE}/accounts/a%0Ab/keys/k%0A%2F" in told.body
 
 
@@ -223,7 +228,7 @@ def test_a_message_is_short() -> None:
     )
     told = message(PAGE, news=some, digest=DIGEST)
     assert len(told.body) <= LONGEST
-    assert told.body.splitlines()[-3:] == ["…", f"Plan: {DIGEST}", f"Status: {PAGE}/"]
+    assert told.body.splitlines()[-4:] == ["…", "", f"Plan: {DIGEST}", f"Status: {PAGE}/"]
     assert len(told.title) < 250
 
 
