@@ -28,6 +28,8 @@ from reconciler.core.events import (
     DaemonStopped,
     Event,
     FindingRaised,
+    NotificationFailed,
+    NotificationSent,
     Observer,
     PassFailed,
     PassFinished,
@@ -99,6 +101,8 @@ _DAEMON_EVENTS = {
     DaemonFaulted: "daemon.faulted",
     DaemonStarted: "daemon.started",
     DaemonStopped: "daemon.stopped",
+    NotificationSent: "notification.sent",
+    NotificationFailed: "notification.failed",
 }
 
 
@@ -239,8 +243,15 @@ def _line(event: Event) -> _Line:
         case ConfigRejected(problems, message, age):
             fields = {"problems": [str(problem) for problem in problems], "message": message, "in_force_age": age}
             return LogLevel.ERROR, "config.rejected", fields
-        case ConfigReloaded() | DaemonStarted() | DaemonStopped() | DaemonFaulted():
-            level = LogLevel.ERROR if isinstance(event, DaemonFaulted) else LogLevel.INFO
+        case (
+            ConfigReloaded()
+            | DaemonStarted()
+            | DaemonStopped()
+            | DaemonFaulted()
+            | NotificationSent()
+            | NotificationFailed()
+        ):
+            level = LogLevel.ERROR if isinstance(event, DaemonFaulted | NotificationFailed) else LogLevel.INFO
             return level, _DAEMON_EVENTS[type(event)], asdict(event)
         case _:
             assert_never(event)

@@ -22,6 +22,8 @@ DEFAULT_ENDPOINT = "https://api.ahasend.com"
 _TOKEN = "AHASEND_API_KEY"  # noqa: S105 # the name of a variable
 _SELF_KEY = "RECONCILER_SELF_KEY_ID"
 _WEB_TOKEN = "RECONCILER_TOKEN"  # noqa: S105 # the name of a variable
+_NOTIFY = "RECONCILER_NOTIFY"
+_LONGEST_NOTIFY = 256 * 1024
 _SHORTEST_WEB_TOKEN = 16
 _LONGEST_WEB_TOKEN = 4096
 _SETTLED = 1_000_000_000
@@ -176,7 +178,7 @@ def web_token() -> str | None:
     token = ""
     with suppress(OSError, UnicodeError):
         if directory := os.environ.get("RECONCILER_SECRETS_DIR"):
-            token = _read_small(Path(directory, _WEB_TOKEN.lower()))
+            token = _read_small(Path(directory, _WEB_TOKEN.lower()), _LONGEST_WEB_TOKEN).strip()
     token = token or os.environ.get(_WEB_TOKEN, "").strip()
     if 0 < len(token) < _SHORTEST_WEB_TOKEN:
         message = f"{_WEB_TOKEN} is shorter than {_SHORTEST_WEB_TOKEN} characters, and could be guessed"
@@ -184,12 +186,25 @@ def web_token() -> str | None:
     return token or None
 
 
-def _read_small(path: Path) -> str:
-    """Read a file of a line; what is no file is not waited for, and reads as nothing."""
+def notify_addresses() -> str:
+    """Give the text with the addresses of notifications, empty where there are none; it may change at any time.
+
+    It comes from the file ``reconciler_notify`` of the secrets directory, else from ``RECONCILER_NOTIFY``.
+    """
+    with suppress(OSError, UnicodeError):
+        if directory := os.environ.get("RECONCILER_SECRETS_DIR"):
+            text = _read_small(Path(directory, _NOTIFY.lower()), _LONGEST_NOTIFY)
+            if text.strip():
+                return text
+    return os.environ.get(_NOTIFY, "")
+
+
+def _read_small(path: Path, most: int) -> str:
+    """Read a small file; what is no file is not waited for, and reads as nothing."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        return os.read(descriptor, _LONGEST_WEB_TOKEN).decode("utf-8").strip() if regular else ""
+        return os.read(descriptor, most).decode("utf-8") if regular else ""
     finally:
         os.close(descriptor)
 

@@ -14,7 +14,7 @@ import time_machine
 from reconciler.cli.wiring import Secrets
 from reconciler.core.keys import AccountRef
 from reconciler.errors import SettingsError, UsageError
-from reconciler.settings import DEFAULT_ENDPOINT, load_settings, look_up, web_token
+from reconciler.settings import DEFAULT_ENDPOINT, load_settings, look_up, notify_addresses, web_token
 
 KEY_ID = "aaaaaaaa-0000-4000-8000-000000000001"
 
@@ -293,6 +293,21 @@ def test_the_token_for_requests(secrets: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "fifteen" not in str(raised.value)
     monkeypatch.delenv("RECONCILER_SECRETS_DIR")
     assert web_token() == "of-the-environment"
+
+
+def test_the_addresses_of_notifications(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They come from their file as that is now, whole, else from the environment; what is no file is none."""
+    assert notify_addresses() == ""
+    monkeypatch.setenv("RECONCILER_NOTIFY", "json://of-the-environment")
+    path = secrets / "reconciler_notify"
+    for text, told in ((" \n", "json://of-the-environment"), ("json://a\n" * 5000, "json://a\n" * 5000)):
+        path.write_text(text)
+        assert notify_addresses() == told
+    path.unlink()
+    os.mkfifo(path)
+    assert notify_addresses() == "json://of-the-environment"
+    monkeypatch.delenv("RECONCILER_SECRETS_DIR")
+    assert notify_addresses() == "json://of-the-environment"
 
 
 def test_a_pipe_is_no_token(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ COMMANDS = {
     "audit": "Judge the keys that there are; writes nothing.",
     "who-can": "Say which keys can do something.",
     "explain": "Say why a key is as it is, and what would be done.",
+    "notify": "List the addresses of notifications, and test them.",
     "trail": "Verify and show what was decided and written.",
     "export": "Write desired state from an account.",
     "schema": "Print the JSON Schema of a file format.",

@@ -27,6 +27,7 @@ DEFAULT_BURST = 50
 DEFAULT_ACCOUNT_TIMEOUT = "5m"
 DEFAULT_LISTEN = "127.0.0.1:8080"
 DEFAULT_TRAIL_SIZE = "64MiB"
+DEFAULT_NOTIFY_EVERY = "5m"
 DEFAULT_PASS_TIMEOUT = "30m"  # noqa: S105 # a length of time
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _LONGEST = 366 * 86400
@@ -219,6 +220,19 @@ class HostNameType(_Listed[str]):
             )
 
 
+class PageUrlType(click.ParamType[str]):
+    """The address of a page, of which paths are made; without a slash at its end."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read one address."""
+        text = str(value)
+        if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]_-]+(?:/[A-Za-z0-9._~/%-]*)?", text):
+            self.fail(f"{value!r} is no address of a page: write one such as https://keys.example.com", param, ctx)
+        return text.rstrip("/")
+
+
 class RateType(click.FloatRange):
     """A finite number within bounds."""
 
@@ -389,6 +403,22 @@ trail_size = click.option(
     show_default=True,
     envvar="RECONCILER_TRAIL_SIZE",
     help="Put the trail's file aside when it gets larger, and go on in a new one; 0: never.",
+)
+
+notify_every = click.option(
+    "--notify-every",
+    type=DurationType(),
+    default=DEFAULT_NOTIFY_EVERY,
+    show_default=True,
+    envvar="RECONCILER_NOTIFY_EVERY",
+    help="The shortest time between two messages to an address of RECONCILER_NOTIFY; the next one has what came since.",
+)
+page_url = click.option(
+    "--page-url",
+    type=PageUrlType(),
+    default=None,
+    envvar="RECONCILER_PAGE_URL",
+    help="Where people reach the status page, for links in messages, such as https://keys.example.com.",
 )
 
 

@@ -9,18 +9,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli import options
+from reconciler.cli.notifying import make_notifier, notifying
 from reconciler.cli.options import DurationType, Options, Output, TimeZoneType
 from reconciler.cli.output import check_outputs, write_report
 from reconciler.cli.site import Look, Site, Token, make_chronicle
 from reconciler.cli.unhurried import Unhurried
 from reconciler.cli.wiring import Secrets, Wiring, keep_trail, make_observer, run_with_signals
-from reconciler.core.events import DaemonFaulted, Trigger, tell_all
+from reconciler.core.events import DaemonFaulted, Observer, Trigger, tell_all
 from reconciler.core.report import Report
 from reconciler.daemon.address import Address
 from reconciler.daemon.schedule import Schedule
@@ -30,6 +31,9 @@ from reconciler.errors import OutputError
 from reconciler.files.commits import Commits
 from reconciler.metrics import Metrics
 from reconciler.settings import secrets_directory
+
+if TYPE_CHECKING:
+    from reconciler.daemon.notifier import Notifier
 
 DEFAULT_EVERY = timedelta(minutes=5)
 
@@ -66,6 +70,8 @@ DEFAULT_EVERY = timedelta(minutes=5)
     options.allow,
     options.trail,
     options.trail_size,
+    options.notify_every,
+    options.page_url,
     options.output,
     options.log_format,
     options.log_level("info"),
@@ -84,6 +90,8 @@ def command(  # noqa: PLR0913 # one parameter an option
     allow: tuple[str, ...],
     trail: Path | None,
     trail_size: int,
+    notify_every: timedelta,
+    page_url: str | None,
     output: tuple[Output, ...],
     log_format: str | None,
     log_level: str,
@@ -105,9 +113,11 @@ def command(  # noqa: PLR0913 # one parameter an option
     with keep_trail(trail, trail_size, secrets, commits) as kept:
         observe = make_observer(log_format, log_level, secrets, kept, metrics, Unhurried(sys.stderr))
         chronicle = make_chronicle(schedule, commits, kept, dry_run=dry_run) if listen else None
+        notifier = make_notifier(secrets, observe, kept, notify_every, page_url)
+        beside: list[Observer] = [each for each in (chronicle, notifier) if each]
         wiring = Wiring(
             replace(about, dry_run=dry_run, allowed=frozenset(allow), unattended=True),
-            tell_all(observe, chronicle) if chronicle else observe,
+            tell_all(observe, *beside),
             secrets,
             trail=kept,
         )
@@ -115,7 +125,7 @@ def command(  # noqa: PLR0913 # one parameter an option
         site = Site(look, schedule, wiring, metrics, token, chronicle) if look and chronicle else None
         read = (*wiring.options.inputs, *((kept.path,) if kept else ()))
         outputs = check_outputs(output, read) if output else ()
-        return run_with_signals(Daemon(wiring, schedule, outputs, site).run)
+        return run_with_signals(Daemon(wiring, schedule, outputs, site, notifier).run)
 
 
 def _schedule(
@@ -154,6 +164,7 @@ class Daemon:
     schedule: Schedule
     outputs: tuple[Output, ...]
     site: Site | None
+    notifier: "Notifier | None" = None
 
     async def run(self, stop: Stop) -> int:
         """Make passes until asked to stop, and give the exit code."""
@@ -165,7 +176,8 @@ class Daemon:
         service = Service(self.schedule, load, self._deliver, Watch(options.inputs, secrets_directory))
         loop.add_signal_handler(signal.SIGHUP, service.wake, Trigger.SIGNAL)
         _let_signals_be_many()
-        async with self.site.open(service) if self.site else nullcontext() as address:
+        site = self.site.open(service) if self.site else nullcontext()
+        async with site as address, notifying(self.notifier):
             await service.run(stop, self.wiring.observe, f"http://{address}" if address else None)
         return 0
 

@@ -200,6 +200,29 @@ class DaemonFaulted:
 
 
 @dataclass(frozen=True, slots=True)
+class NotificationSent:
+    """A message was delivered to ``address``: what was new, what was over, and what was told once more, in numbers."""
+
+    address: str
+    news: int
+    over: int
+    reminders: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationFailed:
+    """A message was not delivered, or an address cannot be used: then there is no ``wait`` until the next attempt.
+
+    ``attempt`` counts from 1 since the last delivery; ``error`` is in words of ours and holds nothing of the address.
+    """
+
+    address: str
+    error: str
+    attempt: int
+    wait: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class DaemonStopped:
     """The daemon ends; ``passes`` it has made."""
 
@@ -226,6 +249,8 @@ Event = (
     | ConfigReloaded
     | DaemonStarted
     | DaemonFaulted
+    | NotificationSent
+    | NotificationFailed
     | DaemonStopped
 )
 Observer = Callable[[Event], None]

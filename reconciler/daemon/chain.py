@@ -24,6 +24,7 @@ RECOVERED: Final = "trail.recovered"
 DECISION: Final = "decision"
 WRITE_STARTED: Final = "write.started"
 WRITE_ENDED: Final = "write.ended"
+NOTIFIED: Final = "notified"
 
 Body = Mapping[str, Any]
 """What a line says, but for its place in the chain."""

@@ -4,7 +4,7 @@ A write whose line cannot be stored is forbidden; so are all writes while an out
 could not be.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ from reconciler.core.events import (
 )
 from reconciler.core.keys import AccountRef, RemoteKey, Source
 from reconciler.core.report import Mode, Report, ReportedChange, report_change
-from reconciler.daemon.chain import DECISION, WRITE_ENDED, WRITE_STARTED, Body
+from reconciler.daemon.chain import DECISION, NOTIFIED, WRITE_ENDED, WRITE_STARTED, Body
 from reconciler.daemon.decisions import DECIDED, Decisions, Key, ageless, key_of
 from reconciler.daemon.segments import TrailFile, stamp
 from reconciler.errors import TrailError, mask
@@ -152,6 +152,15 @@ class Trail:
                 self._finish(run_id, report)
             case _:
                 pass
+
+    def store_notified(self, told: Sequence[Mapping[str, Any]]) -> None:
+        """Store what people have been told of by now, in a line that takes the place of all of its kind before.
+
+        Raises:
+            TrailError: it cannot be stored; no write is forbidden by that.
+        """
+        body = {"event": NOTIFIED, "time": stamp(self._now()), "run_id": None, "told": told}
+        self._file.append(plain(body, tuple(self._secrets())))
 
     def _begin(self, event: PassStarted) -> None:
         self._pass = _Pass(event.mode, event.trigger)

@@ -66,6 +66,8 @@ OTHER: Final = "other"
 NO_ANSWER: Final = "none"
 COMMAND: Final = "command"
 """What makes a pass that no daemon makes: a person, or a CronJob."""
+SENT: Final = "sent"
+FAILED: Final = "failed"
 METHODS: Final = tuple(field.name for field in fields(RequestCounts))
 GUARDRAILS: Final = (*ALLOWABLE, *NEVER_ALLOWED)
 STATUSES: Final = {status.value: str(status.value) for status in HTTPStatus} | {None: NO_ANSWER}
@@ -174,6 +176,12 @@ CONFIG_REJECTIONS: Final = Metric(
 TRAIL_FAILURES: Final = Metric(
     "reconciler_trail_failures_total", Kind.COUNTER, "How often the trail could not be written."
 )
+NOTIFICATIONS: Final = Metric(
+    "reconciler_notifications_total",
+    Kind.COUNTER,
+    "Messages to people, by whether they were delivered; one that is tried again counts again.",
+    ("outcome",),
+)
 FAULTS: Final = Metric(
     "reconciler_faults_total", Kind.COUNTER, "Errors that nobody foresaw, in passes and beside them: bugs."
 )
@@ -209,6 +217,7 @@ CATALOGUE: Final = (
     CONFIG_REJECTED,
     CONFIG_REJECTIONS,
     TRAIL_FAILURES,
+    NOTIFICATIONS,
     FAULTS,
     FAILURES,
 )
@@ -226,6 +235,7 @@ def at_the_start() -> dict[Metric, Values]:
     values[CHANGES] = dict.fromkeys(product(Action, Direction, Outcome), 0.0)
     values[REQUESTS] = dict.fromkeys(product(METHODS, _USUAL_STATUSES), 0.0)
     values[RETRIES] = {(method,): 0.0 for method in METHODS}
+    values[NOTIFICATIONS] = {(SENT,): 0.0, (FAILED,): 0.0}
     values[REFUSALS] = {(guardrail,): 0.0 for guardrail in GUARDRAILS}
     values[WAIVERS] = {(left,): 0.0 for left in DaysLeft}
     values[PAUSES] = {(left,): 0.0 for left in DaysLeft}

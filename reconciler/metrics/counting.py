@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from reconciler import __version__
 from reconciler.core.events import (
@@ -10,6 +11,8 @@ from reconciler.core.events import (
     ConfigReloaded,
     DaemonFaulted,
     Event,
+    NotificationFailed,
+    NotificationSent,
     PassFailed,
     PassFinished,
     PassStarted,
@@ -28,6 +31,7 @@ from reconciler.metrics.catalogue import (
     CONFIG_REJECTED,
     CONFIG_REJECTIONS,
     CONTESTED,
+    FAILED,
     FAILURES,
     FAULTS,
     FINDINGS,
@@ -37,6 +41,7 @@ from reconciler.metrics.catalogue import (
     LAST_PASS,
     LAST_SECONDS,
     METHODS,
+    NOTIFICATIONS,
     OTHER,
     PACE_WAIT,
     PASSES,
@@ -44,6 +49,7 @@ from reconciler.metrics.catalogue import (
     REFUSALS,
     REQUESTS,
     RETRIES,
+    SENT,
     START,
     STATUSES,
     TRAIL_FAILURES,
@@ -54,6 +60,13 @@ from reconciler.metrics.catalogue import (
 )
 from reconciler.metrics.exposition import Durations, write
 from reconciler.metrics.figures import days_left, findings, found, refusals, result_of
+
+_TALLIES: Final[dict[type[Event], tuple[Metric, *tuple[str, ...]]]] = {
+    PassFailed: (FAULTS,),
+    DaemonFaulted: (FAULTS,),
+    NotificationSent: (NOTIFICATIONS, SENT),
+    NotificationFailed: (NOTIFICATIONS, FAILED),
+}
 
 
 class Metrics:
@@ -128,8 +141,8 @@ class Metrics:
             case ConfigRejected():
                 self._add(CONFIG_REJECTIONS)
                 self._set(CONFIG_REJECTED, 1.0)
-            case PassFailed() | DaemonFaulted():
-                self._add(FAULTS)
+            case PassFailed() | DaemonFaulted() | NotificationSent() | NotificationFailed():
+                self._add(*_TALLIES[type(event)])
             case ConfigReloaded():
                 self._set(CONFIG_LOADED, self._now())
                 self._set(CONFIG_REJECTED, 0.0)

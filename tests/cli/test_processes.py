@@ -270,6 +270,13 @@ def test_plan_imports_only_what_it_needs(shell: Shell) -> None:
     assert modules.isdisjoint({"apscheduler", "starlette", "uvicorn", "reconciler.emulator", "jinja2"})
 
 
+def test_what_notifies_is_loaded_only_where_somebody_is_notified(shell: Shell) -> None:
+    """Without addresses neither Apprise nor what it brings along is imported: it need not be installed."""
+    modules = imported("notify")
+    assert "reconciler.notify" in modules
+    assert modules.isdisjoint({"apprise", "requests"})
+
+
 def test_python_m(shell: Shell) -> None:
     """``python -m reconciler`` is the same command."""
     process = subprocess.run([*RECONCILER, "--version"], capture_output=True, text=True, check=True)

@@ -122,15 +122,17 @@ def test_the_page_tells_the_truth(tmp_path: Path) -> None:
         file.write(b"torn")
     with opened(path, size=1) as trail:
         trail(ChangeStarted("run", SHOP))
+        trail.store_notified([])
     page = (Path(__file__).parents[2] / "docs" / "trail.md").read_text()
     told = set(re.findall(r"^\| `([a-z_.]+)` \|", page, re.MULTILINE))
     lines = [json.loads(line) for each in (*segments(path), path) for line in each.read_bytes().splitlines()]
     named = {each for each in told if "." in each}
-    of_the_trail = {"format", "version", "file_number", "torn", "torn_bytes"}
-    assert {name for line in lines for name in line} - of_the_trail == {each for each in told if "." not in each} - {
-        "decision"
-    }
-    assert {line["event"] for line in lines} == named | {"decision"}
+    of_the_trail = {"format", "version", "file_number", "torn", "torn_bytes", "told"}
+    plain = {"decision", "notified"}
+    assert {name for line in lines for name in line} - of_the_trail == {
+        each for each in told if "." not in each
+    } - plain
+    assert {line["event"] for line in lines} == named | plain
     assert all(f"`{name}`" in page for name in of_the_trail)
 
 

@@ -13,6 +13,8 @@ from reconciler.core.events import (
     ConfigReloaded,
     DaemonFaulted,
     DaemonStarted,
+    NotificationFailed,
+    NotificationSent,
     PassFailed,
     PassFinished,
     PassStarted,
@@ -42,6 +44,20 @@ def test_files_that_do_not_load(tmp_path: Path) -> None:
     assert seen("reconciler_config_rejected") == 0
     assert seen("reconciler_config_rejections_total") == 1
     assert seen("reconciler_config_loaded_timestamp_seconds") == NOON.timestamp() + 600
+
+
+def test_messages_to_people(tmp_path: Path) -> None:
+    """Each message is counted by whether it was delivered, and both counts are there before the first."""
+    watching = watched(tmp_path)
+    seen = watching.scrape()
+    assert seen("reconciler_notifications_total", outcome="sent") == 0
+    assert seen("reconciler_notifications_total", outcome="failed") == 0
+    watching.metrics.observe(NotificationSent("json://", 1, 0, 0))
+    for attempt in (1, 2):
+        watching.metrics.observe(NotificationFailed("json://", "it answered 503", attempt, 60.0))
+    seen = watching.scrape()
+    assert seen("reconciler_notifications_total", outcome="sent") == 1
+    assert seen("reconciler_notifications_total", outcome="failed") == 2
 
 
 def test_a_pass_by_files_just_loaded_ends_a_rejection(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from reconciler.core.events import (
     ConfigRejected,
     DaemonFaulted,
     Event,
+    NotificationFailed,
     PassFailed,
     PassFinished,
     PassStarted,
@@ -243,6 +244,20 @@ def the_api_fails(folder: Path) -> tuple[Timeline, Claims]:
     return timeline, {29: (), timeline.minute: ("ReconcilerApiFails",)}
 
 
+def somebody_is_not_notified(folder: Path) -> tuple[Timeline, Claims]:
+    """An address takes nothing for an hour, each time that it is tried; before that it failed once and was well."""
+    timeline = _begun(folder)
+    watching = timeline.watching
+    failed = NotificationFailed("mailto://example.com", "the login was refused", 1, 60.0)
+    watching.metrics.observe(failed)
+    timeline.minutes(90, watching.world.run)
+    quiet = timeline.minute
+    for _ in range(6):
+        watching.metrics.observe(failed)
+        timeline.minutes(10, watching.world.run)
+    return timeline, {quiet: (), timeline.minute: ("ReconcilerNotificationsFail",)}
+
+
 def the_trail_is_full(folder: Path) -> tuple[Timeline, Claims]:
     """The trail's disk is full: the write is forbidden, and said."""
     timeline = _begun(folder)
@@ -402,6 +417,7 @@ STORIES: tuple[Story, ...] = (
     the_limit_is_met,
     the_api_fails,
     the_trail_is_full,
+    somebody_is_not_notified,
     something_cannot_be_counted,
     a_bug_is_met,
     passes_take_long,
