@@ -60,13 +60,10 @@ def main(file: str, kind: str) -> None:
             page = board.page(told, path, query)
             took.append(time.perf_counter() - began)
         assert page is not None
-        began = time.perf_counter()
-        board.tag(told, path, query)
-        tag = time.perf_counter() - began
         slow = "" if took[0] < LIMIT else "  SLOW"
         print(
             f"  {kind:9} {address.replace(account, 'ID')[:44]:44} first {took[0] * 1e3:4.0f} ms, "
-            f"then {sorted(took[1:])[2] * 1e3:3.0f} ms, {len(page) // 1024:3} KB, tag {tag * 1e3:.1f} ms{slow}"
+            f"then {sorted(took[1:])[2] * 1e3:3.0f} ms, {len(page) // 1024:3} KB{slow}"
         )
 
 

@@ -9,7 +9,6 @@ import gc
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Final
 
 from reconciler.core.report import Report
@@ -56,19 +55,11 @@ class Board:
         self._report = report
         self._lookup = Lookup(report)
 
-    def tag(self, status: Status, path: str, query: str) -> str:
-        """Give what is equal for two pages that say the same, but for when they were asked for (``Status.as_of``).
-
-        It takes much less time than the page, of whose ETag it may be the text: letters and digits. That of another
-        process is another one.
-        """
-        configuration = replace(status.readiness.configuration, age_seconds=None)
-        told = replace(status, as_of="", readiness=replace(status.readiness, configuration=configuration))
-        run_id = self._report.run_id if self._report else None
-        return f"{hash((_BUILD, told, run_id, path, query)) & (2**64 - 1):016x}"
-
     def page(self, status: Status, path: str, query: str) -> str | None:
         """Give the HTML document of an address, None where there is no such page.
+
+        It says when it was asked for (``Status.as_of``), and nothing else in it follows from that, or from the age of
+        the configuration: an ETag that leaves both out tells no lies.
 
         Args:
             status: How the daemon stands now.

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
@@ -42,7 +43,7 @@ class Daemon:
         text = self._board.page(told, unquote(path), query)
         if text is None:
             return 404, "", ""
-        own = f'"{self._board.tag(told, path, query)}"'
+        own = f'W/"{_said(self.status, self.report, path, query)}"'
         return (304, "", own) if tag == own else (200, text, own)
 
     def start(self) -> str:
@@ -58,6 +59,12 @@ class Daemon:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+
+
+def _said(status: Status, report: Report | None, path: str, query: str) -> str:
+    """Give what is the same for pages that say the same; the status here has no time of its own."""
+    said = repr((status, report and report.run_id, path, query))
+    return sha256(said.encode("utf-8", "backslashreplace")).hexdigest()[:32]
 
 
 def _handler(daemon: Daemon) -> type[BaseHTTPRequestHandler]:
