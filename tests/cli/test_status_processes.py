@@ -147,6 +147,11 @@ def test_options_about_the_page(shell: Shell) -> None:
         daemon.until_passes(1)
         assert ask(daemon, "/status", **forwarded)[0] == 403
         assert ask(daemon, "/status", Host="keys.example.com")[0] == 421
+        status, page = ask(daemon, "/")
+        assert (status, page[:15]) == (200, "<!DOCTYPE html>")
+        assert ask(daemon, "/", **forwarded)[0] == 403
+    with running(shell, *HOURLY, *HERE, "--page", "none") as daemon:
+        daemon.until_passes(1)
         assert ask(daemon, "/")[0] == 404
     with running(shell, *HOURLY, *HERE, "--page", "all", "--page-host", "keys.example.com") as daemon:
         daemon.until_passes(1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon.visitor import Answered, Behind, request, serving
+from daemon.visitor import Answered, Behind, request, serving, until
 from reconciler.core.status import Status
 from reconciler.daemon.audience import Audience, PageFor
 from reconciler.daemon.shown import Shown
@@ -168,6 +168,30 @@ async def test_a_page_is_asked_for_once() -> None:
         go_on.set()
         assert {answer.body for answer in await asyncio.gather(*asking)} == {b"<p>page</p>"}
     assert stands.looked == [("/", "")]
+
+
+async def test_who_asks_when_it_says_something_else() -> None:
+    """Who asks for a page while an older one of the same path is being drawn gets the newer one."""
+    go_on, drawing = threading.Event(), threading.Event()
+    stands = behind()
+
+    def slow(told: Status, path: str, query: str) -> str | None:
+        said = stands.told
+        drawing.set()
+        assert go_on.wait(10)
+        return said
+
+    stands.draw = slow  # type: ignore[method-assign] # of this story
+    async with serving(stands) as served:
+        first = asyncio.create_task(served.get("/"))
+        await until(drawing.is_set)
+        stands.told = "two"
+        second = asyncio.create_task(served.get("/"))
+        await served.until_open(2)
+        await asyncio.sleep(0.02)
+        go_on.set()
+        assert (await second).body == b"two"
+        assert (await first).headers["etag"] != (await second).headers["etag"]
 
 
 async def test_a_page_that_says_the_same_is_not_drawn() -> None:
