@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Final
 
+from reconciler.core.allowable import COVERAGE
 from reconciler.core.inventory import ReportedRule
 from reconciler.core.keys import Source
 from reconciler.core.report import (
@@ -22,7 +23,6 @@ from reconciler.core.report import (
     ReportedFinding,
     ReportedRefusal,
 )
-from reconciler.core.requirements import COVERAGE
 from reconciler.render import groups
 from reconciler.render.ages import Life, Scale, Share, last_uses, moment
 from reconciler.render.groups import Group, Once, Owner, group_of
