@@ -1,14 +1,15 @@
 """``--metrics-file``: what a pass did, in numbers, for who makes passes by a CronJob."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from reconciler.cli.output import why_not
+from reconciler.cli.options import Offering
 from reconciler.errors import OutputError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _ENDING = ".prom"
 
 
-class MetricsFileType(click.ParamType[Path]):
+class MetricsFileType(Offering[Path]):
     """A file that a node exporter reads."""
 
     name = f"file{_ENDING}"
@@ -29,10 +30,15 @@ class MetricsFileType(click.ParamType[Path]):
             self.fail(f"{str(value)!r} does not end in {_ENDING}: a node exporter reads no other files", param, ctx)
         return path
 
+    def offers(self, incomplete: str) -> Iterable[CompletionItem]:  # noqa: ARG002 # none of them is ours to know
+        """Leave it to the shell."""
+        return [CompletionItem("", type="file")]
+
 
 to_metrics_file = click.option(
     "--metrics-file",
     type=MetricsFileType(),
+    metavar=f"FILE{_ENDING}",
     default=None,
     envvar="RECONCILER_METRICS_FILE",
     help="Write metrics when the pass ends, for the textfile collector of a Prometheus node exporter.",
@@ -52,6 +58,8 @@ def metrics_written(path: Path | None) -> "Iterator[Metrics | None]":
     if path is None:
         yield None
         return
+    from reconciler.cli.output import why_not
+
     if why := why_not(path):
         hint = "give --metrics-file a file in a folder that exists"
         raise OutputError(f"{path.absolute()} cannot be written: {why}", hint=hint)

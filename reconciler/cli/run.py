@@ -16,6 +16,7 @@ import click
 
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli import options
+from reconciler.cli.command import Command
 from reconciler.cli.options import DurationType, Options, Output, TimeZoneType
 from reconciler.cli.output import check_outputs, write_report
 from reconciler.cli.unhurried import Unhurried
@@ -39,7 +40,7 @@ GRACE = timedelta(seconds=5)
 """What a pass may take longer than the last one."""
 
 
-@click.command("run", short_help="Make passes on a schedule until told to stop.")
+@click.command("run", cls=Command, short_help="Make passes on a schedule until told to stop.")
 @options.about_passes
 @options.apply_all(
     click.option(
@@ -56,7 +57,13 @@ GRACE = timedelta(seconds=5)
         envvar="RECONCILER_JITTER",
         help="Shift each beginning at random by up to this.  [default: a tenth of --every, at most 30s]",
     ),
-    click.option("--cron", default=None, envvar="RECONCILER_CRON", help="Instead of --every: a crontab expression."),
+    click.option(
+        "--cron",
+        metavar="'* * * * *'",
+        default=None,
+        envvar="RECONCILER_CRON",
+        help="Instead of --every: a crontab expression.",
+    ),
     click.option(
         "--time-zone",
         type=TimeZoneType(),
@@ -95,7 +102,9 @@ def command(  # noqa: PLR0913 # one parameter an option
     RECONCILER_TOKEN. Files that do not load change nothing: those that loaded last stay in force. Without --output no
     report is written: the logs tell.
 
-    Example: reconciler run --every 5m --log-format json
+    Example: reconciler run --every 5m --trail trail.jsonl
+    Example: reconciler run --cron "*/10 8-18 * * 1-5" --time-zone Europe/Berlin --listen 0.0.0.0:8080
+    Example: reconciler run --dry-run --log-format json
     """
     schedule = _schedule(every, jitter, cron, time_zone)
     secrets = Secrets()
