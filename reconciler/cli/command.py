@@ -6,6 +6,7 @@ stops scrolling.
 
 import inspect
 import os
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ WIDEST: Final = 100
 """Columns of the widest help; a narrower terminal gets a narrower one."""
 SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": WIDEST}
 _EXAMPLE: Final = "Example:"
+_HYPHEN: Final = "\N{NON-BREAKING HYPHEN}"
 _FEW: Final = 6
 """Options that need no sections."""
 _SECTIONS: Final = {
@@ -56,22 +58,31 @@ def option_sections(command: click.Command, ctx: click.Context) -> Iterator[tupl
     yield _OTHER, [*left]
 
 
+def _unbroken(text: str) -> str:
+    """Give a text whose words are not broken at their hyphens: somebody will copy them."""
+    return re.sub(r"(?<=\S)-(?=\S)", _HYPHEN, text)
+
+
 class _Laid(click.Command):
     """The layout that commands and groups share."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Give the whole help."""
+        return super().get_help(ctx).replace(_HYPHEN, "-")
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 # click's
         """Write what the command is for, but not its examples."""
         prose, _ = split_help(self)
         formatter.write_paragraph()
         with formatter.indentation():
-            formatter.write_text(prose)
+            formatter.write_text(_unbroken(prose))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, by section."""
         for title, options in option_sections(self, ctx):
             records = (each.get_help_record(ctx) for each in options)
             with formatter.section(title):
-                formatter.write_dl([record for record in records if record])
+                formatter.write_dl([(record[0], _unbroken(record[1])) for record in records if record])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples, unwrapped, and what follows them."""

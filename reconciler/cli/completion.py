@@ -15,13 +15,16 @@ SHELLS: Final = ("bash", "zsh", "fish")
 def command(shell: str) -> int:
     """Print a script that lets a shell complete commands, options, values and files.
 
-    One line sets it up. ~/.bashrc: eval "$(reconciler completion bash)". ~/.zshrc: eval "$(reconciler completion zsh)".
-    ~/.config/fish/config.fish: reconciler completion fish | source.
+    \b
+    One line sets it up:
+      ~/.bashrc                   eval "$(reconciler completion bash)"
+      ~/.zshrc                    eval "$(reconciler completion zsh)"
+      ~/.config/fish/config.fish  reconciler completion fish | source
 
     Example: reconciler completion bash
     Example: reconciler completion zsh > ~/.zfunc/_reconciler
     Example: reconciler completion fish | source
-    """
+    """  # noqa: D301 # click wants the control character itself
     from reconciler.cli.output import write_stdout
 
     write_stdout(script(shell))
