@@ -2,15 +2,17 @@
 #     reconciler completion fish | source
 
 function __reconciler_complete
-    set -l line (string join ' ' -- (string escape -- (commandline -opc))) (commandline -ct)
-    _RECONCILER_COMPLETE=fish COMPLETE_LINE="$line" (commandline -opc)[1] 2>/dev/null | while read -l -d \t type value help
+    set -l before (commandline -opc)
+    set -l word (commandline -ct)
+    set -l line (string join ' ' -- (string escape -- $before)) "$word"
+    env _RECONCILER_COMPLETE=fish "COMPLETE_LINE=$line" $before[1] 2>/dev/null | while read -l -d \t type value help
         switch $type
             case plain
                 printf '%s\t%s\n' $value $help
             case file
                 # What follows the option, or the format and its =, is a file of the folder.
-                set -l rest (string sub -s (math (string length -- $value) + 1) -- (commandline -ct))
-                for path in (__fish_complete_path $rest)
+                set -l rest (string sub -s (math (string length -- "$value") + 1) -- "$word")
+                for path in (__fish_complete_path "$rest")
                     echo $value$path
                 end
         end
