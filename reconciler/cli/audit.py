@@ -87,13 +87,15 @@ def _earlier(path: Path) -> "Report":
     """Read the report of an earlier audit."""
     from reconciler.core.comparison import check_lists
     from reconciler.core.report import Mode
+    from reconciler.files.folders import why_unreadable
     from reconciler.files.report import load_report
 
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not text"
-        raise FilesError((Problem(str(path), 0, 0, f"cannot be read: {reason.lower()}"),)) from None
+    except OSError as error:
+        raise FilesError((Problem(str(path), 0, 0, why_unreadable(path, error)),)) from None
+    except UnicodeError:
+        raise FilesError((Problem(str(path), 0, 0, "cannot be read: it is not text"),)) from None
     try:
         report = load_report(text, str(path))
     except FilesError:

@@ -101,7 +101,7 @@ def _command_hint(error: click.exceptions.NoSuchCommand) -> str:
     name = error.command_name
     context = error.ctx
     there = context.command.list_commands(context) if context and isinstance(context.command, click.Group) else ()
-    return near(name, there) or next((told for told, habits in _COMMANDS.items() if name.lower() in habits), "")
+    return next((told for told, habits in _COMMANDS.items() if name.lower() in habits), "") or near(name, there)
 
 
 def _habit(option: str, context: click.Context) -> str:

@@ -16,11 +16,6 @@ class LastLine:
     def __init__(self) -> None:
         self._stream: TextIO | None = None
 
-    @property
-    def shown(self) -> bool:
-        """Whether there is one at the moment."""
-        return self._stream is not None
-
     def show(self, stream: TextIO, text: str) -> None:
         """Show a text, which must be narrower than the terminal."""
         self._stream = stream

@@ -42,14 +42,15 @@ class Stage:
         from tqdm import tqdm
 
         most = self.total if self.total is not None else self.about
-        if not most or self.done > most:
-            return f"{self.doing}: {self.done:,} so far"[: width - 1]
+        room = max(width - 1, 0)
+        if not most or self.done > most or not room:
+            return f"{self.doing}: {self.done:,} so far"[:room]
         about = "" if self.total is not None else "about "
         words = f"{self.doing}: {self.done:,} of {about}{most:,}"
         bar = " |{bar}|" if width > _ROOM_FOR_A_BAR else ""
         left = ", {remaining} left" if self.done else ""
         meter = tqdm.format_meter(
-            self.done, most, seconds, ncols=width - 1, prefix=words, ascii=not bars, bar_format=f"{{desc}}{bar}{left}"
+            self.done, most, seconds, ncols=room, prefix=words, ascii=not bars, bar_format=f"{{desc}}{bar}{left}"
         )
         return str(meter)
 

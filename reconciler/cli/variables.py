@@ -26,6 +26,8 @@ BESIDE_OPTIONS: Final = {
 _OURS: Final = ("RECONCILER_", "AHASEND_")
 _BEGINNINGS: Final = ("RE", "AH")
 _MOST_EDITS: Final = 2
+_LONG: Final = len("RECONCILER_HOLD")
+"""Of shorter names two edits leave next to nothing."""
 _OF_KUBERNETES: Final = re.compile(
     r".*_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
@@ -45,7 +47,7 @@ def misspelt(environment: Iterable[str], known: Iterable[str]) -> Iterator[tuple
         if any(re.fullmatch(rf"{each}(_?[0-9]*|_.+)", name) for each in names):
             continue
         distance, meant = min((edits(name, each), each) for each in names)
-        if distance <= _MOST_EDITS:
+        if distance <= (_MOST_EDITS if len(meant) >= _LONG else 1):
             yield name, meant
 
 
