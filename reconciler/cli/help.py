@@ -45,6 +45,5 @@ def _find(ctx: click.Context, names: Sequence[str]) -> click.Context:
         if not isinstance(ctx.command, click.Group):
             raise click.UsageError(f"there is nothing below {ctx.command_path!r}, no {name!r} either", ctx)
         _, found, _ = ctx.command.resolve_command(ctx, [name])
-        if found is not None:
-            ctx = click.Context(found, ctx, name)
+        ctx = click.Context(found or ctx.command, ctx, name)
     return ctx

@@ -19,19 +19,19 @@ class LastLine:
     def show(self, stream: TextIO, text: str) -> None:
         """Show a text, which must be narrower than the terminal."""
         self._stream = stream
-        self._write(f"{_BEGIN_ANEW}{text}")
+        self._write(stream, f"{_BEGIN_ANEW}{text}")
 
     def wipe(self) -> None:
         """Take it away, before something else is written or for good."""
         if self._stream is not None:
-            self._write(_BEGIN_ANEW)
+            self._write(self._stream, _BEGIN_ANEW)
             self._stream = None
 
-    def _write(self, text: str) -> None:
-        if self._stream is not None:
-            with suppress(OSError, ValueError):  # the terminal is gone, or cannot show a letter
-                self._stream.write(text)
-                self._stream.flush()
+    @staticmethod
+    def _write(stream: TextIO, text: str) -> None:
+        with suppress(OSError, ValueError):  # the terminal is gone, or cannot show a letter
+            stream.write(text)
+            stream.flush()
 
 
 LINE = LastLine()

@@ -1,13 +1,12 @@
 """``--metrics-file``: what a pass did, in numbers, for who makes passes by a CronJob."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from reconciler.cli.options import Offering
 from reconciler.errors import OutputError
@@ -29,10 +28,6 @@ class MetricsFileType(Offering[Path]):
         if path.suffix != _ENDING or "\0" in str(value):
             self.fail(f"{str(value)!r} does not end in {_ENDING}: a node exporter reads no other files", param, ctx)
         return path
-
-    def offers(self, incomplete: str) -> Iterable[CompletionItem]:  # noqa: ARG002 # none of them is ours to know
-        """Leave it to the shell."""
-        return [CompletionItem("", type="file")]
 
 
 to_metrics_file = click.option(

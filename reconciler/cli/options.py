@@ -55,11 +55,11 @@ class Output:
 
 
 class Offering(click.ParamType[Value]):
-    """A kind of value that a shell can complete."""
+    """A kind of value that a shell can complete: a file, unless something else is offered."""
 
-    def offers(self, incomplete: str) -> Iterable[CompletionItem]:
-        """Give the values that begin like that."""
-        raise NotImplementedError
+    def offers(self, incomplete: str) -> Iterable[CompletionItem]:  # noqa: ARG002 # which files there are, a shell knows
+        """Give the values that begin like that; files are left to the shell, which knows what ~ and $HOME stand for."""
+        return [CompletionItem("", type="file")]
 
     def shell_complete(
         self,
@@ -161,10 +161,6 @@ class PathType(_Listed[Path]):
         if not str(value) or "\0" in str(value):
             self.fail("an empty path names nothing", param, ctx)
         return Path(value)
-
-    def offers(self, incomplete: str) -> Iterable[CompletionItem]:  # noqa: ARG002 # none of them is ours to know
-        """Leave it to the shell, which knows what ~ and $HOME stand for."""
-        return [CompletionItem("", type="file")]
 
 
 def duration(text: str) -> timedelta:

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, TextIO
+from typing import Final, TextIO, assert_never
 
 from reconciler.cli.last_line import LINE, LastLine
 from reconciler.core.events import (
@@ -125,6 +125,8 @@ class Progress:
                 self._under_way.pop(account, None)
                 self._below += account.sub_account_id is not None
                 self._keys += keys
+            case _:
+                assert_never(event)
 
 
 def is_wanted(stream: TextIO, environment: Mapping[str, str]) -> bool:

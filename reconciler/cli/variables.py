@@ -71,8 +71,7 @@ def variables(command: click.Command) -> Iterator[str]:
     if isinstance(command, click.Group):
         context = click.Context(command)
         for name in command.list_commands(context):
-            if below := command.get_command(context, name):
-                yield from variables(below)
+            yield from variables(command.get_command(context, name) or click.Command(name))
 
 
 def warn(context: click.Context, environment: Mapping[str, str]) -> None:
