@@ -48,7 +48,7 @@ class Stage:
         about = "" if self.total is not None else "about "
         words = f"{self.doing}: {self.done:,} of {about}{most:,}"
         bar = " |{bar}|" if width > _ROOM_FOR_A_BAR else ""
-        left = ", {remaining} left" if self.done else ""
+        left = f"{'' if bar else ','} {{remaining}} left" if self.done else ""
         meter = tqdm.format_meter(
             self.done, most, seconds, ncols=room, prefix=words, ascii=not bars, bar_format=f"{{desc}}{bar}{left}"
         )

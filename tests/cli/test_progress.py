@@ -173,7 +173,7 @@ def test_any_width(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
         line = stage.line(2.0, width)
         assert len(line) < max(width, 1)
         assert ("|" in line) is (width > 70 and (stage.about or stage.total) is not None)
-    assert "|██" in Stage("reading keys", 1000, about=4000).line(2.0, 100)
+    assert re.search(r"4,000 \|█{12}. +\| 00:06 left$", Stage("reading keys", 1000, about=4000).line(2.0, 100))
     assert Stage("reading keys", 1000, about=4000).line(2.0, 100, bars=False).isascii()
 
 
@@ -300,6 +300,14 @@ def test_stdout_holds_results_alone(account: dict[str, Any]) -> None:
     report = Path(account["cwd"], "report.txt").read_text()
     assert "reading" not in report
     assert "Plan: " in report
+
+
+def test_an_error_stands_alone(account: dict[str, Any]) -> None:
+    """An error takes the place of the line, and does not stand beside it."""
+    with on_terminal(account, "explain", "nobody") as spawned:
+        output = spawned.read()
+    assert "reading keys" in output
+    assert shown(output).startswith("error: no key has the name")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
