@@ -6,7 +6,7 @@ SHELL := /bin/bash
 CONFORMANCE := $(VENV)/conformance
 AHASEND_OPENAPI ?= ../shared/ahasend/openapi.yaml
 
-.PHONY: demo test check units laws browser alerts campaign conformance bench pins schemas golden pictures clean
+.PHONY: demo test check units laws browser alerts campaign conformance bench pins schemas man golden pictures clean
 
 demo: $(VENV)/.runtime
 	@$(BIN)/python -m reconciler demo
@@ -56,6 +56,9 @@ pins: $(VENV)/.dev
 
 schemas: $(VENV)/.dev
 	@for name in desired policy; do $(BIN)/reconciler schema $$name > config/schema/$$name.schema.json; done
+
+man: $(VENV)/.dev
+	$(BIN)/python tests/manual.py
 
 # Renders the rich reports of the tests anew: look at what changed before it is committed.
 golden: $(VENV)/.dev

@@ -42,7 +42,7 @@ async def run_audit(inputs: PassInputs, access: DryRun | Saved, now: datetime) -
     """
     clock = asyncio.get_running_loop().time
     began = clock()
-    inputs.observe(PassStarted(inputs.run_id, Mode.AUDIT, 1))
+    inputs.observe(PassStarted(inputs.run_id, Mode.AUDIT, 1, desired=inputs.named))
     with inputs.stop.within(inputs.patience.per_pass, OUT_OF_TIME) as stop:
         (readings, selected), requests = await read_only(inputs, access, stop)
     with collector_paused():

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from reconciler.ahasend.client import KeyReader, ReadSession
 from reconciler.ahasend.pace import Stop, in_flight
-from reconciler.core.events import AccountListed, Observer
+from reconciler.core.events import AccountListed, Observer, SubAccountsListed
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.keys import AccountRef, DesiredAccount, RemoteKey, RemoteSubAccount
 from reconciler.core.rests import Failure, Identity, Rest
@@ -202,6 +202,7 @@ class _Below:
         order = count()
         labels = labels_of_rules(self._parent)
         whole: list[RemoteSubAccount] = []
+        wanted: list[Chosen] = []
 
         def seen(page: tuple[RemoteSubAccount, ...]) -> None:
             for chosen in choose(self._parent, (one for one in page if one.id not in self._taken), labels):
@@ -211,6 +212,8 @@ class _Below:
 
         async def read_list() -> None:
             whole.extend(await reader.list_sub_accounts(seen))
+            wanted.extend(choose(self._parent, whole, labels))
+            errand.observe(SubAccountsListed(errand.run_id, self._parent.account, len(whole), len(wanted)))
             for _ in range(ACCOUNTS_AT_ONCE):
                 arrived.put_nowait((2, next(order), None))
 
@@ -220,11 +223,10 @@ class _Below:
 
         work = (read_list, *[read_what_arrived] * ACCOUNTS_AT_ONCE)
         await in_flight(work, lambda part: part(), len(work))
-        wanted = choose(self._parent, whole, labels)
         await in_flight((one for one in wanted if self._taken.get(one.remote.id) != one), self._read, ACCOUNTS_AT_ONCE)
         for message, number in self._untold.items():
             _tell(_every_sub_account(self._parent), errand, 0, f"{number} sub accounts: {message}")
-        return tuple(self._readings[one.remote.id] for one in wanted), self._findings(whole, wanted)
+        return tuple(self._readings[one.remote.id] for one in wanted), self._findings(whole, tuple(wanted))
 
     def _findings(self, whole: list[RemoteSubAccount], wanted: tuple[Chosen, ...]) -> tuple[Finding, ...]:
         unchecked = _not_checked(self._parent) if self._errand.check_domains else None

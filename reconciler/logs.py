@@ -28,6 +28,7 @@ from reconciler.core.events import (
     DaemonStopped,
     Event,
     FindingRaised,
+    ListingProgressed,
     NotificationFailed,
     NotificationSent,
     Observer,
@@ -39,6 +40,8 @@ from reconciler.core.events import (
     ReportDropped,
     RequestEnded,
     RequestRetried,
+    SubAccountsListed,
+    VariableMisspelt,
 )
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.guardrails import Refusal
@@ -238,8 +241,8 @@ def _line(event: Event) -> _Line:
             return LogLevel.ERROR, name, asdict(event)
         case ChangeStarted() | ChangeApplied() | ChangeFailed() | ChangeSkipped():
             return _change_line(event)
-        case RequestRetried() | RequestEnded():
-            return _request_line(event)
+        case RequestRetried() | RequestEnded() | ListingProgressed() | SubAccountsListed() | VariableMisspelt():
+            return _line_beside(event)
         case ConfigRejected(problems, message, age):
             fields = {"problems": [str(problem) for problem in problems], "message": message, "in_force_age": age}
             return LogLevel.ERROR, "config.rejected", fields
@@ -257,8 +260,18 @@ def _line(event: Event) -> _Line:
             assert_never(event)
 
 
-def _request_line(event: RequestRetried | RequestEnded) -> _Line:
+def _line_beside(
+    event: RequestRetried | RequestEnded | ListingProgressed | SubAccountsListed | VariableMisspelt,
+) -> _Line:
+    """Tell of what is no step of a pass."""
     match event:
+        case ListingProgressed(account, keys):
+            return LogLevel.DEBUG, "listing.progressed", {**_account(account), "keys": keys}
+        case SubAccountsListed(_, account, sub_accounts, selected):
+            fields = {**_account(account), "sub_accounts": sub_accounts, "selected": selected}
+            return LogLevel.INFO, "sub_accounts.listed", fields
+        case VariableMisspelt():
+            return LogLevel.WARNING, "variable.misspelt", asdict(event)
         case RequestRetried():
             return LogLevel.WARNING, "request.retried", asdict(event)
         case RequestEnded():
@@ -370,7 +383,8 @@ def _request(event: RequestEnded) -> dict[str, Any]:
 
 def _started(event: PassStarted) -> dict[str, Any]:
     fields = {"mode": event.mode, "number": event.number, "trigger": event.trigger}
-    return {**fields, "config_age": None if event.config_age is None else round(event.config_age, 3)}
+    age = None if event.config_age is None else round(event.config_age, 3)
+    return {**fields, "config_age": age, "desired": event.desired}
 
 
 def _finished(event: PassFinished) -> dict[str, Any]:

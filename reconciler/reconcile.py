@@ -13,6 +13,7 @@ from reconciler.ahasend.client import ReadSession, WriteSession
 from reconciler.ahasend.pace import Stop
 from reconciler.apply import Run, apply_plan
 from reconciler.core import departures
+from reconciler.core.allowable import FREEZE
 from reconciler.core.changes import Change, Outcome
 from reconciler.core.endings import endings, idle_requirements, idle_waivers
 from reconciler.core.events import (
@@ -30,7 +31,6 @@ from reconciler.core.events import (
 )
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.freezes import (
-    FREEZE,
     Freeze,
     ended_freezes,
     freeze_plan,
@@ -137,6 +137,11 @@ class PassInputs:
         """What a pass with this access is."""
         return Mode.APPLY if isinstance(self.access, Live) else Mode.PLAN
 
+    @property
+    def named(self) -> int:
+        """How many keys the files name for accounts; how many they mean in sub accounts is not known before."""
+        return sum(len(account.keys) for account in self.desired.accounts)
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -164,7 +169,9 @@ async def run_pass(inputs: PassInputs, now: datetime, memory: Memory) -> tuple[R
     clock = asyncio.get_running_loop().time
     began = clock()
     memory = replace(memory, passes=memory.passes + 1)
-    inputs.observe(PassStarted(inputs.run_id, inputs.mode, memory.passes, inputs.trigger, inputs.config_age))
+    inputs.observe(
+        PassStarted(inputs.run_id, inputs.mode, memory.passes, inputs.trigger, inputs.config_age, inputs.named)
+    )
     with inputs.stop.within(inputs.patience.per_pass, OUT_OF_TIME) as stop:
         match inputs.access:
             case DryRun() | Saved() as access:

@@ -39,3 +39,11 @@ def promtool() -> str:
     if found is None:
         not_run("promtool", "not installed: Debian's package prometheus has it, or set PROMTOOL to its path")
     return found
+
+
+def tool(name: str) -> str:
+    """Where a tool is whose Debian package has its name; the test is not run where it is missing."""
+    found = shutil.which(name)
+    if found is None:
+        not_run(name, "not installed: install Debian's package of that name")
+    return found

@@ -317,7 +317,7 @@ def test_events_tell_the_audit(tmp_path: Path) -> None:
 
     report = audit(world)
     assert [type(event) for event in world.events] == [PassStarted, AccountListed, FindingRaised, PassFinished]
-    assert world.events[0] == PassStarted("look", Mode.AUDIT, 1)
+    assert world.events[0] == PassStarted("look", Mode.AUDIT, 1, desired=2)
     assert world.events[3] == PassFinished("look", report, 0.0)
     world.observe = fail_at_the_end
     assert audit(world) == report

@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.core.events import AccountListed
+from reconciler.core.events import AccountListed, ListingProgressed, SubAccountsListed
 from reconciler.core.keys import EVERY_SUB_ACCOUNT
 from reconciler.core.report import AccountStatus, Report, exit_code
 from reconciler.reconcile import Patience
-from world import ACCOUNT, FAMILY_MANAGER, World, below, change_of, key, outcomes, sub_account
+from world import ACCOUNT, FAMILY_MANAGER, World, admin, below, change_of, key, outcomes, sub_account
 
 SEND = "messages:send:all"
 SHOP = "messages:send:{shop.example.com}"
@@ -64,6 +64,32 @@ def test_each_sub_account_is_told(tmp_path: Path) -> None:
         (ACCOUNT, None),
         (ACCOUNT, below(1)),
     ]
+
+
+def test_how_far_a_long_list_has_come_is_told(tmp_path: Path) -> None:
+    """After each page of keys that more follow, how many there are so far; of other lists nothing."""
+    keys = [key(number, f"k{number}", SEND) for number in range(1, 220)]
+    sub_accounts = [sub_account(number, f"Acme {number}") for number in range(150)]
+    world = family(tmp_path, *sub_accounts)
+    world.emulator.load(
+        {"accounts": [world.emulator.dump()["accounts"][0] | {"keys": [admin(scopes=[*FAMILY_MANAGER]), *keys]}]}
+    )
+    world.plan()
+    told = [event for event in world.events if isinstance(event, ListingProgressed)]
+    assert [(event.account.sub_account_id, event.keys) for event in told] == [(None, 100), (None, 200)]
+
+
+def test_the_list_of_sub_accounts_is_told_at_once(tmp_path: Path) -> None:
+    """How many sub accounts there are, and how many the rules select, is told before those are read, not after."""
+    many = [sub_account(number, f"{'Beta' if number < 5 else 'Acme'} {number}") for number in range(60)]
+    world = family(tmp_path, *many)
+    world.plan()
+    kinds = [event for event in world.events if isinstance(event, AccountListed | SubAccountsListed)]
+    (place,) = (place for place, event in enumerate(kinds) if isinstance(event, SubAccountsListed))
+    told = kinds[place]
+    assert isinstance(told, SubAccountsListed)
+    assert (told.account.account_id, told.sub_accounts, told.selected) == (ACCOUNT, 60, 55)
+    assert place < 40
 
 
 def test_suspended_sub_accounts_are_left_alone(tmp_path: Path) -> None:

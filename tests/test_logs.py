@@ -24,6 +24,7 @@ from reconciler.core.events import (
     DaemonStopped,
     Event,
     FindingRaised,
+    ListingProgressed,
     NotificationFailed,
     NotificationSent,
     PassFailed,
@@ -34,7 +35,9 @@ from reconciler.core.events import (
     ReportDropped,
     RequestEnded,
     RequestRetried,
+    SubAccountsListed,
     Trigger,
+    VariableMisspelt,
 )
 from reconciler.core.findings import Finding, Severity, Waiver
 from reconciler.core.guardrails import Refusal
@@ -84,12 +87,15 @@ FINDING = Finding(
 )
 WAIVER = Waiver("2027-01-31", "team-sec", "INC-204")
 STORY: tuple[Event, ...] = (
+    VariableMisspelt("RECONCILER_TRIAL", "RECONCILER_TRAIL"),
     DaemonStarted("every 5m", listen="http://127.0.0.1:8080"),
     ConfigRejected((Problem("keys/shop.yaml", 3, 7, "unknown field 'scope'"),), "the files do not load", 310.0),
     ConfigReloaded(1, 12),
-    PassStarted(RUN, Mode.APPLY, 1, Trigger.SCHEDULE),
+    PassStarted(RUN, Mode.APPLY, 1, Trigger.SCHEDULE, None, 12),
     RequestRetried("d3b0", "GET", "503 Service Unavailable", 1, 0.5),
     RequestEnded("d3b0", "GET", 200, 0.1234567, 0.04),
+    ListingProgressed(ACCOUNT, 100),
+    SubAccountsListed(RUN, PARENT, 1200, 1000),
     AccountListed(RUN, ACCOUNT, 14, None, "Acme East"),
     PlanComputed(RUN, "sha256:ab", 2, 1),
     FindingRaised(RUN, FINDING),
@@ -133,7 +139,7 @@ def shown(*events: Event, stream: StringIO | None = None) -> str:
 
 def catalogue() -> dict[str, str]:
     """Give the catalogue's section of each event."""
-    sections = re.split(r"^### `([a-z.]+)`$", CATALOGUE, flags=re.MULTILINE)[1:]
+    sections = re.split(r"^### `([a-z._]+)`$", CATALOGUE, flags=re.MULTILINE)[1:]
     return dict(zip(sections[::2], sections[1::2], strict=True))
 
 
@@ -181,23 +187,17 @@ def test_a_line_begins_with_when_what_and_which_pass() -> None:
     observe(PassStarted("rün", Mode.PLAN, 3))
     assert stream.getvalue() == (
         '{"timestamp": "2026-11-23T09:00:00.123Z", "level": "info", "event": "pass.started", '
-        '"run_id": "r\\u00fcn", "mode": "plan", "number": 3, "trigger": null, "config_age": null}\n'
+        '"run_id": "r\\u00fcn", "mode": "plan", "number": 3, "trigger": null, "config_age": null, "desired": null}\n'
     )
 
 
 def test_every_line_of_a_pass_names_its_run() -> None:
     """Also a request that is retried knows its pass; what comes between passes has none."""
     outside = {line["event"] for line in logged(*STORY) if "run_id" not in line}
-    notifications = {"notification.sent", "notification.failed"}
-    assert outside - notifications == {
-        "daemon.started",
-        "config.rejected",
-        "config.reloaded",
-        "daemon.faulted",
-        "daemon.stopped",
-    }
+    daemon = {"daemon.started", "config.rejected", "config.reloaded", "daemon.faulted", "daemon.stopped"}
+    assert outside == {*daemon, "notification.sent", "notification.failed", "variable.misspelt"}
     assert {line.get("run_id") for line in logged(*STORY)} == {RUN, None}
-    assert "run_id" not in logged(*STORY, STORY[4])[-1]
+    assert "run_id" not in logged(*STORY, STORY[5])[-1]
 
 
 def test_a_change_is_told_whole() -> None:
@@ -374,7 +374,8 @@ def test_the_console_shows_a_hostile_label_escaped() -> None:
 def test_the_console_line_reads_from_left_to_right() -> None:
     """Time, level and event come first, then the fields in their order."""
     assert " ".join(shown(PassStarted(RUN, Mode.PLAN, 1)).split()) == (
-        "2026-11-23T10:00:00.000Z [info ] pass.started run_id='4f1c' mode='plan' number=1 trigger=None config_age=None"
+        "2026-11-23T10:00:00.000Z [info ] pass.started run_id='4f1c' mode='plan' number=1 trigger=None config_age=None "
+        "desired=None"
     )
 
 

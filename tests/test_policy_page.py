@@ -10,7 +10,7 @@ import pytest
 import time_machine
 
 from reconciler.cli import main
-from reconciler.core.guardrails import ALLOWABLE
+from reconciler.core.allowable import ALLOWABLE
 from reconciler.core.vocabulary import VARIABLES
 from reconciler.files.policy import load_policy
 from reconciler.files.rule_entries import BUILTINS

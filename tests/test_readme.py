@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from reconciler.cli import main
-from reconciler.core.guardrails import ALLOWABLE, NEVER_ALLOWED
+from reconciler.core.allowable import ALLOWABLE, NEVER_ALLOWED
 from reconciler.emulator.faults import FaultError
 from reconciler.emulator.server import Emulator, load_seed
 from served import served

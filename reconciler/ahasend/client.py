@@ -141,6 +141,8 @@ class KeyReader:
                 raise self._unsound(resource, "a cursor that was used already came again")
             if not page:
                 raise self._unsound(resource, "an empty page says that more follow")
+            if resource is Resource.KEY:
+                line.tell_of_progress(len(entries))
             used.add(cursor)
             query["after"] = cursor
         raise self._unsound(resource, f"it has more than {MOST_PAGES} pages")

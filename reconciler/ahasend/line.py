@@ -19,7 +19,7 @@ import stamina
 from reconciler.ahasend.pace import Paces, Stop, unless
 from reconciler.ahasend.transport import POOL, Answer, Ask, Connection, Endpoint, Limits, Passing, Resource, Transport
 from reconciler.ahasend.wire import check_status, credential_name
-from reconciler.core.events import Observer, RequestEnded, RequestRetried
+from reconciler.core.events import ListingProgressed, Observer, RequestEnded, RequestRetried
 from reconciler.core.keys import AccountRef
 from reconciler.errors import RateLimited, RemoteError, SettingsError, Unauthorized
 
@@ -128,6 +128,11 @@ class ReadLine:
         """Tell the observer that a request is sent again."""
         with suppress(Exception):  # an observer may forbid a write, but break no reading
             self.config.observe(RequestRetried(self.account.account_id, ask.method, error.message, attempt, wait))
+
+    def tell_of_progress(self, keys: int) -> None:
+        """Tell the observer how many keys were listed so far."""
+        with suppress(Exception):  # as above
+            self.config.observe(ListingProgressed(self.account, keys))
 
     def _tell_of_end(self, begun: "Begun") -> None:
         """Tell the observer that a request is over."""

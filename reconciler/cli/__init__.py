@@ -1,11 +1,13 @@
 """The command line: one lazily imported module a command; the only place that builds objects."""
 
+import os
 import sys
 from collections.abc import Sequence
 
 import click
 
 from reconciler.cli.group import reconciler
+from reconciler.cli.last_line import LINE
 from reconciler.errors import FilesError, OutputError, ReconcilerError, UsageError, mask
 
 _KILLED_BY_INTERRUPT = 130
@@ -13,12 +15,19 @@ _KILLED_BY_INTERRUPT = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code; every error that is ours is one message on stderr, never a traceback."""
+    if "_RECONCILER_COMPLETE" in os.environ:
+        from reconciler.cli.completing import complete
+
+        return complete(reconciler)
     try:
         code = reconciler.main(args=arguments, prog_name="reconciler", standalone_mode=False)
         sys.stdout.flush()
     except (click.ClickException, click.Abort, ReconcilerError, OSError) as error:
         message, code = _explained(error)
+        LINE.wipe()
         click.echo(mask(message), err=True)
+    finally:
+        LINE.wipe()
     return code if isinstance(code, int) else 0
 
 
@@ -28,9 +37,7 @@ def _explained(error: Exception) -> tuple[str, int]:
         case click.exceptions.NoArgsIsHelpError():
             return error.ctx.get_help(), UsageError.exit_code
         case click.ClickException():
-            context = getattr(error, "ctx", None)
-            hint = f"\n  hint: {context.command_path} --help" if context else ""
-            return f"error: {error.format_message()}{hint}", UsageError.exit_code
+            return _misunderstood(error), UsageError.exit_code
         case FilesError(problems=problems):
             counted = f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in the files"
             return f"{error}\nerror: {counted}, nothing was done", error.exit_code
@@ -43,3 +50,12 @@ def _explained(error: Exception) -> tuple[str, int]:
             return f"error: stdout cannot be written: {error.strerror}", OutputError.exit_code
         case _:
             return "interrupted", _KILLED_BY_INTERRUPT
+
+
+def _misunderstood(error: click.ClickException) -> str:
+    """Say what is wrong with a command line, what was probably meant, and where to look."""
+    from reconciler.cli.hints import hint
+
+    context = getattr(error, "ctx", None)
+    lines = (hint(error), f"see {context.command_path} --help" if context else "")
+    return "\n  hint: ".join((f"error: {error.format_message()}", *filter(None, lines)))

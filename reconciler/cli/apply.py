@@ -6,13 +6,12 @@ from pathlib import Path
 import click
 
 from reconciler.cli import options
+from reconciler.cli.command import Command
 from reconciler.cli.metrics_file import metrics_written, to_metrics_file
-from reconciler.cli.one_pass import make_pass
 from reconciler.cli.options import DigestType, Options, Output
-from reconciler.cli.wiring import Secrets, Wiring, keep_trail, make_observer
 
 
-@click.command("apply", short_help="Make one pass: plan, approve, write what differs.")
+@click.command("apply", cls=Command, short_help="Make one pass: plan, approve, write what differs.")
 @options.about_passes
 @options.apply_all(
     options.dry_run,
@@ -20,6 +19,7 @@ from reconciler.cli.wiring import Secrets, Wiring, keep_trail, make_observer
     click.option(
         "--digest",
         type=DigestType(),
+        metavar="sha256:...",
         default=None,
         envvar="RECONCILER_DIGEST",
         help="Apply exactly the plan that was reviewed, or nothing.",
@@ -48,8 +48,13 @@ def command(  # noqa: PLR0913 # one parameter an option
 
     Exit 0: done. 3: something is held back and a person must act. 4: something failed and a retry may help.
 
-    Example: reconciler apply --digest sha256:... -o json=report.json
+    Example: reconciler apply --dry-run
+    Example: reconciler apply --digest sha256:... -o text -o json=report.json
+    Example: reconciler apply --allow restore --trail trail.jsonl
     """
+    from reconciler.cli.one_pass import make_pass
+    from reconciler.cli.wiring import Secrets, Wiring, keep_trail, make_observer
+
     secrets = Secrets()
     with keep_trail(trail, trail_size, secrets) as kept, metrics_written(metrics_file) as count:
         wiring = Wiring(

@@ -2,25 +2,24 @@
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.ahasend.pace import Paces, Stop
-from reconciler.audit import run_audit
 from reconciler.cli import options
+from reconciler.cli.command import Command
 from reconciler.cli.options import Options, Output
-from reconciler.cli.output import check_outputs, write_report
-from reconciler.cli.wiring import Secrets, Wiring, as_of, looking_at, make_observer, run_with_signals
-from reconciler.core.comparison import check_lists, compared
 from reconciler.core.findings import Severity
-from reconciler.core.report import Mode, Report, audit_exit_code
 from reconciler.errors import FilesError, Problem
-from reconciler.files.report import load_report
+
+if TYPE_CHECKING:
+    from reconciler.ahasend.pace import Stop
+    from reconciler.core.report import Report
 
 NEVER = "never"
 
 
-@click.command("audit", short_help="Judge the keys that there are; writes nothing.")
+@click.command("audit", cls=Command, short_help="Judge the keys that there are; writes nothing.")
 @options.about_passes
 @options.apply_all(
     click.option(
@@ -57,14 +56,23 @@ def command(  # noqa: PLR0913 # one parameter an option
 
     Without a policy the starter policy judges; without files, every key of AHASEND_ACCOUNT_ID counts as unmanaged.
 
-    Example: reconciler audit --fail-on warn -o text -o json=audit.json
+    Example: reconciler audit
+    Example: reconciler audit --fail-on warn -o text -o html=audit.html
+    Example: reconciler audit --since monday.json
     """
+    from reconciler.ahasend.pace import Paces
+    from reconciler.audit import run_audit
+    from reconciler.cli.output import check_outputs, write_report
+    from reconciler.cli.wiring import Secrets, Wiring, as_of, looking_at, make_observer, run_with_signals
+    from reconciler.core.comparison import compared
+    from reconciler.core.report import audit_exit_code
+
     secrets = Secrets()
     wiring = Wiring(about.looking(actual, starter=True), make_observer(log_format, log_level, secrets), secrets)
     outputs = check_outputs(output, wiring.options.inputs)
     earlier = _earlier(since) if since else None
 
-    async def work(stop: Stop) -> int:
+    async def work(stop: "Stop") -> int:
         inputs = await stop.unless_requested(partial(wiring.inputs, Paces(about.rate, about.burst), stop))
         report = await run_audit(inputs, looking_at(inputs), as_of(inputs))
         report = compared(report, earlier) if earlier else report
@@ -75,13 +83,19 @@ def command(  # noqa: PLR0913 # one parameter an option
     return run_with_signals(work)
 
 
-def _earlier(path: Path) -> Report:
+def _earlier(path: Path) -> "Report":
     """Read the report of an earlier audit."""
+    from reconciler.core.comparison import check_lists
+    from reconciler.core.report import Mode
+    from reconciler.files.folders import why_unreadable
+    from reconciler.files.report import load_report
+
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not text"
-        raise FilesError((Problem(str(path), 0, 0, f"cannot be read: {reason.lower()}"),)) from None
+    except OSError as error:
+        raise FilesError((Problem(str(path), 0, 0, why_unreadable(path, error)),)) from None
+    except UnicodeError:
+        raise FilesError((Problem(str(path), 0, 0, "cannot be read: it is not text"),)) from None
     try:
         report = load_report(text, str(path))
     except FilesError:

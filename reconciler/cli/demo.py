@@ -13,6 +13,7 @@ import click
 
 from reconciler.ahasend.client import ClientConfig, Endpoint, ReadSession, WriteSession, open_reads, open_writes
 from reconciler.ahasend.pace import Paces, Stop
+from reconciler.cli.command import Command
 from reconciler.cli.demo_account import DEMO_KEY, DRIFTING_NAME, FENCED_NAME, SELF_KEY_ID, DemoAccount
 from reconciler.cli.options import DEFAULT_DESIRED, Output, OutputFormat
 from reconciler.cli.output import write_report, write_stdout
@@ -33,7 +34,7 @@ RATE, BURST = 90.0, 150
 _HEALED_WITHIN = 10.0
 
 
-@click.command("demo", short_help="Show it all on the emulator, no account needed.")
+@click.command("demo", cls=Command, short_help="Show it all on the emulator, no account needed.")
 def command() -> int:
     """Start an emulator with 250 keys, 40 of which drifted, and bring them back under the eyes of the guardrails.
 

@@ -7,27 +7,45 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.command import Command
 from reconciler.cli.options import DurationType, PathType, RateType
-from reconciler.cli.output import write_stdout
 from reconciler.errors import SettingsError
 
 
-@click.command("emulator", short_help="Serve a local AhaSend-compatible API.")
-@click.option("--port", type=click.IntRange(0, 65535), default=4280, show_default=True, help="0 takes any free port.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
+@click.command("emulator", cls=Command, short_help="Serve a local AhaSend-compatible API.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="NUMBER",
+    default=4280,
+    show_default=True,
+    help="0 takes any free port.",
+)
+@click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="A loopback address.")
 @click.option("--seed", type=PathType(), required=True, help="YAML or JSON file with accounts and keys.")
 @click.option("--latency", type=DurationType(), default="0ms", show_default=True, help="Added to each API request.")
 @click.option(
-    "--rate-limit", type=RateType(min=0.1), default=100.0, show_default=True, help="Requests a second per account."
+    "--rate-limit",
+    type=RateType(min=0.1),
+    metavar="NUMBER",
+    default=100.0,
+    show_default=True,
+    help="Requests a second per account.",
 )
 @click.option(
-    "--burst", type=click.IntRange(min=1), default=200, show_default=True, help="Requests that may come at once."
+    "--burst",
+    type=click.IntRange(min=1),
+    metavar="NUMBER",
+    default=200,
+    show_default=True,
+    help="Requests that may come at once.",
 )
 def command(*, port: int, host: str, seed: Path, latency: timedelta, rate_limit: float, burst: int) -> int:
     """Serve a local API that behaves as AhaSend's, for trying things out and for tests.
 
     Example: reconciler emulator --port 4280 --seed seed.yaml
     """
+    from reconciler.cli.output import write_stdout
     from reconciler.emulator.server import Emulator, load_seed, serve
 
     gc.enable()  # it may run for days

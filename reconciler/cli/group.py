@@ -1,10 +1,15 @@
 """The commands and what each is for; a command's module is imported only when it is called."""
 
 import importlib
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler import __version__
+from reconciler.cli.command import SETTINGS, Group
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "validate": "Check the files, offline.",
@@ -21,10 +26,12 @@ COMMANDS = {
     "schema": "Print the JSON Schema of a file format.",
     "emulator": "Serve a local AhaSend-compatible API.",
     "demo": "Show it all on the emulator, no account needed.",
+    "completion": "Print what makes a shell complete these commands.",
+    "help": "Show what a command does, and its options.",
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group that knows its commands by name and imports only the one that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 # click's signature
@@ -43,21 +50,20 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; an unknown one is answered with the nearest."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            import difflib
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Offer the commands without importing them."""
+        from click.shell_completion import CompletionItem
 
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise click.UsageError(f"{error.format_message()}{hint}", ctx) from None
+        items = [CompletionItem(name, help=does) for name, does in COMMANDS.items() if name.startswith(incomplete)]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    context_settings=SETTINGS,
+    epilog="`reconciler help COMMAND` and `man reconciler` tell all options; docs/command-line.md tells how to set up "
+    "completion, and which variables and exit codes there are.",
+)
 @click.version_option(__version__, prog_name="reconciler")
 def reconciler() -> None:
     """Keep AhaSend API keys exactly as your files say.

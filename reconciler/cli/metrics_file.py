@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.output import why_not
+from reconciler.cli.options import Offering
 from reconciler.errors import OutputError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _ENDING = ".prom"
 
 
-class MetricsFileType(click.ParamType[Path]):
+class MetricsFileType(Offering[Path]):
     """A file that a node exporter reads."""
 
     name = f"file{_ENDING}"
@@ -33,6 +33,7 @@ class MetricsFileType(click.ParamType[Path]):
 to_metrics_file = click.option(
     "--metrics-file",
     type=MetricsFileType(),
+    metavar=f"FILE{_ENDING}",
     default=None,
     envvar="RECONCILER_METRICS_FILE",
     help="Write metrics when the pass ends, for the textfile collector of a Prometheus node exporter.",
@@ -52,6 +53,8 @@ def metrics_written(path: Path | None) -> "Iterator[Metrics | None]":
     if path is None:
         yield None
         return
+    from reconciler.cli.output import why_not
+
     if why := why_not(path):
         hint = "give --metrics-file a file in a folder that exists"
         raise OutputError(f"{path.absolute()} cannot be written: {why}", hint=hint)

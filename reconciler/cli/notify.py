@@ -6,6 +6,7 @@ from contextlib import suppress
 import click
 
 from reconciler.cli import options
+from reconciler.cli.command import Command
 from reconciler.cli.notifying import MOST_THREADS, AddressBook
 from reconciler.cli.output import write_stdout
 from reconciler.cli.wiring import Secrets
@@ -15,7 +16,7 @@ from reconciler.notify import Address, send
 from reconciler.render.notice import test_message
 
 
-@click.command("notify", short_help="List the addresses of notifications, and test them.")
+@click.command("notify", cls=Command, short_help="List the addresses of notifications, and test them.")
 @options.apply_all(
     click.option(
         "--test",

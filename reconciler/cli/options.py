@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
-from reconciler.core.guardrails import ALLOWABLE, NEVER_ALLOWED
+from reconciler.core.allowable import ALLOWABLE, NEVER_ALLOWED
 from reconciler.daemon.address import Address
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -54,7 +55,24 @@ class Output:
     path: Path | None = None
 
 
-class _Listed(click.ParamType[Value]):
+class Offering(click.ParamType[Value]):
+    """A kind of value that a shell can complete: a file, unless something else is offered."""
+
+    def offers(self, incomplete: str) -> Iterable[CompletionItem]:  # noqa: ARG002 # which files there are, a shell knows
+        """Give the values that begin like that; files are left to the shell, which knows what ~ and $HOME stand for."""
+        return [CompletionItem("", type="file")]
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 # click's signature
+        param: click.Parameter,  # noqa: ARG002 # as above
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Give what is offered, whatever else the line says."""
+        return [*self.offers(incomplete)]
+
+
+class _Listed(Offering[Value]):
     """A value of a repeatable option, comma-separated in an environment variable."""
 
     def split_envvar_value(self, rv: str) -> Sequence[str]:
@@ -76,6 +94,18 @@ class OutputType(_Listed[Output]):
         if match := _SECOND.search(path):
             self.fail(f"{value!r} is two outputs in one: give each its own, -o {match[1]}={match[2]}", param, ctx)
         return Output(OutputFormat(name), Path(path) if path else None)
+
+    def offers(self, incomplete: str) -> Iterable[CompletionItem]:
+        """Offer formats, and files where a format is written out."""
+        name, equals, _ = incomplete.partition("=")
+        if equals:
+            return [CompletionItem(f"{name}=", type="file")] if name in set(OutputFormat) else []
+        found = [each.value for each in OutputFormat if each.startswith(incomplete)]
+        return [
+            CompletionItem(value, help=where)
+            for each in found
+            for value, where in ((each, "to stdout"), (f"{each}=", "to a file"))
+        ]
 
 
 _SECOND = re.compile(rf",({'|'.join(OutputFormat)})=(.*)")
@@ -110,8 +140,16 @@ class GuardrailType(_Listed[str]):
         if value in NEVER_ALLOWED:
             self.fail(f"{value!r} cannot be allowed, it is somebody's explicit word", param, ctx)
         if value not in ALLOWABLE:
-            self.fail(f"{value!r} is not one of {', '.join(ALLOWABLE)}", param, ctx)
+            from difflib import get_close_matches
+
+            near = get_close_matches(str(value).lower(), ALLOWABLE, n=1)
+            meant = f": did you mean {near[0]}?" if near else ""
+            self.fail(f"{value!r} is not one of {', '.join(ALLOWABLE)}{meant}", param, ctx)
         return str(value)
+
+    def offers(self, incomplete: str) -> Iterable[CompletionItem]:
+        """Offer the guardrails that can be let through."""
+        return [CompletionItem(name) for name in ALLOWABLE if name.startswith(incomplete)]
 
 
 class PathType(_Listed[Path]):
@@ -150,7 +188,7 @@ class DurationType(click.ParamType[timedelta]):
             self.fail(str(error), param, ctx)
 
 
-class TimeZoneType(click.ParamType[tzinfo]):
+class TimeZoneType(Offering[tzinfo]):
     """The name of a time zone in the IANA database."""
 
     name = "zone"
@@ -163,6 +201,12 @@ class TimeZoneType(click.ParamType[tzinfo]):
             return read_zone(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+    def offers(self, incomplete: str) -> Iterable[CompletionItem]:
+        """Offer the zones that there are."""
+        from zoneinfo import available_timezones
+
+        return [CompletionItem(name) for name in sorted(available_timezones()) if name.startswith(incomplete)]
 
 
 class SizeType(click.ParamType[int]):
@@ -247,7 +291,7 @@ class RateType(click.FloatRange):
 class DigestType(click.ParamType[str]):
     """A plan's digest."""
 
-    name = "sha256:…"
+    name = "sha256:..."
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Check one digest."""
@@ -276,6 +320,7 @@ policy = click.option(
 rate = click.option(
     "--rate",
     type=RateType(min=0.1, max=1000),
+    metavar="NUMBER",
     default=DEFAULT_RATE,
     show_default=True,
     envvar="RECONCILER_RATE",
@@ -284,6 +329,7 @@ rate = click.option(
 burst = click.option(
     "--burst",
     type=click.IntRange(min=1, max=10000),
+    metavar="NUMBER",
     default=DEFAULT_BURST,
     show_default=True,
     envvar="RECONCILER_BURST",
@@ -367,6 +413,7 @@ allow = click.option(
 listen = click.option(
     "--listen",
     type=ListenType(),
+    metavar="HOST:PORT|none",
     default=DEFAULT_LISTEN,
     show_default=True,
     envvar="RECONCILER_LISTEN",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, assert_never, cast
 
 import click
 
+from reconciler.cli.last_line import LINE
 from reconciler.cli.options import Output, OutputFormat
 from reconciler.core.report import Report
 from reconciler.errors import OutputError, mask
@@ -173,6 +174,7 @@ def write_stdout(text: str, *, utf8: bool = False) -> None:
     Raises:
         OutputError: it cannot be written, as on a full disk.
     """
+    LINE.wipe()
     try:
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8" if utf8 else None, errors="backslashreplace")

@@ -5,12 +5,11 @@ from pathlib import Path
 import click
 
 from reconciler.cli import options
-from reconciler.cli.one_pass import make_pass
+from reconciler.cli.command import Command
 from reconciler.cli.options import Options, Output
-from reconciler.cli.wiring import Secrets, Wiring, make_observer
 
 
-@click.command("plan", short_help="Show what apply would do; writes nothing.")
+@click.command("plan", cls=Command, short_help="Show what apply would do; writes nothing.")
 @options.about_passes
 @options.apply_all(
     click.option(
@@ -38,8 +37,13 @@ def command(  # one parameter an option
 
     With --actual nothing is asked at all: what differs from a saved listing is shown, as of when it was saved.
 
+    Example: reconciler plan
     Example: reconciler plan --detailed-exitcode -o text -o json=plan.json
+    Example: reconciler plan --actual listing.json
     """
+    from reconciler.cli.one_pass import make_pass
+    from reconciler.cli.wiring import Secrets, Wiring, make_observer
+
     secrets = Secrets()
     wiring = Wiring(about.by_listing(actual), make_observer(log_format, log_level, secrets), secrets)
     return make_pass(wiring, output, tell_differences=detailed_exitcode, judge_held_back=detailed_exitcode)

@@ -4,16 +4,18 @@ import json
 
 import click
 
-from reconciler.cli.output import write_stdout
+from reconciler.cli.command import Command
 
 
-@click.command("schema", short_help="Print the JSON Schema of a file format.")
+@click.command("schema", cls=Command, short_help="Print the JSON Schema of a file format.")
 @click.argument("name", type=click.Choice(["desired", "policy", "report", "status"]))
 def command(name: str) -> int:
     """Print the JSON Schema of desired-state files, policy files, reports or the status of a daemon.
 
     Example: reconciler schema desired > desired.schema.json
     """
+    from reconciler.cli.output import write_stdout
+
     write_stdout(json.dumps(_schema(name), indent=2, ensure_ascii=False) + "\n")
     return 0
 

@@ -7,6 +7,7 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.asking import DaemonAt
+from reconciler.cli.command import Command
 from reconciler.cli.options import DEFAULT_LISTEN, DurationType, SwitchType
 from reconciler.cli.output import terminal_style, write_stdout
 from reconciler.daemon.address import Address
@@ -41,7 +42,7 @@ class AtType(click.ParamType[Address]):
         return address
 
 
-@click.command("status", short_help="Ask a running daemon how everything stands.")
+@click.command("status", cls=Command, short_help="Ask a running daemon how everything stands.")
 @options.apply_all(
     click.option(
         "--at",

@@ -5,17 +5,17 @@ import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import click
 
 from reconciler.cli import options
-from reconciler.cli.output import write_stdout
-from reconciler.daemon.chain import Break, Survey, base_of, survey
-from reconciler.daemon.history import Question, look_up, tell
-from reconciler.daemon.segments import read_files, segments
+from reconciler.cli.command import Command, Group
+from reconciler.cli.key_names import KeyType
 from reconciler.errors import TrailError, mask, visible
-from reconciler.render.words import number
+
+if TYPE_CHECKING:
+    from reconciler.daemon.chain import Survey
 
 
 class HeadType(click.ParamType[str]):
@@ -45,7 +45,7 @@ def _of_a_trail(function: Callable[..., int]) -> Callable[..., int]:
     )(function)
 
 
-@click.group("trail", short_help="Verify and show what was decided and written.")
+@click.group("trail", cls=Group, short_help="Verify and show what was decided and written.")
 def command() -> None:
     """Look at the trail that `apply --trail` and `run --trail` keep.
 
@@ -55,7 +55,7 @@ def command() -> None:
     """
 
 
-@command.command("verify", short_help="Find what was changed, removed, inserted or moved.")
+@command.command("verify", cls=Command, short_help="Find what was changed, removed, inserted or moved.")
 @_of_a_trail
 @click.option(
     "--head",
@@ -76,6 +76,10 @@ def verify(files: tuple[Path, ...], trail: Path | None, head: str | None, base: 
 
     Example: reconciler trail verify /var/lib/reconciler/trail.jsonl --head sha256:...
     """
+    from reconciler.cli.output import write_stdout
+    from reconciler.daemon.chain import Break, Survey, survey
+    from reconciler.daemon.segments import read_files
+
     paths = _files(files, trail)
     match survey(read_files(paths), base, head):
         case Break() as broken:
@@ -91,7 +95,7 @@ def verify(files: tuple[Path, ...], trail: Path | None, head: str | None, base: 
             assert_never(never)
 
 
-def _check_head(found: Survey, head: str | None) -> None:
+def _check_head(found: "Survey", head: str | None) -> None:
     if head is not None and found.after_head is None:
         ends = f"it ends with line {found.head.seq}, {found.head.head}"
         raise TrailError(
@@ -99,17 +103,27 @@ def _check_head(found: Survey, head: str | None) -> None:
         )
 
 
-def _summary(found: Survey, head: str | None) -> str:
+def _summary(found: "Survey", head: str | None) -> str:
+    from reconciler.render.words import number
+
     counted = f"{number(found.lines, 'line')}, {number(found.writes, 'write')}"
     follow = f"; {number(found.after_head, 'line')} after sha256:{head}" if found.after_head else ""
     torn = f"; {number(found.recovered, 'line')} torn by a crash, see trail.recovered" if found.recovered else ""
     return f"{counted}, from {found.begins} to {found.ends}, head {found.head.head}, intact{follow}{torn}"
 
 
-@command.command("show", short_help="Tell the history of a key.")
+@command.command("show", cls=Command, short_help="Tell the history of a key.")
 @_of_a_trail
-@click.option("--key", required=True, envvar="RECONCILER_TRAIL_KEY", help="Its name, its label or its id.")
-@click.option("--account", default=None, envvar="RECONCILER_TRAIL_ACCOUNT", help="Only in this account or sub account.")
+@click.option(
+    "--key", type=KeyType(), required=True, envvar="RECONCILER_TRAIL_KEY", help="Its name, its label or its id."
+)
+@click.option(
+    "--account",
+    metavar="ID",
+    default=None,
+    envvar="RECONCILER_TRAIL_ACCOUNT",
+    help="Only in this account or sub account.",
+)
 @click.option(
     "-o",
     "--output",
@@ -124,6 +138,10 @@ def show(files: tuple[Path, ...], trail: Path | None, key: str, account: str | N
 
     Example: reconciler trail show /var/lib/reconciler/trail.jsonl --key storefront
     """
+    from reconciler.cli.output import write_stdout
+    from reconciler.daemon.history import Question, look_up, tell
+    from reconciler.daemon.segments import read_files
+
     paths = _files(files, trail)
     history = look_up(Question(key, account), read_files(paths), read_files(paths))
     _warn(paths, history.unclear)
@@ -138,6 +156,10 @@ def show(files: tuple[Path, ...], trail: Path | None, key: str, account: str | N
 
 def _warn(paths: list[Path], unclear: int) -> None:
     """Say where the chain is broken, and what is left out; earlier files that are elsewhere are no break of it."""
+    from reconciler.daemon.chain import Break, base_of, survey
+    from reconciler.daemon.segments import read_files
+    from reconciler.render.words import number
+
     told = []
     match survey(read_files(paths), base_of(read_files(paths))):
         case Break() as broken:
@@ -156,6 +178,8 @@ def _files(files: tuple[Path, ...], trail: Path | None) -> list[Path]:
     Raises:
         click.UsageError: none is named.
     """
+    from reconciler.daemon.segments import segments
+
     if len(files) > 1:
         return [*files]
     named = files[0] if files else trail

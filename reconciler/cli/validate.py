@@ -6,20 +6,13 @@ from pathlib import Path
 import click
 
 from reconciler.cli import options
-from reconciler.cli.output import write_stdout
-from reconciler.cli.wiring import load_policies
-from reconciler.core.endings import endings, idle_requirements, idle_rules, idle_waivers
+from reconciler.cli.command import Command
 from reconciler.core.findings import Finding
-from reconciler.core.freezes import ended_freezes, idle_freezes
 from reconciler.core.keys import DesiredState, Source
 from reconciler.errors import FilesError, Problem, mask, visible
-from reconciler.files.desired import load_desired
-from reconciler.files.loaded import LoadedPolicy
-from reconciler.render.words import number
-from reconciler.settings import look_up
 
 
-@click.command("validate", short_help="Check the files, offline.")
+@click.command("validate", cls=Command, short_help="Check the files, offline.")
 @options.apply_all(
     options.desired,
     options.policy,
@@ -37,8 +30,18 @@ def command(desired: tuple[Path, ...], policy: tuple[Path, ...], *, strict: bool
     Exit 0: they load. Exit 1: every problem of every file is printed as FILE:LINE:COL: message. A waiver, a pause
     or a change window that has ended is a problem here, and only here: elsewhere it counts as absent.
 
-    Example: reconciler validate --desired config/keys
+    Example: reconciler validate
+    Example: reconciler validate --desired config/keys --policy config/policy.yaml --strict
     """
+    from reconciler.cli.output import write_stdout
+    from reconciler.cli.wiring import load_policies
+    from reconciler.core.endings import endings, idle_requirements, idle_rules, idle_waivers
+    from reconciler.core.freezes import ended_freezes, idle_freezes
+    from reconciler.files.desired import load_desired
+    from reconciler.files.loaded import LoadedPolicy
+    from reconciler.render.words import number
+    from reconciler.settings import look_up
+
     problems: list[Problem] = []
     judged, loaded = LoadedPolicy(), None
     try:
@@ -72,6 +75,8 @@ def _problem(finding: Finding, source: Source) -> Problem:
 
 
 def _counted(state: DesiredState) -> str:
+    from reconciler.render.words import number
+
     keys = sum(len(account.keys) for account in state.accounts)
     told = f"{number(keys, 'key')} in {number(len(state.accounts), 'account')}"
     rules = [rule for account in state.accounts for rule in account.sub_accounts]

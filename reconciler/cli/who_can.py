@@ -1,24 +1,35 @@
 """``reconciler who-can``: says which keys can do something, by the files and in the account."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
-from reconciler.ahasend.pace import Stop
 from reconciler.cli import options
-from reconciler.cli.answering import Readings, answer, beside, left_out
-from reconciler.cli.options import Options, OutputFormat
-from reconciler.cli.output import terminal_style
-from reconciler.cli.wiring import Secrets, Wiring, looking_at, make_observer
-from reconciler.core.answers import KeysIn, who_can
+from reconciler.cli.command import Command
+from reconciler.cli.options import Offering, Options, OutputFormat
 from reconciler.core.scopes import STATIC, TARGETED, Reach, Scope, parse_scope, suggestion
-from reconciler.listing import Listed
-from reconciler.reconcile import PassInputs, read_only
-from reconciler.render.answers import render_json, render_who_can
+
+if TYPE_CHECKING:
+    from reconciler.ahasend.pace import Stop
+    from reconciler.cli.answering import Readings
+    from reconciler.reconcile import PassInputs
 
 
-@click.command("who-can", short_help="Say which keys can do something.")
-@click.argument("what")
+class FamilyType(Offering[str]):
+    """What a key may do: a family of scopes, or a whole scope."""
+
+    name = "what"
+
+    def offers(self, incomplete: str) -> Iterable[CompletionItem]:
+        """Offer the families that there are."""
+        return [CompletionItem(name) for name in sorted(STATIC | TARGETED) if name.startswith(incomplete)]
+
+
+@click.command("who-can", cls=Command, short_help="Say which keys can do something.")
+@click.argument("what", type=FamilyType())
 @click.argument("domain", required=False)
 @options.about_passes
 @options.apply_all(
@@ -48,12 +59,21 @@ def command(  # noqa: PLR0913 # one parameter an option
     """Say which keys can do WHAT, for DOMAIN where it is for one: by the files and in the account, side by side.
 
     Example: reconciler who-can messages:send shop.example.com
+    Example: reconciler who-can api-keys:write -o json
     """
+    from reconciler.cli.answering import answer, beside, left_out
+    from reconciler.cli.output import terminal_style
+    from reconciler.cli.wiring import Secrets, Wiring, looking_at, make_observer
+    from reconciler.core.answers import KeysIn, who_can
+    from reconciler.listing import Listed
+    from reconciler.reconcile import read_only
+    from reconciler.render.answers import render_json, render_who_can
+
     wanted = _scope(what, domain)
     secrets = Secrets()
     wiring = Wiring(about.looking(actual), make_observer(log_format, log_level, secrets), secrets)
 
-    async def ask(inputs: PassInputs, stop: Stop) -> tuple[str, Readings]:
+    async def ask(inputs: "PassInputs", stop: "Stop") -> "tuple[str, Readings]":
         (readings, told), _ = await read_only(inputs, looking_at(inputs), stop)
         listed = (KeysIn(reading.desired, reading.keys) for reading in readings if isinstance(reading, Listed))
         holders = who_can(listed, wanted)

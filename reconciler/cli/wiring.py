@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.ahasend.client import ClientConfig, Endpoint, open_reads, open_writes
 from reconciler.ahasend.pace import Paces, Stop
+from reconciler.cli.last_line import LINE, Above
 from reconciler.cli.options import DEFAULT_DESIRED, DEFAULT_POLICY, Options
+from reconciler.cli.progress import Progress, is_wanted
 from reconciler.core.events import Event, Observer, PassFinished, tell_all
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.guardrails import Consent
@@ -264,16 +267,19 @@ def make_observer(
 ) -> Observer:
     """Give the observer that stores the trail, if there is one, writes logs to stderr, and counts, if asked for.
 
-    ``stream`` takes the place of stderr.
+    ``stream`` takes the place of stderr; then nobody is shown how far a pass has come, as they are on a terminal.
     On a terminal the report tells what happened, so that there, unless asked otherwise, only errors are logged.
     """
     on_terminal = sys.stderr.isatty()
+    progress = None
+    if stream is None and log_format != LogFormat.JSON and is_wanted(sys.stderr, os.environ):
+        progress, stream = Progress(sys.stderr, time.monotonic), Above(sys.stderr, LINE)
     chosen = LogFormat(log_format or ("console" if on_terminal else "json"))
     level = LogLevel(log_level or ("error" if on_terminal else "info"))
     head: Callable[[], str | None] = (lambda: trail.head) if trail else (lambda: None)
     log = log_observer(stream or sys.stderr, format=chosen, level=level, secrets=secrets, trail=head)
     stored = [_counted(trail, metrics) if metrics else trail] if trail else []
-    return tell_all(*stored, log, *([metrics.observe] if metrics else []))
+    return tell_all(*stored, log, *([metrics.observe] if metrics else []), *([progress] if progress else []))
 
 
 def _counted(trail: "Trail", metrics: "Metrics") -> Observer:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
+from reconciler.core.allowable import COVERAGE
 from reconciler.core.changes import AccessChange, Delta, Fields, ListDiff, TextDiff, access_change
 from reconciler.core.findings import OF_THE_RUN
 from reconciler.core.inventory import KeyStanding, ReportedKey
@@ -17,7 +18,6 @@ from reconciler.core.report import (
     Since,
     Standing,
 )
-from reconciler.core.requirements import COVERAGE
 from reconciler.core.scopes import ScopeSet
 
 _Identity = tuple[str | None, ...]

@@ -31,7 +31,8 @@ class PassStarted:
     """A pass begins; ``number`` counts the passes of this process from 1.
 
     ``trigger`` is None where a person or a CronJob made it. ``config_age`` is None but where newer files do not load:
-    then it is how many seconds ago those were loaded that are in force.
+    then it is how many seconds ago those were loaded that are in force. ``desired`` is how many keys the files name for
+    accounts; how many they mean in sub accounts is not known before.
     """
 
     run_id: str
@@ -39,6 +40,7 @@ class PassStarted:
     number: int
     trigger: Trigger | None = None
     config_age: float | None = None
+    desired: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,32 @@ class AccountListed:
     error: str | None = None
     name: str | None = None
     suspended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListingProgressed:
+    """So many ``keys`` of an account were listed, and more follow: an account with few keys never comes to this."""
+
+    account: AccountRef
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubAccountsListed:
+    """All sub accounts of an account were listed; of ``selected`` ones the keys are read."""
+
+    run_id: str
+    account: AccountRef
+    sub_accounts: int
+    selected: int
+
+
+@dataclass(frozen=True, slots=True)
+class VariableMisspelt:
+    """An environment variable means nothing, and was probably to be the one that is ``meant``."""
+
+    variable: str
+    meant: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +261,9 @@ class DaemonStopped:
 Event = (
     PassStarted
     | AccountListed
+    | ListingProgressed
+    | SubAccountsListed
+    | VariableMisspelt
     | FindingRaised
     | PlanComputed
     | PlanRefused

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final, Protocol
 
+from reconciler.core.allowable import FREEZE
 from reconciler.core.changes import Change, Outcome
 from reconciler.core.findings import Finding, Severity, days_ago
 from reconciler.core.keys import DesiredState, Source
 from reconciler.core.patterns import is_like_id
 from reconciler.core.plan import Plan
 
-FREEZE: Final = "freeze"
-"""What lets changes through while windows are in force, as ``--allow`` calls it."""
 _DAY: Final = timedelta(days=1)
 _TOLD_AFTER: Final = _DAY
 

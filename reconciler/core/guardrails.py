@@ -22,28 +22,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+from reconciler.core.allowable import COVERAGE, FREEZE, GUARDIAN
 from reconciler.core.changes import Action, Change, Direction, Outcome, skip_dependents
-from reconciler.core.freezes import FREEZE, Freeze, Window, in_force
+from reconciler.core.freezes import Freeze, Window, in_force
 from reconciler.core.keys import AccountRef, RemoteKey, is_named
 from reconciler.core.plan import AccountPlan, Plan
-from reconciler.core.requirements import COVERAGE, Requirement
+from reconciler.core.requirements import Requirement
 from reconciler.core.subjects import span
-from reconciler.core.watch import GUARDIAN, Coverage, Guardian, Objection, Watch
-
-ALLOWABLE: Final = (
-    "max-changes",
-    "max-switched-off",
-    "max-widened",
-    "empty-desired",
-    GUARDIAN,
-    COVERAGE,
-    "restore",
-    "unreachable",
-    "widening",
-    "in-use",
-    FREEZE,
-)
-NEVER_ALLOWED: Final = ("digest", "hold")
+from reconciler.core.watch import Coverage, Guardian, Objection, Watch
 
 
 @dataclass(frozen=True, slots=True)

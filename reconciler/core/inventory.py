@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from reconciler.core.allowable import COVERAGE
 from reconciler.core.builtins import AccountCheck, KeyCheck
 from reconciler.core.changes import Change, Outcome
 from reconciler.core.expressions import Expression
@@ -14,7 +15,7 @@ from reconciler.core.freezes import Freeze
 from reconciler.core.keys import DesiredState, KeySpec, RemoteKey, Source
 from reconciler.core.matching import Matched
 from reconciler.core.plan import AccountPlan
-from reconciler.core.requirements import COVERAGE, Requirement
+from reconciler.core.requirements import Requirement
 from reconciler.core.rules import Check, Match, Policy, Rule, WaiverRule
 
 _HUMP = re.compile(r"(?<!^)(?=[A-Z])")

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from reconciler.core.allowable import COVERAGE
 from reconciler.core.findings import Finding, Severity, counted
 from reconciler.core.keys import EVERY_SUB_ACCOUNT, AccountRef, RemoteKey, Source
 from reconciler.core.patterns import is_like_id
 from reconciler.core.scopes import Reach, Scope
 
-COVERAGE = "coverage"
 _MOST_NAMED = 5
 
 

@@ -138,7 +138,7 @@ def suggestion(text: str) -> str | None:
     if parse_scope(text).reach is not Reach.UNKNOWN:
         return None
     lowered = text.strip().lower()
-    near = [(_edits(lowered, known), known) for known in _KNOWN if abs(len(known) - len(lowered)) <= _TYPO_DISTANCE]
+    near = [(edits(lowered, known), known) for known in _KNOWN if abs(len(known) - len(lowered)) <= _TYPO_DISTANCE]
     best = min(near, default=(_TYPO_DISTANCE + 1, ""))
     if best[0] <= _TYPO_DISTANCE:
         return best[1]
@@ -157,11 +157,11 @@ def _with_target(text: str) -> str | None:
         return f"{family}:all" if "*" in bare else f"{family}:{{{domain}}}"
     if not target.startswith("{") and "." not in target:
         return None
-    distance, known = min((_edits(family, known), known) for known in TARGETED)
+    distance, known = min((edits(family, known), known) for known in TARGETED)
     return f"{known}:{{{domain}}}" if distance <= _TYPO_DISTANCE else None
 
 
-def _edits(left: str, right: str) -> int:
+def edits(left: str, right: str) -> int:
     """Count the insertions, deletions and substitutions that turn one text into the other (Levenshtein)."""
     row = list(range(len(right) + 1))
     for i, letter in enumerate(left, 1):
@@ -311,7 +311,7 @@ def pattern_suggestion(pattern: str) -> str | None:
         return None
     if "*" not in target and "?" not in target:
         return suggestion(pattern)
-    distance, near = min((_edits(family.lower(), known), known) for known in _RESOURCES)
+    distance, near = min((edits(family.lower(), known), known) for known in _RESOURCES)
     return f"{near}:{target}" if distance <= _TYPO_DISTANCE else None
 
 

@@ -6,12 +6,12 @@ The guardian watches over the ability to manage keys, the coverage over what the
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from reconciler.core.allowable import COVERAGE, GUARDIAN
 from reconciler.core.changes import Change
 from reconciler.core.keys import AccountRef, RemoteKey
-from reconciler.core.requirements import COVERAGE, Requirement, named
+from reconciler.core.requirements import Requirement, named
 from reconciler.core.scopes import WRITES_KEYS, WRITES_KEYS_BELOW, parse_scope
 
-GUARDIAN = "guardian"
 _NEEDED = (
     WRITES_KEYS,
     parse_scope("api-keys:read"),

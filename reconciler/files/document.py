@@ -35,6 +35,7 @@ from yaml.events import (
 )
 
 from reconciler.errors import FilesError, Problem
+from reconciler.files.folders import why_unreadable
 from reconciler.files.places import (
     MAX_DEPTH,
     Path,
@@ -93,8 +94,7 @@ def read_text(path: FilePath, name: str) -> str:
     try:
         data = _read_bytes(path)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise FilesError((Problem(name, 0, 0, f"cannot be read: {reason}"),)) from None
+        raise FilesError((Problem(name, 0, 0, why_unreadable(path, error)),)) from None
     if len(data) > MAX_FILE_BYTES:
         limit = MAX_FILE_BYTES // (1024 * 1024)
         raise FilesError((Problem(name, 0, 0, f"is larger than {limit} MiB: split it into several files"),))

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,8 @@ from typing import Final
 from reconciler.errors import Problem
 
 _SUFFIXES: Final = (".yaml", ".yml")
+_ALIKE: Final = 0.85
+"""From which likeness on a name was probably meant to be another: names of a few letters are all alike."""
 
 
 @dataclass(slots=True)
@@ -46,6 +49,26 @@ def shown_path(path: Path) -> str:
     """Show a path on one line, whatever bytes are in its name."""
     text = os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
     return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+
+
+def why_unreadable(path: Path, error: OSError) -> str:
+    """Say why a file cannot be read, and which was probably meant where there is none of its name."""
+    absent = isinstance(error, FileNotFoundError) and not path.is_symlink()
+    meant = _nearby(path) if absent else None
+    hint = f": did you mean {shown_path(meant)}?" if meant else ""
+    return f"cannot be read: {(error.strerror or str(error)).lower()}{hint}"
+
+
+def _nearby(path: Path) -> Path | None:
+    """Give the file or folder that ``path`` was probably meant to name, None where nothing in its folder is near."""
+    from difflib import get_close_matches
+
+    with suppress(OSError):
+        there = {entry.name: entry for entry in path.parent.iterdir() if not entry.name.startswith(".")}
+        stems = [name for name in there if name == path.stem]
+        for name in (*stems, *get_close_matches(path.name, there, n=1, cutoff=_ALIKE)):
+            return there[name]
+    return None
 
 
 def _behind(path: Path, found: Found, kind: tuple[str, str]) -> list[tuple[str, Path]]:

@@ -18,6 +18,7 @@ from reconciler.core.scopes import ScopeSet
 from reconciler.errors import FilesError, Problem
 from reconciler.files.document import collector_paused
 from reconciler.files.export import SubAccountKeys
+from reconciler.files.folders import why_unreadable
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -115,7 +116,7 @@ def _load(path: Path, problems: list[Problem]) -> Listing | None:
         with collector_paused():
             return _listing(_adapter().validate_json(path.read_bytes()))
     except OSError as error:
-        problems.append(Problem(str(path), 0, 0, f"cannot be read: {(error.strerror or str(error)).lower()}"))
+        problems.append(Problem(str(path), 0, 0, why_unreadable(path, error)))
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         if any(each["loc"] in ((), ("schema",)) for each in found):

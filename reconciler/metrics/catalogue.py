@@ -6,9 +6,9 @@ from http import HTTPStatus
 from itertools import product
 from typing import Final
 
+from reconciler.core.allowable import ALLOWABLE, NEVER_ALLOWED
 from reconciler.core.changes import Action, Direction, Outcome
 from reconciler.core.events import Trigger
-from reconciler.core.guardrails import ALLOWABLE, NEVER_ALLOWED
 from reconciler.core.report import Mode, RequestCounts
 
 

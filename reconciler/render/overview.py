@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Final
 
+from reconciler.core.allowable import COVERAGE
 from reconciler.core.findings import Severity
 from reconciler.core.inventory import ReportedRule
 from reconciler.core.keys import Source
@@ -23,7 +24,6 @@ from reconciler.core.report import (
     ReportedFinding,
     ReportedRefusal,
 )
-from reconciler.core.requirements import COVERAGE
 from reconciler.render import groups
 from reconciler.render.ages import Life, Scale, Share, last_uses, minute, moment
 from reconciler.render.groups import Group, Once, Owner, group_of

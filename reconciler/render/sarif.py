@@ -22,8 +22,9 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
+from reconciler.core.allowable import ALLOWABLE
 from reconciler.core.changes import Outcome
-from reconciler.core.guardrails import ALLOWABLE, way_out
+from reconciler.core.guardrails import way_out
 from reconciler.core.inventory import ReportedRule, rfc3339
 from reconciler.core.keys import Source
 from reconciler.core.report import AccountStatus, Report, Since, Standing

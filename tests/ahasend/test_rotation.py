@@ -10,7 +10,7 @@ import pytest
 
 from ahasend.scene import ACCOUNT, FIELDS, SHOP, Reply, Scene, Server, identifier, key, page, refusal, virtual, wire_key
 from reconciler.ahasend import ClientConfig, WriteSession, open_reads, open_writes
-from reconciler.core.events import RequestRetried
+from reconciler.core.events import ListingProgressed, RequestRetried
 from reconciler.core.keys import AccountRef
 from reconciler.core.report import RequestCounts
 from reconciler.errors import Forbidden, Interrupted, ServerFault, SettingsError, Unauthorized
@@ -54,7 +54,8 @@ async def test_listing_goes_on() -> None:
     assert tokens_of(server) == [OLD, OLD, NEW]
     assert server.asked[1].url == server.asked[2].url
     assert session.requests == RequestCounts(GET=3)
-    (event,) = made.events
+    progressed, event = made.events
+    assert progressed == ListingProgressed(ACCOUNT, 1)
     assert isinstance(event, RequestRetried)
     assert (event.method, event.attempt, event.wait) == ("GET", 1, 0)
     assert "401" in event.error

@@ -10,7 +10,7 @@ import yaml
 
 from campaigning.hazards import Hazards, make_hazards
 from campaigning.oracle import FENCE, Access, Wish, network_set, scope, scope_set
-from reconciler.core.guardrails import ALLOWABLE
+from reconciler.core.allowable import ALLOWABLE
 
 type_item = TypeVar("type_item")
 

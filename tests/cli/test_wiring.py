@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli.options import Options
-from reconciler.cli.run import Daemon
+from reconciler.cli.serving import Daemon
 from reconciler.cli.wiring import MOST_SECRETS, Secrets, Wiring, keep_trail, make_observer
 from reconciler.core.changes import Action, Change, Outcome
 from reconciler.core.events import ChangeApplied, ChangeStarted, PassFinished, PassStarted

@@ -19,18 +19,9 @@ from builders import (
     spec,
     whole,
 )
+from reconciler.core.allowable import ALLOWABLE, NEVER_ALLOWED
 from reconciler.core.changes import Change, Outcome
-from reconciler.core.guardrails import (
-    ALLOWABLE,
-    NEVER_ALLOWED,
-    Approval,
-    ApprovedPlan,
-    Consent,
-    Limits,
-    Refusal,
-    Threshold,
-    approve,
-)
+from reconciler.core.guardrails import Approval, ApprovedPlan, Consent, Limits, Refusal, Threshold, approve
 from reconciler.core.keys import AccountRef, KeySpec, KeyState, Pause, RemoteKey, UnmanagedAction, UnmanagedRule
 from reconciler.core.plan import AccountPlan
 from reconciler.core.watch import Guardian

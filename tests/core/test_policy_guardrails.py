@@ -20,13 +20,8 @@ from core.guarding import (
     raised,
     used,
 )
-from reconciler.core.guardrails import (
-    ALLOWABLE,
-    InUse,
-    Refusal,
-    Threshold,
-    way_out,
-)
+from reconciler.core.allowable import ALLOWABLE
+from reconciler.core.guardrails import InUse, Refusal, Threshold, way_out
 from reconciler.core.keys import Pause
 from reconciler.core.requirements import Requirement
 from reconciler.core.scopes import parse_scope

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from builders import ACCOUNT, FENCE, NOW, SUB_ACCOUNT, desired, whole
 from laws.universe import BLOCKS, Kinds, allowed, in_use, law, let_in, like, remotes, specs
+from reconciler.core.allowable import ALLOWABLE
 from reconciler.core.changes import Change, Outcome, skip_dependents
-from reconciler.core.guardrails import ALLOWABLE, Consent, InUse, Limits, Threshold, approve
+from reconciler.core.guardrails import Consent, InUse, Limits, Threshold, approve
 from reconciler.core.keys import AccountRef, KeySpec, KeyState, RemoteKey, Source, UnmanagedAction, UnmanagedRule
 from reconciler.core.networks import AllowList
 from reconciler.core.plan import AccountPlan, plan_account
