@@ -51,7 +51,7 @@ def misspelt(environment: Iterable[str], known: Iterable[str]) -> Iterator[tuple
             yield name, meant
 
 
-def _strange(environment: Iterable[str], known: Collection[str]) -> list[str]:
+def strange(environment: Iterable[str], known: Collection[str]) -> list[str]:
     """Give the variables that look like ours, and are not known."""
     from reconciler.core.scopes import edits
 
@@ -80,8 +80,8 @@ def warn(context: click.Context, environment: Mapping[str, str]) -> None:
     Other commands are only looked at where there is a variable that this command does not know.
     """
     own = {*variables(context.command)}
-    if own and (strange := _strange(environment, own | {*BESIDE_OPTIONS})):
-        for name, meant in misspelt(strange, {*BESIDE_OPTIONS, *variables(context.find_root().command)}):
+    if own and (found := strange(environment, own | {*BESIDE_OPTIONS})):
+        for name, meant in misspelt(found, {*BESIDE_OPTIONS, *variables(context.find_root().command)}):
             _tell(context, name, meant)
 
 

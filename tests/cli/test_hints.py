@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.cli.group import COMMANDS
 from reconciler.cli.hints import _COMMANDS, _OPTIONS, hint
-from reconciler.cli.variables import BESIDE_OPTIONS, misspelt
+from reconciler.cli.variables import BESIDE_OPTIONS, misspelt, strange
 from shell import Shell
 
 
@@ -140,6 +140,7 @@ def test_a_warning_for_a_variable(shell: Shell, monkeypatch: pytest.MonkeyPatch)
 )
 def test_what_kubernetes_sets_is_no_mistake(shell: Shell, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """What Kubernetes sets for a Service, or anybody for anything else, is not warned of."""
+    assert strange([name], set()) == []
     monkeypatch.setenv(name, "tcp://10.0.0.1:8080")
     assert shell.run("plan") == 0
     assert shell.err == ""

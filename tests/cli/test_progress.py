@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pexpect
 import pytest
@@ -132,7 +132,8 @@ def test_a_dry_run_writes_nothing() -> None:
     """A plan, and one of which nothing may be written, never says that something is being written."""
     for mode, applicable in ((Mode.PLAN, 4), (Mode.APPLY, 0)):
         watched = Watched()
-        assert watched.tell(started(mode), PlanComputed("r", None, 4, applicable), after=1).startswith("reading")
+        told = watched.tell(started(mode), PlanComputed("r", None, 4, applicable), AccountListed("r", ONE, 4), after=1)
+        assert told.startswith("reading")
 
 
 def test_the_end() -> None:
@@ -205,6 +206,19 @@ def test_a_terminal_that_is_gone() -> None:
         ):
             watched.now += 1
             watched.progress(event)
+
+
+class Broken(LastLine):
+    def show(self, stream: TextIO, text: str) -> None:
+        raise RuntimeError("a bug")
+
+
+def test_no_fault_of_its_own_forbids_a_write() -> None:
+    """Whatever goes wrong with showing it, the observer does not raise."""
+    now = iter(range(100))
+    progress = Progress(Terminal(), lambda: float(next(now)), Broken())
+    progress(started(Mode.APPLY))
+    progress(ListingProgressed(ONE, 100))
 
 
 def test_where_it_is_wanted() -> None:

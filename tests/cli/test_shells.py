@@ -169,7 +169,7 @@ FILES: Final = ["compopt -o default -o filenames"]
 
 
 def test_bash_leaves_files_to_itself(home: Home) -> None:
-    """Bash completes file names on its own, and puts no blank after a format that waits for one."""
+    """Bash completes file names on its own, also those after a format; a format may go on with one."""
     assert bash(home, "reconciler plan --policy ", "reconciler plan -o json=", "reconciler plan -o json=x -o sar") == [
         FILES,
         FILES,

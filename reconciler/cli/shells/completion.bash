@@ -15,9 +15,6 @@ _reconciler() {
         _RECONCILER_COMPLETE=bash COMPLETE_LINE="${COMP_LINE:0:COMP_POINT}" COMPLETE_BREAKS="$COMP_WORDBREAKS" \
             "$1" 2>/dev/null
     )
-    if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]]; then
-        compopt -o nospace 2>/dev/null
-    fi
 }
 
 if [[ ${BASH_VERSINFO[0]} -gt 4 || (${BASH_VERSINFO[0]} -eq 4 && ${BASH_VERSINFO[1]} -ge 4) ]]; then

@@ -5,25 +5,21 @@
 
 _reconciler() {
     local type value help
-    local -a plain described
+    local -a described
     while IFS=$'\t' read -r type value help; do
         case $type in
             # The part of the word that is an option already stays as it is.
             lead) compset -p ${#value} ;;
-            plain) plain+=("$value") described+=("${value//:/\\:}:${help:-$value}") ;;
+            plain) described+=("${value//:/\\:}:${help:-$value}") ;;
             file)
                 compset -p ${#value}
                 _files
                 ;;
         esac
     done < <(
-        _RECONCILER_COMPLETE=zsh COMPLETE_LINE="${(j: :)words[1,CURRENT-1]} $IPREFIX$PREFIX" ${words[1]} 2>/dev/null
+        _RECONCILER_COMPLETE=zsh COMPLETE_LINE="${(j: :)words[1,CURRENT-1]} $IPREFIX$PREFIX" ${(Q)words[1]} 2>/dev/null
     )
-    if (( $#plain == 1 )) && [[ ${plain[1]} == *= ]]; then
-        compadd -S '' -- $plain
-    elif (( $#plain )); then
-        _describe -V values described
-    fi
+    (( $#described )) && _describe -V values described
 }
 
 _reconciler_register() {
