@@ -1,7 +1,7 @@
 """Writes the manual page reconciler(1) from the commands themselves; ``make man``.
 
-Of click-man, which is there for that, came a page for each command, with the date of the day, and without exit codes,
-variables and sections.
+One page for all of them, with exit codes, files and the variables beside the options, and the same on every day: that
+is why it is made here, and by no general tool.
 """
 
 import re

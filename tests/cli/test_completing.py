@@ -7,6 +7,7 @@ import pytest
 
 from reconciler.cli import main
 from reconciler.cli.completing import VARIABLE, answer, read_line
+from reconciler.cli.completion import SHELLS
 from reconciler.cli.group import COMMANDS, reconciler
 from reconciler.core.allowable import ALLOWABLE
 
@@ -117,3 +118,13 @@ def test_a_process_answers(monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
     monkeypatch.setenv("COMPLETE_LINE", "reconciler pl")
     assert main([]) == 0
     assert capfd.readouterr() == ("plain\tplan\t\n", "")
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_a_script_for_each_shell(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The script of a shell is printed as it is, and tells how it is set up; another shell is wrong usage."""
+    assert main(["completion", name]) == 0
+    printed = capsys.readouterr()
+    assert f"reconciler completion {name}" in printed.out
+    assert printed.err == ""
+    assert main(["completion", "csh"]) == 64
