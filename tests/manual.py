@@ -14,7 +14,7 @@ import click
 
 from reconciler.cli.command import split_help
 from reconciler.cli.group import COMMANDS, reconciler
-from reconciler.cli.variables import BESIDE_OPTIONS
+from reconciler.cli.variables import BESIDE_OPTIONS, variables_of
 
 _DESCRIPTION: Final = """\
 reconciler compares YAML files, which say which AhaSend API keys exist, what each may do and from where, with an
@@ -141,11 +141,12 @@ def _option(option: click.Option, context: click.Context) -> Iterator[str]:
     record = option.get_help_record(context)
     if record is None:
         return
-    names, meaning = record
-    written = ", ".join(f"\\fB{escape(flag)}\\fR{_value(value)}" for flag, value in map(_parted, names.split(", ")))
+    flags, meaning = record
+    written = ", ".join(f"\\fB{escape(flag)}\\fR{_value(value)}" for flag, value in map(_parted, flags.split(", ")))
     yield ".TP"
     yield written
-    variable = f"  Environment: {option.envvar}." if isinstance(option.envvar, str) else ""
+    names = variables_of(option)
+    variable = f"  Environment: {', else '.join(names)}." if names else ""
     yield _prose(f"{meaning}{variable}")
 
 
@@ -192,8 +193,8 @@ def _variables() -> Iterator[tuple[str, str]]:
     found: dict[str, dict[str, list[str]]] = {}
     for name, command, _ in _walk():
         for each in command.params:
-            if isinstance(each, click.Option) and isinstance(each.envvar, str):
-                found.setdefault(each.envvar, {}).setdefault(each.opts[-1], []).append(name)
+            for variable in variables_of(each):
+                found.setdefault(variable, {}).setdefault(each.opts[-1], []).append(name)
     for variable, options in sorted(found.items()):
         yield variable, "; ".join(f"{option} of {', '.join(names)}" for option, names in options.items()) + "."
 

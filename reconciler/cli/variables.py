@@ -18,6 +18,7 @@ BESIDE_OPTIONS: Final = {
     "RECONCILER_SELF_KEY_ID_MY_PROD for that credential.",
     "RECONCILER_HOLD": "Why nothing may be changed at present: every pass only plans.",
     "RECONCILER_TOKEN": "What a request to run for a pass must bear.",
+    "RECONCILER_NOTIFY": "The addresses that run notifies, one a line.",
     "RECONCILER_SECRETS_DIR": "A directory of files named ahasend_api_key and so on, as the variables of AhaSend; a "
     "file wins over the environment.",
     "NO_COLOR": "No colours, also on a terminal.",
@@ -63,11 +64,21 @@ def strange(environment: Iterable[str], known: Collection[str]) -> list[str]:
     return [name for name in others if name[:2] in _BEGINNINGS and looks_ours(name)]
 
 
+def variables_of(parameter: click.Parameter) -> tuple[str, ...]:
+    """Give the variables of one option; the first that is set counts."""
+    match parameter.envvar:
+        case None:
+            return ()
+        case str() as name:
+            return (name,)
+        case names:
+            return tuple(names)
+
+
 def variables(command: click.Command) -> Iterator[str]:
     """Give the variables of a command's options, and of those of the commands below it."""
     for each in command.params:
-        if isinstance(each.envvar, str):
-            yield each.envvar
+        yield from variables_of(each)
     if isinstance(command, click.Group):
         context = click.Context(command)
         for name in command.list_commands(context):

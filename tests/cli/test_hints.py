@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 import pytest
 
-from reconciler.cli.group import COMMANDS
+from reconciler.cli.group import COMMANDS, reconciler
 from reconciler.cli.hints import _COMMANDS, _OPTIONS, hint
-from reconciler.cli.variables import BESIDE_OPTIONS, misspelt, strange
+from reconciler.cli.variables import BESIDE_OPTIONS, misspelt, strange, variables
 from shell import Shell
 
 
@@ -105,6 +105,13 @@ def test_misspelt_variables(name: str, meant: str) -> None:
 def test_variables_that_are_no_mistake(name: str) -> None:
     """A variable of a credential, one that a file of ours may name, and one that is like no other are left alone."""
     assert list(misspelt([name], KNOWN)) == []
+
+
+def test_every_variable_of_an_option_is_known() -> None:
+    """Of an option that two variables may set both are known."""
+    status = reconciler.get_command(click.Context(reconciler), "status")
+    assert status
+    assert {"RECONCILER_AT", "RECONCILER_LISTEN", "RECONCILER_STATUS_OUTPUT"} <= {*variables(status)}
 
 
 def test_a_warning_for_a_variable(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
