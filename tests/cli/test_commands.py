@@ -145,8 +145,8 @@ def test_a_wrong_endpoint(shell: Shell, monkeypatch: pytest.MonkeyPatch, address
 def test_files_that_do_not_load(shell: Shell) -> None:
     """Every problem is printed with its place, then how many; exit 1, and nothing was asked of the API."""
     shell.write(FILES + "  - {name: shop, scope: []}\n")
-    for command in ("validate", "plan", "apply", "run"):
-        assert shell.run(command) == 1
+    for command in (["validate"], ["plan"], ["apply"], ["run", "--listen", "none"]):
+        assert shell.run(*command) == 1
         assert "config/keys/keys.yaml:7:" in shell.err
         assert "nothing was done" in shell.err
         assert "Traceback" not in shell.err
@@ -327,7 +327,7 @@ def test_cron_on_the_command_line_wins_over_every_in_the_environment(
     monkeypatch.setenv("RECONCILER_CRON", "nonsense")
     monkeypatch.delenv("RECONCILER_EVERY")
     shell.write("version: 2\n")
-    assert shell.run("run", "--every", "5m") == 1
+    assert shell.run("run", "--every", "5m", "--listen", "none") == 1
 
 
 def test_an_output_that_cannot_be_written(shell: Shell) -> None:
