@@ -9,7 +9,7 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
-from reconciler.cli.output import Mask
+from reconciler.cli.masking import Mask
 from reconciler.cli.wiring import Secrets, Wiring
 from reconciler.core.events import Trigger
 from reconciler.core.inventory import rfc3339
