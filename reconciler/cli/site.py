@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.cli.masking import Mask
 from reconciler.cli.wiring import Secrets, Wiring
-from reconciler.core.events import Trigger
+from reconciler.core.events import Observer, Trigger
 from reconciler.core.inventory import rfc3339
 from reconciler.core.report import Mode, Report
 from reconciler.core.status import Readiness, Status
@@ -79,10 +79,12 @@ class Look:
         return Audience(PageFor(self.page), frozenset({own, *self.hosts}))
 
 
-def make_chronicle(schedule: Schedule, commits: Commits, trail: "Trail | None", *, dry_run: bool) -> Chronicle:
+def make_chronicle(
+    schedule: Schedule, commits: Commits, trail: "Trail | None", tell: Observer, *, dry_run: bool
+) -> Chronicle:
     """Give the observer that keeps what there is to show; what was before the daemon began it takes from its trail."""
     plans = Plans(Mode.PLAN if dry_run else Mode.APPLY, schedule.words)
-    return Chronicle(plans, commits, _now, read_past(trail.path) if trail else None)
+    return Chronicle(plans, commits, _now, tell, read_past(trail.path) if trail else None)
 
 
 def due(schedule: Schedule, seconds: float, read_at: datetime) -> datetime:
@@ -198,8 +200,9 @@ class Documents:
         return self._tag(sha256(said.encode("utf-8", "backslashreplace")).hexdigest()[:32])
 
     def _tag(self, said: str) -> str:
-        """Give a tag that no other process has given to something else, nor this one with fewer secrets to mask."""
-        return f"{self._process}-{len(tuple(self._secrets()))}-{said}"
+        """Give a tag that no other process has given to something else, nor this one with other secrets to mask."""
+        self._secrets()  # those that were read since are among them only then
+        return f"{self._process}-{self._secrets.revision}-{said}"
 
 
 def _written(told: Report | Status, secrets: tuple[str, ...]) -> str:
