@@ -15,11 +15,11 @@ import click
 from reconciler.cli.last_line import LINE
 from reconciler.cli.masking import Mask
 from reconciler.cli.options import Output, OutputFormat
-from reconciler.core.report import Report
 from reconciler.errors import OutputError, mask
 from reconciler.files.whole import write_whole
 
 if TYPE_CHECKING:
+    from reconciler.core.report import Report
     from reconciler.render.terminal import Style
 
 _WIDTH = 100
@@ -69,7 +69,7 @@ def why_not(path: Path) -> str:
     return "" if writable else "it, or its folder, is missing or closed"
 
 
-def write_report(report: Report, outputs: Sequence[Output], secrets: Sequence[str] = ()) -> None:
+def write_report(report: "Report", outputs: Sequence[Output], secrets: Sequence[str] = ()) -> None:
     """Render the report for each output; no secret passes, wherever it may have come from.
 
     Raises:
@@ -90,7 +90,7 @@ def write_report(report: Report, outputs: Sequence[Output], secrets: Sequence[st
         raise failures[0]
 
 
-def _masked(report: Report, outputs: Sequence[Output], secrets: Sequence[str]) -> Report:
+def _masked(report: "Report", outputs: Sequence[Output], secrets: Sequence[str]) -> "Report":
     """Mask secrets in the report: renderings cut texts in the middle of one, escape it, or break it.
 
     What no output shows is left out instead: that of a hundred thousand keys takes a while.
@@ -101,7 +101,7 @@ def _masked(report: Report, outputs: Sequence[Output], secrets: Sequence[str]) -
     return masked
 
 
-def _render(report: Report, output: Output) -> str:
+def _render(report: "Report", output: Output) -> str:
     match output.format:
         case OutputFormat.TEXT:
             from reconciler.render import terminal
