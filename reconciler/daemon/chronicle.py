@@ -223,7 +223,10 @@ class Chronicle:
                     self._decide(event.run_id, AccountRef(account.account_id, account.sub_account_id), change)
         self._decisions.forget(report.accounts)
         self._commits.end()
-        self._stands(in_sync(report), report.finished_at, at_start=self.report is None and not report.summary.applied)
+        found, applied = in_sync(report), report.summary.applied
+        if found and applied:  # what was healed had not been in sync
+            self._sync = Sync()
+        self._stands(found, report.finished_at, at_start=self.report is None and not applied)
         self._last_pass = LastPass(
             self._pass.number, event.run_id, self._pass.trigger, report.finished_at, round(event.seconds, 3)
         )

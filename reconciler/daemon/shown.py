@@ -39,11 +39,13 @@ class Shown:
     Attributes:
         tag: What it says, in letters that an entity tag may have: the same tag, the same content.
         moment: Another one where it is to be made anew although it says the same, since it tells the time.
+        as_of: When this was so, in RFC 3339: a later one with each answer, whatever it says.
         make: Makes its text, in a thread.
     """
 
     tag: str
     moment: str
+    as_of: str
     make: Callable[[], str]
 
 
@@ -53,7 +55,7 @@ class Pages:
 
     Attributes:
         tag: What they say, as in `Shown`.
-        moment: As in `Shown`.
+        moment: As in `Shown`; it is when all this is so, in RFC 3339, as well.
         report: Which report they are about, in letters: the same, and what they were drawn with is drawn with again.
         board: Makes that, in a thread, which may take long.
         status: Gives the status that they show, in a thread.
@@ -119,7 +121,7 @@ async def _shown_page(case: Showcase, given: Headers, path: str, query: str) -> 
     pages = case.pages()
     # Of each address another one, so that no page passes for one that was never there.
     tag = _entity_tag(f"{pages.tag}-{sha256(f'{path}?{query}'.encode()).hexdigest()[:16]}")
-    headers = _headers(tag, case.page_policy)
+    headers = _headers(tag, pages.moment, case.page_policy)
     if _names(given, tag):
         return not_modified(*headers)
     body = await _drawn(case.maker, pages, path, query)
@@ -144,15 +146,21 @@ async def _drawn(maker: Maker, pages: Pages, path: str, query: str) -> bytes | N
 
 async def _document(case: Showcase, what: str, shown: Shown, headers: Headers) -> Answer:
     tag = _entity_tag(shown.tag)
-    own = _headers(tag, _NO_MARKUP)
+    own = _headers(tag, shown.as_of, _NO_MARKUP)
     if _has(headers, tag):
         return not_modified(*own)
     body = await case.maker.kept(what, (shown.tag, shown.moment), lambda: shown.make().encode())
     return Answer(200, body, headers=own)
 
 
-def _headers(tag: bytes, policy: str) -> tuple[tuple[bytes, bytes], ...]:
-    return ((b"etag", tag), (b"content-security-policy", policy.encode()), *_GUARDS)
+def _headers(tag: bytes, as_of: str, policy: str) -> tuple[tuple[bytes, bytes], ...]:
+    # By the time a client tells an answer of ours from one that something in between keeps giving in our place.
+    return (
+        (b"etag", tag),
+        (b"reconciler-as-of", as_of.encode()),
+        (b"content-security-policy", policy.encode()),
+        *_GUARDS,
+    )
 
 
 def _entity_tag(tag: str) -> bytes:

@@ -153,6 +153,19 @@ def test_in_sync_since_when() -> None:
     ]
 
 
+def test_what_had_to_be_healed_was_not_in_sync() -> None:
+    """A pass that had to apply something begins it anew, where all is in sync by that; what still differs goes on."""
+    some = replace(report(REFUSED), summary=replace(report().summary, applied=1))
+    assert synced(report(), report(APPLIED), report(), report(APPLIED), some, some) == [
+        Sync(in_sync=True, since="t1", at_start=True),
+        Sync(in_sync=True, since="t2"),
+        Sync(in_sync=True, since="t2"),
+        Sync(in_sync=True, since="t4"),
+        Sync(in_sync=False, since="t5"),
+        Sync(in_sync=False, since="t5"),
+    ]
+
+
 def test_what_the_first_pass_finds() -> None:
     """Who had to write was not in sync before; who could not read does not know."""
     assert synced(report(APPLIED)) == [Sync(in_sync=True, since="t1")]
