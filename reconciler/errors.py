@@ -9,6 +9,7 @@
     ├── OutputError              a result could not be written where it was asked for
     ├── TrailError               the trail cannot be kept, or is not what was written
     ├── NoDaemon                 no daemon answers where one was asked how it stands, or not as one does
+    ├── Busy                     more is asked for at once than can be made
     ├── Interrupted              a signal asked to stop before this was done (4)
     ├── NotWritten               a write of which nobody saw that it took effect (4)
     └── RemoteError              something about the remote API (4)
@@ -184,6 +185,13 @@ class TrailError(ReconcilerError):
 
 class NoDaemon(ReconcilerError):
     """No daemon answers where one was asked how it stands, or what answers is none."""
+
+
+class Busy(ReconcilerError):
+    """More is asked for at once than can be made."""
+
+    def __init__(self, message: str = "busy") -> None:
+        super().__init__(message)
 
 
 class Interrupted(ReconcilerError):

@@ -10,9 +10,9 @@ from urllib.parse import unquote_to_bytes
 from starlette.types import Scope
 
 from reconciler.core.status import Status
-from reconciler.daemon.answers import Answer, Headers, error, not_modified, values
+from reconciler.daemon.answers import Answer, Headers, error, has_left, not_modified, values
 from reconciler.daemon.audience import Audience, PageFor
-from reconciler.daemon.maker import Maker
+from reconciler.daemon.maker import Maker, Turn, Wish
 
 Draw = Callable[[Status, str, str], str | None]
 """Takes a status, a path and a query; gives the HTML of the page there, None where there is none.
@@ -91,7 +91,7 @@ class Showcase:
 
 async def show_status(case: Showcase, scope: Scope) -> Answer:
     """Answer ``GET /status``."""
-    return case.audience.refusal(scope) or await _document(case, "status", case.status(), scope["headers"])
+    return case.audience.refusal(scope) or await _document(case, "status", case.status(), scope)
 
 
 async def show_report(case: Showcase, scope: Scope) -> Answer:
@@ -101,7 +101,7 @@ async def show_report(case: Showcase, scope: Scope) -> Answer:
     shown = case.report()
     if shown is None:
         return error(503, "no pass has ended yet, so that there is no report: ask again")
-    return await _document(case, "report", shown, scope["headers"])
+    return await _document(case, "report", shown, scope, Turn.LATER)
 
 
 async def show_page(case: Showcase, scope: Scope) -> Answer | None:
@@ -113,18 +113,18 @@ async def show_page(case: Showcase, scope: Scope) -> Answer | None:
     path, query = _path(scope["raw_path"]), _query(scope["query_string"])
     if query is None:
         return error(400, "the query is badly encoded: it must be percent-encoded UTF-8")
-    return None if path is None else await _shown_page(case, scope["headers"], path, query)
+    return None if path is None else await _shown_page(case, scope, path, query)
 
 
-async def _shown_page(case: Showcase, given: Headers, path: str, query: str) -> Answer | None:
+async def _shown_page(case: Showcase, scope: Scope, path: str, query: str) -> Answer | None:
     """Answer with a page, or that the client has it as it is; None where there is none."""
-    pages = case.pages()
+    pages, given = case.pages(), scope["headers"]
     # Of each address another one, so that no page passes for one that was never there.
     tag = _entity_tag(f"{pages.tag}-{sha256(f'{path}?{query}'.encode()).hexdigest()[:16]}")
     headers = _headers(tag, pages.moment, case.page_policy)
     if _names(given, tag):
         return not_modified(*headers)
-    body = await _drawn(case.maker, pages, path, query)
+    body = await _drawn(case.maker, pages, path, query, has_left(scope))
     if body is None:
         return None
     if _has(given, tag):
@@ -132,24 +132,28 @@ async def _shown_page(case: Showcase, given: Headers, path: str, query: str) -> 
     return Answer(200, body, "text/html; charset=utf-8", headers)
 
 
-async def _drawn(maker: Maker, pages: Pages, path: str, query: str) -> bytes | None:
+async def _drawn(maker: Maker, pages: Pages, path: str, query: str, gone: Callable[[], bool]) -> bytes | None:
     """Give the bytes of a page, drawn once for all who ask for it meanwhile; None where there is none."""
-    draw = await maker.kept("board", pages.report, pages.board)
-    status = await maker.kept("status of pages", (pages.tag, pages.moment), pages.status)
+    first = Wish(Turn.FIRST, gone)
+    draw = await maker.kept("board", pages.report, pages.board, first)
+    status = await maker.kept("status of pages", (pages.tag, pages.moment), pages.status, first)
 
     def drawn() -> bytes | None:
         text = draw(status, path, query)
         return None if text is None else text.encode("utf-8", "backslashreplace")
 
-    return await maker.made((pages.tag, pages.moment, path, query), drawn)
+    # The page that is on a wall does not wait for all that somebody looks for.
+    wish = first if path == "/" else Wish(Turn.LATER, gone)
+    return await maker.made((pages.tag, pages.moment, path, query), drawn, wish)
 
 
-async def _document(case: Showcase, what: str, shown: Shown, headers: Headers) -> Answer:
+async def _document(case: Showcase, what: str, shown: Shown, scope: Scope, turn: Turn = Turn.FIRST) -> Answer:
     tag = _entity_tag(shown.tag)
     own = _headers(tag, shown.as_of, _NO_MARKUP)
-    if _has(headers, tag):
+    if _has(scope["headers"], tag):
         return not_modified(*own)
-    body = await case.maker.kept(what, (shown.tag, shown.moment), lambda: shown.make().encode())
+    wish = Wish(turn, has_left(scope))
+    body = await case.maker.kept(what, (shown.tag, shown.moment), lambda: shown.make().encode(), wish)
     return Answer(200, body, headers=own)
 
 

@@ -11,6 +11,7 @@ import pytest
 from daemon.visitor import Answered, Behind, request, serving, until
 from reconciler.core.status import Status
 from reconciler.daemon.audience import Audience, PageFor
+from reconciler.daemon.maker import MOST_WAITING
 from reconciler.daemon.shown import Shown
 from reconciler.errors import Interrupted
 
@@ -469,3 +470,60 @@ async def test_no_page() -> None:
         assert (await served.get("/status")).status == 200
         assert (await served.get("/report", "Via: x")).status == 403
     assert stands.looked == []
+
+
+async def test_clients_that_leave_hold_nobody_up() -> None:
+    """Pages that many asked for and left at once are not drawn; those who stay, and the first page, get theirs."""
+    stands = behind()
+    go_on, began = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        began.set()
+        assert go_on.wait(10)
+        return "{}"
+
+    stands.shown["report"] = Shown("run-2", "", "10:00:00", slow)
+    async with serving(stands) as served:
+        await served.get("/")
+        stands.looked.clear()
+        report = asyncio.create_task(served.get("/report"))
+        await until(began.is_set)
+        for number in range(20):
+            async with served.visit() as visit:
+                visit.send(request("GET", f"/keys?q={number}"))
+                await asyncio.sleep(0.005)
+        stays = asyncio.create_task(served.get("/keys?q=a%26b&c=d+e"))
+        await asyncio.sleep(0.05)
+        wall = asyncio.create_task(served.get("/"))
+        await asyncio.sleep(0.05)
+        go_on.set()
+        answers = await asyncio.gather(report, stays, wall)
+    assert [answer.status for answer in answers] == [200, 200, 200]
+    assert stands.looked == [("/", ""), ("/keys", "q=a%26b&c=d+e")]
+
+
+async def test_more_than_can_be_made() -> None:
+    """Who asks for more than can be made is told to ask again; front page and status are there all the same."""
+    stands = behind()
+    go_on, began = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        began.set()
+        assert go_on.wait(10)
+        return "{}"
+
+    stands.shown["report"] = Shown("run-2", "", "10:00:00", slow)
+    async with serving(stands) as served:
+        await served.get("/")
+        report = asyncio.create_task(served.get("/report"))
+        await until(began.is_set)
+        asking = [asyncio.create_task(served.get(f"/keys?q={number}")) for number in range(MOST_WAITING + 3)]
+        done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+        refused = done.pop().result()
+        assert (refused.status, refused.headers["retry-after"]) == (503, "5")
+        assert "ask again" in error(refused)
+        more = [asyncio.create_task(served.get(path)) for path in ("/", "/status")]
+        await asyncio.sleep(0.05)
+        go_on.set()
+        assert {answer.status for answer in await asyncio.gather(report, *more)} == {200}
+        assert [answer.status for answer in await asyncio.gather(*asking)].count(503) == 3
