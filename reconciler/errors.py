@@ -9,6 +9,7 @@
     ├── OutputError              a result could not be written where it was asked for
     ├── TrailError               the trail cannot be kept, or is not what was written
     ├── NoDaemon                 no daemon answers where one was asked how it stands, or not as one does
+    ├── Busy                     more is asked for at once than can be made
     ├── Interrupted              a signal asked to stop before this was done (4)
     ├── NotWritten               a write of which nobody saw that it took effect (4)
     └── RemoteError              something about the remote API (4)
@@ -25,6 +26,8 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 SHORTEST_SECRET = 8
 SECRET_BEGINS = "aha-sk-"  # noqa: S105 # how each begins, and no more
@@ -37,6 +40,8 @@ _BLANK = re.compile(
     "\ufe00-\ufe0f\ufeff\uffa0]"
 )
 """What may break a secret that was pasted somewhere: what nobody sees."""
+_PIECE: Final = 1 << 16
+"""Letters that are split at a time: all words of a report at once would take several times its memory."""
 
 
 def mask(text: str, *secrets: str) -> str:
@@ -45,17 +50,40 @@ def mask(text: str, *secrets: str) -> str:
     Also such as are broken by blanks. Of ``secrets``, what is shorter than `SHORTEST_SECRET` is a mistake: to mask it
     would garble every text. Source of the form of a secret: AhaSend's OpenAPI document, "Authentication".
     """
-    bare: str | None = None
-    for secret in sorted(secrets, key=len, reverse=True):  # one may begin with another
-        if len(secret) < SHORTEST_SECRET:
+    bare = _bare(text) if secrets else ""
+    for secret, bare_secret in _longest_first(secrets):
+        if bare_secret not in bare:
             continue
         if secret in text:
-            text, bare = text.replace(secret, MASKED), None
-        bare = _BLANK.sub("", text) if bare is None else bare
-        bare_secret = _BLANK.sub("", secret)
+            text = text.replace(secret, MASKED)
+            bare = _bare(text)
         if len(bare_secret) >= SHORTEST_SECRET and bare_secret in bare:
-            text, bare = _mask_broken(text, bare, bare_secret), None
-    return _SECRET.sub(MASKED, text)
+            text = _mask_broken(text, bare, bare_secret)
+            bare = _bare(text)
+    return _SECRET.sub(MASKED, text) if SECRET_BEGINS in text else text
+
+
+def may_hold(text: str, *secrets: str) -> bool:
+    """Tell whether `mask` may change a text, or a part of it; False: it does not, which takes less time to find out."""
+    if SECRET_BEGINS in text:
+        return True
+    bare = _bare(text) if secrets else ""
+    return any(bare_secret in bare for _, bare_secret in _longest_first(secrets))
+
+
+@lru_cache(maxsize=8)
+def _longest_first(secrets: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Give secrets that are to be masked, each with itself without blanks; of two, one may begin with the other."""
+    ordered = sorted(secrets, key=len, reverse=True)
+    return tuple((secret, _bare(secret)) for secret in ordered if len(secret) >= SHORTEST_SECRET)
+
+
+def _bare(text: str) -> str:
+    """Give a text without blanks: without what `_BLANK` matches, which is slow where there are many of them."""
+    if len(text) > _PIECE:
+        return "".join([_bare(text[begin : begin + _PIECE]) for begin in range(0, len(text), _PIECE)])
+    words = "".join(text.split())
+    return words if words.isascii() and words.isprintable() else _BLANK.sub("", words)
 
 
 def _mask_broken(text: str, bare: str, secret: str) -> str:
@@ -157,6 +185,13 @@ class TrailError(ReconcilerError):
 
 class NoDaemon(ReconcilerError):
     """No daemon answers where one was asked how it stands, or what answers is none."""
+
+
+class Busy(ReconcilerError):
+    """More is asked for at once than can be made."""
+
+    def __init__(self, message: str = "busy") -> None:
+        super().__init__(message)
 
 
 class Interrupted(ReconcilerError):

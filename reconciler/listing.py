@@ -7,6 +7,7 @@ account's sub accounts could not be read, that is one `Unread` for all of them.
 import asyncio
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Protocol
@@ -213,7 +214,8 @@ class _Below:
         async def read_list() -> None:
             whole.extend(await reader.list_sub_accounts(seen))
             wanted.extend(choose(self._parent, whole, labels))
-            errand.observe(SubAccountsListed(errand.run_id, self._parent.account, len(whole), len(wanted)))
+            with suppress(Exception):  # an observer may forbid a write, but break no reading
+                errand.observe(SubAccountsListed(errand.run_id, self._parent.account, len(whole), len(wanted)))
             for _ in range(ACCOUNTS_AT_ONCE):
                 arrived.put_nowait((2, next(order), None))
 

@@ -1,13 +1,14 @@
 """What accounts have: their sub accounts and domains, side by side, within bounds of time."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from reconciler.core.events import AccountListed, ListingProgressed, SubAccountsListed
+from reconciler.core.events import AccountListed, Event, ListingProgressed, SubAccountsListed
 from reconciler.core.keys import EVERY_SUB_ACCOUNT
 from reconciler.core.report import AccountStatus, Report, exit_code
 from reconciler.reconcile import Patience
@@ -90,6 +91,23 @@ def test_the_list_of_sub_accounts_is_told_at_once(tmp_path: Path) -> None:
     assert isinstance(told, SubAccountsListed)
     assert (told.account.account_id, told.sub_accounts, told.selected) == (ACCOUNT, 60, 55)
     assert place < 40
+
+
+def test_who_is_told_breaks_no_reading(tmp_path: Path) -> None:
+    """An observer that fails when it is told how far reading has come changes nothing of what is read."""
+    keys = [key(number, f"k{number}", SEND) for number in range(1, 120)]
+    world = family(tmp_path, *(sub_account(number, f"Acme {number}", *keys) for number in range(3)))
+    whole = world.plan()
+
+    def observe(event: Event) -> None:
+        if isinstance(event, SubAccountsListed | ListingProgressed):
+            told.append(event)
+            raise OSError("nobody listens")
+
+    told: list[Event] = []
+    world.observe = observe
+    assert replace(world.plan(), requests=whole.requests) == whole
+    assert {type(event) for event in told} == {SubAccountsListed, ListingProgressed}
 
 
 def test_suspended_sub_accounts_are_left_alone(tmp_path: Path) -> None:

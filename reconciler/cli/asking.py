@@ -11,24 +11,29 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from reconciler.core.report import Report
-from reconciler.core.status import Readiness, Status
 from reconciler.daemon.address import Address
 from reconciler.errors import FilesError, NoDaemon, visible
+from reconciler.files.status import Ready, load_readiness, load_status
+
+if TYPE_CHECKING:
+    from reconciler.core.report import Report
+    from reconciler.core.status import Status
 
 Told = TypeVar("Told")
-SMALL: Final = 32 * 1024 * 1024
-"""The most bytes that an answer may have, but for a report."""
-LARGE: Final = 512 * 1024 * 1024
-"""The most that a report may have; one of 100,000 keys has a fifth of it."""
+SMALL: Final = 16 * 1024 * 1024
+"""The most bytes that an answer may have, but for a report: a status that tells all that a daemon keeps has fewer."""
+LARGE: Final = 256 * 1024 * 1024
+"""The most that a report may have; one of 100,000 keys has half of it."""
 _HEAD: Final = 64 * 1024
+_PIECE: Final = 256 * 1024
 _MOST_LETTERS: Final = 300
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 # what a server listens on, not this
 _NOT_MODIFIED: Final = 304
 _UNAVAILABLE: Final = 503
 _OK: Final = 200
+_TOO_LARGE: Final = "its answer is larger than one of a daemon can be"
 _OTHER: Final = (
     "is it `reconciler run` of this version that listens there? --at, or RECONCILER_LISTEN, says where to ask"
 )
@@ -54,16 +59,14 @@ class DaemonAt:
 
     address: Address
     seconds: float
-    _report: tuple[str | None, Report] | None = field(default=None, init=False)
+    _report: "tuple[str | None, Report] | None" = field(default=None, init=False)
 
-    def readiness(self) -> Readiness:
+    def readiness(self) -> Ready:
         """Ask whether it does its work.
 
         Raises:
             NoDaemon: it does not answer, or not as a daemon does.
         """
-        from reconciler.files.status import load_readiness
-
         deadline = self._deadline()
         reply = self._get("/readyz", deadline, SMALL)
         if reply.status not in (_OK, _UNAVAILABLE):
@@ -73,7 +76,7 @@ class DaemonAt:
             raise self._strange(f"it answered {reply.status}, and says otherwise")
         return readiness
 
-    def status(self) -> Status:
+    def status(self) -> "Status":
         """Ask how it stands.
 
         Raises:
@@ -81,7 +84,7 @@ class DaemonAt:
         """
         return self._status(self._deadline())
 
-    def look(self) -> tuple[Status, Report | None]:
+    def look(self) -> "tuple[Status, Report | None]":
         """Ask how it stands, and for the report of the same pass; None: no pass has ended yet.
 
         Raises:
@@ -96,16 +99,14 @@ class DaemonAt:
             status = self._status(deadline)  # a pass ended in between
         return status, None
 
-    def _status(self, deadline: float) -> Status:
-        from reconciler.files.status import load_status
-
+    def _status(self, deadline: float) -> "Status":
         reply = self._get("/status", deadline, SMALL)
         if reply.status != _OK:
             raise self._refused(reply)
         return self._understood(lambda: load_status(reply.body))
 
-    def _last_report(self, deadline: float) -> Report:
-        from reconciler.files.report import load_report
+    def _last_report(self, deadline: float) -> "Report":
+        from reconciler.files.report import load_told_report
 
         known = {"If-None-Match": self._report[0]} if self._report and self._report[0] else {}
         reply = self._get("/report", deadline, LARGE, known)
@@ -113,7 +114,7 @@ class DaemonAt:
             return self._report[1]
         if reply.status != _OK:
             raise self._refused(reply)
-        report = self._understood(lambda: load_report(reply.body.decode("utf-8", "replace")))
+        report = self._understood(lambda: load_told_report(reply.body.decode("utf-8", "replace")))
         self._report = reply.tag, report
         return report
 
@@ -240,7 +241,23 @@ def _exchange(
     response = http.client.HTTPResponse(_Bounded(connection, deadline, most + _HEAD), method="GET")  # type: ignore[arg-type] # it takes a file from a socket, and nothing else
     with response:
         response.begin()
-        return Reply(response.status, response.read(), response.getheader("ETag"))
+        return Reply(response.status, _body(response, most), response.getheader("ETag"))
+
+
+def _body(response: http.client.HTTPResponse, most: int) -> bytes:
+    """Read a body piece by piece: one that is said to be as large as memory is not taken at its word.
+
+    Raises:
+        http.client.HTTPException: it is too long, or breaks off.
+    """
+    if (response.length or 0) > most:
+        raise http.client.HTTPException(_TOO_LARGE)
+    pieces = []
+    while piece := response.read(_PIECE):
+        pieces.append(piece)
+    if response.length:
+        raise http.client.IncompleteRead(b"", response.length)
+    return b"".join(pieces)
 
 
 class _Bounded(io.RawIOBase):
@@ -270,5 +287,5 @@ class _Bounded(io.RawIOBase):
         count = self._connection.recv_into(buffer)
         self._room -= count
         if self._room < 0:
-            raise http.client.HTTPException("its answer is larger than one of a daemon can be")
+            raise http.client.HTTPException(_TOO_LARGE)
         return count

@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,7 +115,8 @@ class _Below:
         """Give the keys of each."""
         found = await self.session.reader(self.parent).list_sub_accounts()
         active = sum(each.active for each in found)
-        self.observe(SubAccountsListed(self.run_id, self.parent, len(found), active))
+        with suppress(Exception):  # an observer may forbid a write, but break no reading
+            self.observe(SubAccountsListed(self.run_id, self.parent, len(found), active))
         return await in_flight(found, self._keys, ACCOUNTS_AT_ONCE)
 
     async def _keys(self, sub_account: RemoteSubAccount) -> SubAccountKeys:

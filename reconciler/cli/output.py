@@ -3,24 +3,23 @@
 import os
 import shutil
 import sys
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import fields, is_dataclass, replace
-from functools import cache
+from dataclasses import replace
 from io import TextIOWrapper
-from operator import is_not
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, assert_never, cast
+from typing import TYPE_CHECKING, assert_never
 
 import click
 
 from reconciler.cli.last_line import LINE
+from reconciler.cli.masking import Mask
 from reconciler.cli.options import Output, OutputFormat
-from reconciler.core.report import Report
 from reconciler.errors import OutputError, mask
 from reconciler.files.whole import write_whole
 
 if TYPE_CHECKING:
+    from reconciler.core.report import Report
     from reconciler.render.terminal import Style
 
 _WIDTH = 100
@@ -70,7 +69,7 @@ def why_not(path: Path) -> str:
     return "" if writable else "it, or its folder, is missing or closed"
 
 
-def write_report(report: Report, outputs: Sequence[Output], secrets: Sequence[str] = ()) -> None:
+def write_report(report: "Report", outputs: Sequence[Output], secrets: Sequence[str] = ()) -> None:
     """Render the report for each output; no secret passes, wherever it may have come from.
 
     Raises:
@@ -91,7 +90,7 @@ def write_report(report: Report, outputs: Sequence[Output], secrets: Sequence[st
         raise failures[0]
 
 
-def _masked(report: Report, outputs: Sequence[Output], secrets: Sequence[str]) -> Report:
+def _masked(report: "Report", outputs: Sequence[Output], secrets: Sequence[str]) -> "Report":
     """Mask secrets in the report: renderings cut texts in the middle of one, escape it, or break it.
 
     What no output shows is left out instead: that of a hundred thousand keys takes a while.
@@ -102,35 +101,7 @@ def _masked(report: Report, outputs: Sequence[Output], secrets: Sequence[str]) -
     return masked
 
 
-class Mask:
-    """Masks secrets in all texts of a value, also such as are broken by blanks; what holds none is given as it is."""
-
-    def __init__(self, secrets: Sequence[str]) -> None:
-        self._secrets = tuple(secrets)
-
-    def __call__(self, value: Any) -> Any:
-        """Mask them in a text, a tuple, or a record with all that it holds."""
-        if type(value) is str:
-            masked = mask(value, *self._secrets)
-            return value if masked == value else masked
-        if isinstance(value, tuple):
-            items = tuple([self(item) for item in value])
-            return items if any(map(is_not, items, value)) else value
-        changed = {}
-        for name in _names(cast("Hashable", type(value))):
-            old = getattr(value, name)
-            if old is not None and (new := self(old)) is not old:
-                changed[name] = new
-        return replace(value, **changed) if changed else value
-
-
-@cache
-def _names(kind: Any) -> tuple[str, ...]:
-    """Name the fields of a record; numbers and words of ours have none."""
-    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
-
-
-def _render(report: Report, output: Output) -> str:
+def _render(report: "Report", output: Output) -> str:
     match output.format:
         case OutputFormat.TEXT:
             from reconciler.render import terminal

@@ -62,7 +62,7 @@ def serve(about: Options, at: Schedule, asked: Asked) -> int:
     commits = Commits()
     with keep_trail(asked.trail, asked.trail_size, secrets, commits) as kept:
         observe = make_observer(asked.log_format, asked.log_level, secrets, kept, metrics, Unhurried(sys.stderr))
-        chronicle = make_chronicle(at, commits, kept, dry_run=about.dry_run) if asked.listen else None
+        chronicle = make_chronicle(at, commits, kept, observe, dry_run=about.dry_run) if asked.listen else None
         notifier = make_notifier(secrets, observe, kept, asked.notify_every, asked.page_url)
         beside: list[Observer] = [each for each in (chronicle, notifier) if each]
         wiring = Wiring(about, tell_all(observe, *beside), secrets, trail=kept)

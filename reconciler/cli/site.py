@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from reconciler.cli.output import Mask
+from reconciler.cli.masking import Mask
 from reconciler.cli.wiring import Secrets, Wiring
-from reconciler.core.events import Trigger
+from reconciler.core.events import Observer, Trigger
 from reconciler.core.inventory import rfc3339
 from reconciler.core.report import Mode, Report
 from reconciler.core.status import Readiness, Status
@@ -19,6 +19,7 @@ from reconciler.daemon.address import Address
 from reconciler.daemon.chronicle import Chronicle, Plans
 from reconciler.daemon.past import read_past
 from reconciler.daemon.schedule import Schedule
+from reconciler.daemon.segments import stamp
 from reconciler.daemon.service import Service
 from reconciler.daemon.status import judge_readiness
 from reconciler.errors import UsageError
@@ -79,10 +80,12 @@ class Look:
         return Audience(PageFor(self.page), frozenset({own, *self.hosts}))
 
 
-def make_chronicle(schedule: Schedule, commits: Commits, trail: "Trail | None", *, dry_run: bool) -> Chronicle:
+def make_chronicle(
+    schedule: Schedule, commits: Commits, trail: "Trail | None", tell: Observer, *, dry_run: bool
+) -> Chronicle:
     """Give the observer that keeps what there is to show; what was before the daemon began it takes from its trail."""
     plans = Plans(Mode.PLAN if dry_run else Mode.APPLY, schedule.words)
-    return Chronicle(plans, commits, _now, read_past(trail.path) if trail else None)
+    return Chronicle(plans, commits, _now, tell, read_past(trail.path) if trail else None)
 
 
 def due(schedule: Schedule, seconds: float, read_at: datetime) -> datetime:
@@ -108,14 +111,14 @@ class Site:
         from reconciler.daemon.maker import Maker
         from reconciler.daemon.web import Web
 
-        readiness = partial(self._readiness, service)
+        readiness = Momentary(self.chronicle, partial(self._readiness, service))
         maker = Maker()
         handlers = Handlers(
             readiness,
             self.metrics.exposition,
             partial(service.wake, Trigger.REQUEST),
             self.token,
-            self._showcase(service, maker),
+            self._showcase(partial(self._status, service, readiness), maker),
         )
         web = Web(application(handlers), self.look.listen.host, self.look.listen.port)
         try:
@@ -127,18 +130,38 @@ class Site:
     def _readiness(self, service: Service) -> Readiness:
         trail = self.wiring.trail
         progress = replace(service.progress, trail=trail.problem if trail else None)
-        return judge_readiness(progress, _now(), partial(due, self.schedule, service.seconds))
+        in_time = partial(due, self.schedule, service.seconds)
+        return judge_readiness(progress, _now(), in_time, tuple(self.wiring.secrets()))
 
-    def _showcase(self, service: Service, maker: "Maker") -> "Showcase":
+    def _showcase(self, status: Callable[[], Status], maker: "Maker") -> "Showcase":
         from reconciler.daemon.shown import Showcase
         from reconciler.render.board import POLICY
 
-        documents = Documents(self.chronicle, self.wiring.secrets, partial(self._status, service))
+        documents = Documents(self.chronicle, self.wiring.secrets, status)
         return Showcase(self.look.audience, documents.status, documents.report, documents.pages, POLICY, maker)
 
-    def _status(self, service: Service) -> Status:
+    def _status(self, service: Service, readiness: Callable[[], Readiness]) -> Status:
         next_at = service.next_at
-        return self.chronicle.status(self._readiness(service), rfc3339(next_at) if next_at else None)
+        return self.chronicle.status(readiness(), rfc3339(next_at) if next_at else None)
+
+
+Worked = TypeVar("Worked")
+
+
+class Momentary(Generic[Worked]):
+    """Gives what was worked out within the same second, unless something happened since: however many ask."""
+
+    def __init__(self, chronicle: Chronicle, work_out: Callable[[], Worked]) -> None:
+        self._chronicle = chronicle
+        self._work_out = work_out
+        self._last: tuple[tuple[str, int], Worked] | None = None
+
+    def __call__(self) -> Worked:
+        """Give it."""
+        moment = _now().isoformat(timespec="seconds"), self._chronicle.revision
+        if self._last is None or self._last[0] != moment:
+            self._last = moment, self._work_out()
+        return self._last[1]
 
 
 class Documents:
@@ -150,23 +173,17 @@ class Documents:
     def __init__(self, chronicle: Chronicle, secrets: Secrets, now: Callable[[], Status]) -> None:
         self._chronicle = chronicle
         self._secrets = secrets
-        self._now = now
+        self._current = Momentary(chronicle, now)
         self._process = uuid.uuid4().hex
-        self._told: tuple[tuple[str, int], Status] | None = None
 
     def status(self) -> "Shown":
         """Give the status as it is now; its tag is about all of it but times that go on by themselves."""
         from reconciler.daemon.shown import Shown
 
-        status = self.current()
-        return Shown(self._tag_of(status), status.as_of, partial(_written, status, tuple(self._secrets())))
-
-    def current(self) -> Status:
-        """Give the status of this second; secrets in it are not masked."""
-        moment = _now().isoformat(timespec="seconds"), self._chronicle.revision
-        if self._told is None or self._told[0] != moment:
-            self._told = moment, self._now()
-        return self._told[1]
+        status = self._current()
+        return Shown(
+            self._tag_of(status), status.as_of, status.as_of, partial(_written, status, tuple(self._secrets()))
+        )
 
     def report(self) -> "Shown | None":
         """Give the report of the last pass that ended; None: none did."""
@@ -175,13 +192,13 @@ class Documents:
         report = self._chronicle.report
         if report is None:
             return None
-        return Shown(self._tag(report.run_id), "", partial(_written, report, tuple(self._secrets())))
+        return Shown(self._tag(report.run_id), "", stamp(_now()), partial(_written, report, tuple(self._secrets())))
 
     def pages(self) -> "Pages":
         """Give the pages as they are now."""
         from reconciler.daemon.shown import Pages
 
-        status, report, secrets = self.current(), self._chronicle.report, tuple(self._secrets())
+        status, report, secrets = self._current(), self._chronicle.report, tuple(self._secrets())
         return Pages(
             tag=self._tag_of(status),
             moment=status.as_of,
@@ -198,8 +215,9 @@ class Documents:
         return self._tag(sha256(said.encode("utf-8", "backslashreplace")).hexdigest()[:32])
 
     def _tag(self, said: str) -> str:
-        """Give a tag that no other process has given to something else, nor this one with fewer secrets to mask."""
-        return f"{self._process}-{len(tuple(self._secrets()))}-{said}"
+        """Give a tag that no other process has given to something else, nor this one with other secrets to mask."""
+        self._secrets()  # those that were read since are among them only then
+        return f"{self._process}-{self._secrets.revision}-{said}"
 
 
 def _written(told: Report | Status, secrets: tuple[str, ...]) -> str:

@@ -1,11 +1,15 @@
 """Shows a daemon's status again and again: on a terminal in place, else whenever something changed."""
 
+import os
 import shutil
+import signal
 import sys
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import FrameType
 from typing import Final, NoReturn
 
 from reconciler.cli.asking import DaemonAt
@@ -22,6 +26,9 @@ _CLOSE: Final = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 _FIRST: Final = "\x1b[H"
 _REST_OF_LINE: Final = "\x1b[K"
 _REST: Final = "\x1b[J"
+_ENDED: Final = 1
+_LOWEST: Final = 3
+"""The rows of a window in which more has room than what matters most."""
 
 
 class Watcher:
@@ -65,18 +72,46 @@ def watch_daemon(daemon: DaemonAt, every: float) -> NoReturn:
         OutputError: nothing can be shown any more.
     """
     watcher = Watcher(daemon)
-    if sys.stdout.isatty():
-        _in_place(watcher, every)
-    _one_after_the_other(watcher, every)
+    with _heeding({signal.SIGTERM: _end, signal.SIGHUP: _end}):
+        if sys.stdout.isatty():
+            _in_place(watcher, every)
+        _one_after_the_other(watcher, every)
+
+
+@contextmanager
+def _heeding(handlers: dict[signal.Signals, Callable[[int, FrameType | None], object]]) -> Iterator[None]:
+    """Let signals be handled while the block lasts, but for those that somebody wants to be ignored."""
+    heeded = {number: handler for number, handler in handlers.items() if signal.getsignal(number) != signal.SIG_IGN}
+    before = {number: signal.signal(number, handler) for number, handler in heeded.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(_ENDED)
+
+
+def _give_back(number: int, _frame: FrameType | None) -> None:
+    """Give the terminal back before a signal stops or ends the process; take it again when that goes on."""
+    # Not by write_stdout(): a signal may come in the middle of it.
+    os.write(sys.stdout.fileno(), _CLOSE.encode())
+    handler = signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    signal.signal(number, handler)
+    os.write(sys.stdout.fileno(), _OPEN.encode())
 
 
 def _in_place(watcher: Watcher, every: float) -> NoReturn:
     try:
         write_stdout(_OPEN)
-        while True:
-            text, _ = watcher.look(datetime.now(UTC))
-            write_stdout(screen(text, shutil.get_terminal_size().lines, every))
-            time.sleep(every)
+        with _heeding({signal.SIGTSTP: _give_back, signal.SIGQUIT: _give_back}):
+            while True:
+                text, _ = watcher.look(datetime.now(UTC))
+                write_stdout(screen(text, shutil.get_terminal_size().lines, every))
+                time.sleep(every)
     finally:
         write_stdout(_CLOSE)
 
@@ -84,7 +119,9 @@ def _in_place(watcher: Watcher, every: float) -> NoReturn:
 def screen(text: str, height: int, every: float) -> str:
     """Give what draws a text over the one before, in one piece, so that nothing flickers; say what has no room."""
     lines = text.splitlines()
-    room = max(height - 1, 1)
+    if height < _LOWEST:
+        return f"{_FIRST}{_REST_OF_LINE}{lines[0]}{_REST}"
+    room = height - 1
     shown = lines if len(lines) <= room else lines[: room - 1]
     if len(shown) < len(lines):
         shown = [*shown, f"... {len(lines) - len(shown)} more lines, in a higher window or without --watch"]

@@ -50,9 +50,14 @@ _NO_POLICY = Finding(
 
 
 class Secrets:
-    """The secrets that were read last, so that logs can mask them even after a rotation; old ones are forgotten."""
+    """The secrets that were read last, so that logs can mask them even after a rotation; old ones are forgotten.
+
+    Attributes:
+        revision: Another one whenever they have become others; their number does not change where one goes for another.
+    """
 
     def __init__(self) -> None:
+        self.revision = 0
         self._seen: dict[str, None] = {}
         self._settings: Settings | None = None
 
@@ -64,6 +69,7 @@ class Secrets:
 
     def hide(self, secret: str) -> None:
         """Add one; of more than `MOST_SECRETS` the one that was in use the longest time ago goes."""
+        self.revision += secret not in self._seen
         self._seen.pop(secret, None)
         self._seen[secret] = None
         if len(self._seen) > MOST_SECRETS:

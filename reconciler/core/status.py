@@ -137,7 +137,8 @@ class Sync:
 
     Attributes:
         in_sync: Whether they are; None: that is not known, since no pass was made yet or it could not read them all.
-        since: Since when it stands so, in RFC 3339: the end of the first pass that found it so; None: before any.
+        since: Since when it stands so, in RFC 3339: the end of the first pass that found it so, or of the last one that
+            had to apply something for that; None: before any.
         at_start: Whether the daemon's first pass found it so already, so that it may stand so for longer.
     """
 

@@ -1,9 +1,11 @@
 """Answers of the daemon's web server, before they are sent."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
-from starlette.types import Send
+from starlette.types import Scope, Send
 
 from reconciler.core.inventory import rfc3339
 
@@ -11,6 +13,8 @@ _PIECE = 64 * 1024
 """Bytes of an answer that are written at once: so much, and no more, is kept twice for a client that reads slowly."""
 _NOT_MODIFIED = 304
 Headers = list[tuple[bytes, bytes]]
+HAS_LEFT: Final = "reconciler.has_left"
+"""What of the state in an ASGI scope tells whether a client waits no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,12 @@ class Answer:
     body: bytes
     content_type: str = "application/json"
     headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def has_left(scope: Scope) -> Callable[[], bool]:
+    """Give what tells whether a client waits no longer, as far as its server knows."""
+    left: Callable[[], bool] = scope.get("state", {}).get(HAS_LEFT, lambda: False)
+    return left
 
 
 def document(status: int, told: dict[str, object], *headers: tuple[bytes, bytes]) -> Answer:

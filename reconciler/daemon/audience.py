@@ -10,8 +10,13 @@ from starlette.types import Scope
 
 from reconciler.daemon.answers import Answer, error, values
 
-_HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+))(?::[0-9]{1,5})?")
-_PASSED_ON: Final = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"})
+_HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+))(?::([0-9]{1,5}))?")
+_LAST_PORT: Final = 65535
+_PASSED_ON: Final = re.compile(
+    rb"forwarded|via|x-forwarded.*|x-original-forwarded-for|x-original-host|(?:x-)?real-ip|(?:(?:x-)?(?:cluster-)?|true-)"
+    rb"client-ip|cf-connecting-ip(?:v6)?|fastly-client-ip|x-envoy-external-address|x-appengine-user-ip|x-azure-clientip"
+)
+"""Headers by which proxies say for whom they ask."""
 _ELSEWHERE: Final = (
     "keys are shown to clients on this machine alone: ask from there, as with `kubectl port-forward` or `ssh -L`, "
     "or start `run` with --page all (RECONCILER_PAGE)"
@@ -59,7 +64,9 @@ class Audience:
         match = _HOST.fullmatch(hosts[0].decode("latin-1").lower()) if len(hosts) == 1 else None
         if match is None:
             return False
-        bracketed, plain = match.groups()
+        bracketed, plain, port = match.groups()
+        if port is not None and int(port) > _LAST_PORT:
+            return False
         named = plain is not None and (plain == "localhost" or plain.removesuffix(".") in self.hosts)
         return named or _is_ip(bracketed, plain)
 
@@ -77,10 +84,15 @@ def _is_local(scope: Scope) -> bool:
 
     What a proxy on this machine passes on comes from wherever the proxy lets in.
     """
-    if scope["client"] is None or any(name in _PASSED_ON for name, _ in scope["headers"]):
+    if scope["client"] is None or any(map(_is_passed_on, scope["headers"])):
         return False
     client, server = _ip(scope["client"][0]), _ip(scope["server"][0])
     return client.is_loopback or client == server
+
+
+def _is_passed_on(header: tuple[bytes, bytes]) -> bool:
+    """Tell whether a header is a proxy's, also where that, or something before it, writes it with underscores."""
+    return _PASSED_ON.fullmatch(header[0].lower().replace(b"_", b"-")) is not None
 
 
 def _ip(text: str) -> IPv4Address | IPv6Address:

@@ -4,6 +4,7 @@ It costs next to nothing while nobody looks: what is kept is what passes made an
 """
 
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,8 +15,10 @@ from reconciler.core.events import (
     ChangeFailed,
     ChangeSkipped,
     ChangeStarted,
+    DaemonFaulted,
     DaemonStarted,
     Event,
+    Observer,
     PassFailed,
     PassFinished,
     PassStarted,
@@ -28,6 +31,7 @@ from reconciler.daemon.decisions import Decisions, Key, ageless, key_of
 from reconciler.daemon.past import Past
 from reconciler.daemon.recent import Recent
 from reconciler.daemon.segments import stamp
+from reconciler.daemon.service import told
 from reconciler.files.commits import Commits
 
 _REMEMBERED = timedelta(days=1)
@@ -55,16 +59,31 @@ class Chronicle:
     """An observer that keeps what a daemon did; it never raises.
 
     A decision that each pass makes again is one occurrence, at the time of the first; a write is one, at its end.
+    What it could not keep, since something went wrong in that, it does not pretend to know: until the next pass ends
+    nobody knows how things stand, and what is remembered is whole only from there on.
 
     Attributes:
         report: That of the last pass that ended; None: none did. Secrets in it are not masked.
         revision: Another one whenever something changed of what is kept.
     """
 
-    def __init__(self, plans: Plans, commits: Commits, now: Callable[[], datetime], past: Past | None = None) -> None:
+    def __init__(
+        self, plans: Plans, commits: Commits, now: Callable[[], datetime], tell: Observer, past: Past | None = None
+    ) -> None:
+        """Begin with what a trail tells of the time before, if there is one.
+
+        Args:
+            plans: What the daemon is for.
+            commits: Where files came from.
+            now: Gives the time.
+            tell: Is told of what goes wrong here, once of each.
+            past: What was before.
+        """
         self._plans = plans
         self._commits = commits
         self._now = now
+        self._tell = tell
+        self._faults: set[str] = set()
         self._began = stamp(now())
         self._pass = _Pass()
         self._last_pass: LastPass | None = None
@@ -83,11 +102,11 @@ class Chronicle:
         self._whole_from = past.whole_from or self._began
         since = stamp(self._now() - _REMEMBERED)
         for each in past.remembered:
-            told = each.occurrence
-            self._recent.add(told)
-            key = ((told.account_id, told.sub_account_id), told.key_id, told.name)
-            if each.decided and told.time > since:
-                self._decisions.keep(key, _gist(told.mode, told))
+            became = each.occurrence
+            self._recent.add(became)
+            key = ((became.account_id, became.sub_account_id), became.key_id, became.name)
+            if each.decided and became.time > since:
+                self._decisions.keep(key, _gist(became.mode, became))
             else:
                 self._decisions.drop(key)
 
@@ -109,7 +128,25 @@ class Chronicle:
         )
 
     def __call__(self, event: Event) -> None:
-        """Keep what an event tells."""
+        """Keep what an event tells; what goes wrong in that is told, and disturbs nothing."""
+        try:
+            self._keep(event)
+        except Exception as error:  # noqa: BLE001 # at a write that begins, raising would forbid it
+            self._faulted(error)
+
+    def _faulted(self, error: Exception) -> None:
+        """Tell of an error that nobody foresaw, and vouch for nothing that was before it."""
+        self.revision += 1
+        with suppress(Exception):
+            self._whole_from = stamp(self._now())
+        self._sync = Sync(None, self._whole_from)
+        what, where = told(error)
+        if where not in self._faults:
+            self._faults.add(where)
+            with suppress(Exception):
+                self._tell(DaemonFaulted(what, where))
+
+    def _keep(self, event: Event) -> None:
         match event:
             case DaemonStarted():
                 self._plans = Plans(event.mode, event.schedule)
@@ -135,14 +172,14 @@ class Chronicle:
         self._decisions.begin()
 
     def _end(self, run_id: str, change: Change) -> None:
-        told = report_change(change)
-        key = key_of(change.account, told)
+        ended = report_change(change)
+        key = key_of(change.account, ended)
         if key in self._writing:
             self._writing.discard(key)
             self._decisions.drop(key)
-            self._add(run_id, change.account, told)
+            self._add(run_id, change.account, ended)
         else:
-            self._decide(run_id, change.account, told)
+            self._decide(run_id, change.account, ended)
 
     def _decide(self, run_id: str, account: AccountRef, change: ReportedChange) -> None:
         key, gist = key_of(account, change), _gist(self._pass.mode, change)
@@ -186,7 +223,10 @@ class Chronicle:
                     self._decide(event.run_id, AccountRef(account.account_id, account.sub_account_id), change)
         self._decisions.forget(report.accounts)
         self._commits.end()
-        self._stands(in_sync(report), report.finished_at, at_start=self.report is None and not report.summary.applied)
+        found, applied = in_sync(report), report.summary.applied
+        if found and applied:  # what was healed had not been in sync
+            self._sync = Sync()
+        self._stands(found, report.finished_at, at_start=self.report is None and not applied)
         self._last_pass = LastPass(
             self._pass.number, event.run_id, self._pass.trigger, report.finished_at, round(event.seconds, 3)
         )
@@ -197,7 +237,7 @@ class Chronicle:
             self._sync = Sync(found, when, at_start=at_start and found is not None)
 
 
-def _gist(mode: Mode | None, told: ReportedChange | Occurrence) -> tuple[Hashable, ...]:
+def _gist(mode: Mode | None, about: ReportedChange | Occurrence) -> tuple[Hashable, ...]:
     """Give what makes a decision about a key the same as another one: `decisions.DECIDED`, but for the key itself."""
-    reason = ageless(told.reason) if told.reason else told.reason
-    return mode, told.label, told.action, told.fields, told.access, told.outcome, reason
+    reason = ageless(about.reason) if about.reason else about.reason
+    return mode, about.label, about.action, about.fields, about.access, about.outcome, reason

@@ -6,6 +6,7 @@ large, has no effect. One at a time: what was sent before the answer to the requ
 
 import asyncio
 import json
+import select
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -15,6 +16,8 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
+
+from reconciler.daemon.answers import HAS_LEFT
 
 _ALWAYS = [
     (b"cache-control", b"no-store"),  # what is told is true now
@@ -167,6 +170,15 @@ class Connection(HttpToolsProtocol):
         if self._whole:
             raise _NoFurther
         super().on_message_begin()
+        self.scope["state"][HAS_LEFT] = self.has_left
+
+    def has_left(self) -> bool:
+        """Tell whether the client is gone, or has said that it sends nothing more, of which nothing is read by then."""
+        if self.transport.is_closing():
+            return True
+        look = select.poll()
+        look.register(self.transport.get_extra_info("socket"), select.POLLRDHUP)
+        return bool(look.poll(0))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header, but none of those that may come after a body: they must not pass for others."""

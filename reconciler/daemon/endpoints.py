@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from reconciler.core.status import Readiness
 from reconciler.daemon.answers import Answer, Headers, document, error, send_answer, values
 from reconciler.daemon.shown import Showcase, show_page, show_report, show_status
-from reconciler.errors import Interrupted
+from reconciler.errors import Busy, Interrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ def application(handlers: Handlers) -> ASGIApp:
     async def respond(scope: Scope, _receive: Receive, send: Send) -> None:
         try:
             answer = await _answer(handlers, scope)
+        except Busy:
+            answer = error(503, "more is asked for at once than can be made: ask again", (b"retry-after", b"5"))
         except Interrupted:
             answer = error(503, "the daemon ends")
         except Exception as fault:  # noqa: BLE001 # what it shows is nobody's business outside

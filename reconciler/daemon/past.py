@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.core.changes import Outcome
 from reconciler.core.status import Occurrence
 from reconciler.daemon.chain import DECISION, WRITE_ENDED, WRITE_STARTED, Broken, Entry, read_line
-from reconciler.daemon.segments import segments
+from reconciler.daemon.segments import is_stamp, segments
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -82,6 +82,8 @@ def _occurrence(entry: Entry) -> Occurrence | None:
     """
     if entry.event not in (DECISION, WRITE_STARTED, WRITE_ENDED):
         return None
+    if not is_stamp(entry.time):
+        raise ValueError("its time is none")
     return _adapter().validate_python({**_LATER, **entry.body})
 
 

@@ -38,12 +38,22 @@ _LINES_NEEDED = 3
 _HEADING_BEGINS = b'{"event":"trail.'
 _MODE = 0o600
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_YEARS = range(2000, 2200)
 _NUMBER = re.compile(r"\.([0-9]{6,})")
 
 
 def stamp(moment: datetime) -> str:
     """Write a time with a zone in RFC 3339, in UTC with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def is_stamp(text: str) -> bool:
+    """Tell whether a time is written as `stamp` does, and in a century in which there are trails."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return moment.tzinfo is not None and moment.year in _YEARS and stamp(moment) == text
 
 
 def segments(path: Path) -> list[Path]:

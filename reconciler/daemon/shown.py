@@ -10,9 +10,9 @@ from urllib.parse import unquote_to_bytes
 from starlette.types import Scope
 
 from reconciler.core.status import Status
-from reconciler.daemon.answers import Answer, Headers, error, not_modified, values
+from reconciler.daemon.answers import Answer, Headers, error, has_left, not_modified, values
 from reconciler.daemon.audience import Audience, PageFor
-from reconciler.daemon.maker import Maker
+from reconciler.daemon.maker import Maker, Turn, Wish
 
 Draw = Callable[[Status, str, str], str | None]
 """Takes a status, a path and a query; gives the HTML of the page there, None where there is none.
@@ -39,11 +39,13 @@ class Shown:
     Attributes:
         tag: What it says, in letters that an entity tag may have: the same tag, the same content.
         moment: Another one where it is to be made anew although it says the same, since it tells the time.
+        as_of: When this was so, in RFC 3339: a later one with each answer, whatever it says.
         make: Makes its text, in a thread.
     """
 
     tag: str
     moment: str
+    as_of: str
     make: Callable[[], str]
 
 
@@ -53,7 +55,7 @@ class Pages:
 
     Attributes:
         tag: What they say, as in `Shown`.
-        moment: As in `Shown`.
+        moment: As in `Shown`; it is when all this is so, in RFC 3339, as well.
         report: Which report they are about, in letters: the same, and what they were drawn with is drawn with again.
         board: Makes that, in a thread, which may take long.
         status: Gives the status that they show, in a thread.
@@ -89,7 +91,7 @@ class Showcase:
 
 async def show_status(case: Showcase, scope: Scope) -> Answer:
     """Answer ``GET /status``."""
-    return case.audience.refusal(scope) or await _document(case, "status", case.status(), scope["headers"])
+    return case.audience.refusal(scope) or await _document(case, "status", case.status(), scope)
 
 
 async def show_report(case: Showcase, scope: Scope) -> Answer:
@@ -99,7 +101,7 @@ async def show_report(case: Showcase, scope: Scope) -> Answer:
     shown = case.report()
     if shown is None:
         return error(503, "no pass has ended yet, so that there is no report: ask again")
-    return await _document(case, "report", shown, scope["headers"])
+    return await _document(case, "report", shown, scope, Turn.LATER)
 
 
 async def show_page(case: Showcase, scope: Scope) -> Answer | None:
@@ -111,18 +113,18 @@ async def show_page(case: Showcase, scope: Scope) -> Answer | None:
     path, query = _path(scope["raw_path"]), _query(scope["query_string"])
     if query is None:
         return error(400, "the query is badly encoded: it must be percent-encoded UTF-8")
-    return None if path is None else await _shown_page(case, scope["headers"], path, query)
+    return None if path is None else await _shown_page(case, scope, path, query)
 
 
-async def _shown_page(case: Showcase, given: Headers, path: str, query: str) -> Answer | None:
+async def _shown_page(case: Showcase, scope: Scope, path: str, query: str) -> Answer | None:
     """Answer with a page, or that the client has it as it is; None where there is none."""
-    pages = case.pages()
+    pages, given = case.pages(), scope["headers"]
     # Of each address another one, so that no page passes for one that was never there.
     tag = _entity_tag(f"{pages.tag}-{sha256(f'{path}?{query}'.encode()).hexdigest()[:16]}")
-    headers = _headers(tag, case.page_policy)
+    headers = _headers(tag, pages.moment, case.page_policy)
     if _names(given, tag):
         return not_modified(*headers)
-    body = await _drawn(case.maker, pages, path, query)
+    body = await _drawn(case.maker, pages, path, query, has_left(scope))
     if body is None:
         return None
     if _has(given, tag):
@@ -130,29 +132,39 @@ async def _shown_page(case: Showcase, given: Headers, path: str, query: str) -> 
     return Answer(200, body, "text/html; charset=utf-8", headers)
 
 
-async def _drawn(maker: Maker, pages: Pages, path: str, query: str) -> bytes | None:
+async def _drawn(maker: Maker, pages: Pages, path: str, query: str, gone: Callable[[], bool]) -> bytes | None:
     """Give the bytes of a page, drawn once for all who ask for it meanwhile; None where there is none."""
-    draw = await maker.kept("board", pages.report, pages.board)
-    status = await maker.kept("status of pages", (pages.tag, pages.moment), pages.status)
+    first = Wish(Turn.FIRST, gone)
+    draw = await maker.kept("board", pages.report, pages.board, first)
+    status = await maker.kept("status of pages", (pages.tag, pages.moment), pages.status, first)
 
     def drawn() -> bytes | None:
         text = draw(status, path, query)
         return None if text is None else text.encode("utf-8", "backslashreplace")
 
-    return await maker.made((pages.tag, pages.moment, path, query), drawn)
+    # The page that is on a wall does not wait for all that somebody looks for.
+    wish = first if path == "/" else Wish(Turn.LATER, gone)
+    return await maker.made((pages.tag, pages.moment, path, query), drawn, wish)
 
 
-async def _document(case: Showcase, what: str, shown: Shown, headers: Headers) -> Answer:
+async def _document(case: Showcase, what: str, shown: Shown, scope: Scope, turn: Turn = Turn.FIRST) -> Answer:
     tag = _entity_tag(shown.tag)
-    own = _headers(tag, _NO_MARKUP)
-    if _has(headers, tag):
+    own = _headers(tag, shown.as_of, _NO_MARKUP)
+    if _has(scope["headers"], tag):
         return not_modified(*own)
-    body = await case.maker.kept(what, (shown.tag, shown.moment), lambda: shown.make().encode())
+    wish = Wish(turn, has_left(scope))
+    body = await case.maker.kept(what, (shown.tag, shown.moment), lambda: shown.make().encode(), wish)
     return Answer(200, body, headers=own)
 
 
-def _headers(tag: bytes, policy: str) -> tuple[tuple[bytes, bytes], ...]:
-    return ((b"etag", tag), (b"content-security-policy", policy.encode()), *_GUARDS)
+def _headers(tag: bytes, as_of: str, policy: str) -> tuple[tuple[bytes, bytes], ...]:
+    # By the time a client tells an answer of ours from one that something in between keeps giving in our place.
+    return (
+        (b"etag", tag),
+        (b"reconciler-as-of", as_of.encode()),
+        (b"content-security-policy", policy.encode()),
+        *_GUARDS,
+    )
 
 
 def _entity_tag(tag: str) -> bytes:

@@ -1,9 +1,10 @@
 """How the daemon is doing: whether it is ready, and why not, worked out from what it has done."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from reconciler.core.inventory import rfc3339
 from reconciler.core.status import (
@@ -71,27 +72,29 @@ class Progress:
     trail: str | None = None
 
 
-def judge_readiness(progress: Progress, now: datetime, due: Due) -> Readiness:
+def judge_readiness(progress: Progress, now: datetime, due: Due, secrets: Sequence[str] = ()) -> Readiness:
     """Work out whether a configuration is loaded and each account of it was read in time.
 
     An account that was never read is not ready, but one that files named later has time from then. A configuration
     that was rejected changes nothing: the one before it is in force as long as passes go on. Without its trail nothing
-    is written.
+    is written. ``secrets`` are masked, before a text is cut in the middle of one.
     """
+    show = partial(_shown, tuple(secrets))
     families: dict[str, dict[str | None, AccountRead]] = {}
     for read in progress.reads:
         # A parent of which nothing is told is one that was never read.
         family = families.setdefault(read.account_id, {None: AccountRead(read.account_id)})
         family[read.sub_account_id] = read
     is_late = _lateness((read for family in families.values() for read in family.values()), now, due)
-    accounts = tuple(_account_status(account_id, family, is_late) for account_id, family in families.items())
+    accounts = tuple(_account_status(account_id, family, is_late, show) for account_id, family in families.items())
     reasons = [] if progress.loaded_at else ["no configuration is loaded"]
-    reasons += [f"nothing is written without its line in the trail: {_shown(progress.trail)}"] if progress.trail else []
+    reasons += [f"nothing is written without its line in the trail: {show(progress.trail)}"] if progress.trail else []
     reasons += [reason for account in accounts for reason in _reasons(account)]
-    return Readiness(not reasons, tuple(reasons), _configuration_status(progress), accounts)
+    return Readiness(not reasons, tuple(reasons), _configuration_status(progress, show), accounts)
 
 
 _IsLate = Callable[[AccountRead], bool]
+_Show = Callable[[str | None], str | None]
 
 
 def _lateness(reads: Iterable[AccountRead], now: datetime, due: Due) -> _IsLate:
@@ -108,25 +111,27 @@ def _lateness(reads: Iterable[AccountRead], now: datetime, due: Due) -> _IsLate:
     return lambda read: not in_time or since(read) < in_time[0]
 
 
-def _account_status(account_id: str, family: dict[str | None, AccountRead], is_late: _IsLate) -> AccountReadiness:
+def _account_status(
+    account_id: str, family: dict[str | None, AccountRead], is_late: _IsLate, show: _Show
+) -> AccountReadiness:
     own = family[None]
     late = {sub_account_id for sub_account_id, read in family.items() if is_late(read)}
-    failed = [
-        SubAccountReadiness(sub_account_id, read.read_at, sub_account_id not in late, _shown(read.error))
-        for sub_account_id, read in family.items()
-        if sub_account_id is not None and (read.error or sub_account_id in late)
-    ]
-    failed.sort(key=lambda one: one.ready)
+    failed = [each for each, read in family.items() if each is not None and (read.error or each in late)]
+    # Of thousands that fail only those are written out that are told.
+    first = sorted(failed, key=lambda each: each not in late)[:MOST_SUB_ACCOUNTS]
     return AccountReadiness(
         account_id,
         own.read_at,
         ready=None not in late,
-        error=_shown(own.error),
+        error=show(own.error),
         sub_accounts=SubAccountsReadiness(
             count=len(family) - 1,
             late_count=len(late - {None}),
             failed_count=len(failed),
-            failed=tuple(failed[:MOST_SUB_ACCOUNTS]),
+            failed=tuple(
+                SubAccountReadiness(each, family[each].read_at, each not in late, show(family[each].error))
+                for each in first
+            ),
         ),
     )
 
@@ -141,21 +146,21 @@ def _reasons(account: AccountReadiness) -> Iterable[str]:
         )
 
 
-def _configuration_status(progress: Progress) -> ConfigurationStatus:
+def _configuration_status(progress: Progress, show: _Show) -> ConfigurationStatus:
     rejection = progress.rejection
     problems = rejection.problems if rejection else ()
     return ConfigurationStatus(
         progress.loaded_at,
         progress.age,
-        _shown(rejection.message) if rejection else None,
+        show(rejection.message) if rejection else None,
         rejection.at if rejection else None,
-        tuple(_short(str(problem)) for problem in problems[:MOST_PROBLEMS]),
+        tuple(filter(None, map(show, map(str, problems[:MOST_PROBLEMS])))),
         len(problems),
     )
 
 
-def _shown(text: str | None) -> str | None:
-    return None if text is None else _short(visible(mask(text.replace("\n  hint: ", "; "))))
+def _shown(secrets: tuple[str, ...], text: str | None) -> str | None:
+    return None if text is None else _short(visible(mask(text.replace("\n  hint: ", "; "), *secrets)))
 
 
 def _short(text: str) -> str:

@@ -8,6 +8,7 @@ from reconciler.errors import FilesError, Problem
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+    from pydantic_core import SchemaValidator
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -27,6 +28,22 @@ def load_report(text: str, file: str = "report") -> Report:
     raise FilesError(tuple(_problem(file, problem["loc"], problem["msg"]) for problem in problems))
 
 
+def load_told_report(text: str) -> Report:
+    """Read a report of whoever says that it is one, as `load_report` does, but name only the first problem of a list.
+
+    Raises:
+        FilesError: as there.
+    """
+    from pydantic import ValidationError
+
+    try:
+        report: Report = _validator().validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise FilesError((_problem("report", first["loc"], first["msg"]),)) from None
+    return report
+
+
 def report_schema() -> dict[str, Any]:
     """Give the JSON Schema (draft 2020-12) of a report as :mod:`reconciler.render.json` writes it."""
     return {"$schema": _DIALECT, **_adapter().json_schema(mode="serialization")}
@@ -35,6 +52,13 @@ def report_schema() -> dict[str, Any]:
 def _problem(file: str, location: tuple[int | str, ...], message: str) -> Problem:
     where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).removeprefix(".")
     return Problem(file, 0, 0, f"{where}: {message}" if where else message)
+
+
+@cache
+def _validator() -> "SchemaValidator":
+    from reconciler.files.first_problem import first_problem
+
+    return first_problem(_adapter())
 
 
 @cache

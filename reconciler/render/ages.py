@@ -21,15 +21,18 @@ _SPANS: Final = (
 _LONGER: Final = "longer ago"
 _NEVER: Final = "never"
 _MOST_TICKS: Final = 8
+_YEARS: Final = range(1970, 9000)
+"""Those that a time may be in: days can be added to it and taken from it, too."""
 
 
 def moment(text: str | None) -> datetime | None:
-    """Read a time in RFC 3339; None where there is none, or nobody can tell."""
+    """Read a time in RFC 3339, in UTC; None where there is none, or nobody can have meant it."""
     try:
         read = datetime.fromisoformat(text or "")
-    except ValueError:
+        when = read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
+    return when if when.year in _YEARS else None
 
 
 def minute(text: str) -> str:

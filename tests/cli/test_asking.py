@@ -1,5 +1,6 @@
 """Asking a daemon: whatever answers there, and however slowly, the asking ends in time and says what was wrong."""
 
+import re
 import socket
 import socketserver
 import threading
@@ -171,6 +172,10 @@ def test_a_report_that_it_has_is_not_sent_again() -> None:
         (http("{}")[:-1], "broke off in the middle of its answer"),
         (b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "broke off"),
         (b"HTTP/1.1 200 X\r\nContent-Length: -5\r\n\r\n", "no daemon of this version"),
+        (b"HTTP/1.1 200 X\r\nContent-Length: 99999999999999999999\r\n\r\n", "larger than one of a daemon can be"),
+        (b"HTTP/1.1 200 X\r\nContent-Length: 900000000000\r\n\r\n", "larger than one of a daemon can be"),
+        (b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 60 + b"\r\n{}", "broke off"),
+        (b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}", "no daemon of this version"),
         (b"HTTP/1.1 200 X\r\n" + b"A: b\r\n" * 1000 + b"\r\n", "no daemon of this version"),
         (b"HTTP/1.1 200 " + b"x" * 100_000, "no daemon of this version"),
         (b"", "no daemon answers at"),
@@ -182,6 +187,15 @@ def test_what_is_no_daemon(answer: bytes, told: str) -> None:
     assert told in error.message
     assert error.message.isprintable()
     assert len(error.message) < 500
+
+
+def test_one_that_has_a_million_mistakes() -> None:
+    """Megabytes of mistakes are refused as soon as one is, in a status and in a report."""
+    mistakes = ", ".join(["{}"] * 3_000_000)
+    recent = re.sub(r'"recent": \[\]', f'"recent": [{mistakes}]', render(STATUS))
+    assert "recent.0." in refusal(says(status=http(recent))).message
+    findings = re.sub(r'"findings": \[\]', f'"findings": [{mistakes}]', render(REPORT))
+    assert "findings[0]." in refusal(says(status=http(render(STATUS)), report=http(findings)), DaemonAt.look).message
 
 
 def test_one_that_never_answers() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cli.test_asking import READY, answering, http, says
 from reconciler.cli import main
 from reconciler.emulator.server import Emulator
 from shell import FILES, SHOP, Shell
@@ -298,3 +299,13 @@ def test_colours_on_a_terminal_only(shell: Shell) -> None:
         os.close(main_end)
     shell.run("plan")
     assert "\x1b" not in shell.out
+
+
+def test_a_health_check_imports_next_to_nothing() -> None:
+    """``status --quiet``, which is asked every half a minute, loads neither our decisions nor what reads reports."""
+    with answering(says(readyz=http(READY))) as (daemon, _):
+        modules = imported("status", "--quiet", "--at", str(daemon.address))
+    assert modules.isdisjoint({"httpx", "pydantic", "yaml", "structlog", "asyncio", "uvicorn", "jinja2", "rich"})
+    few = {f"reconciler.core.{name}" for name in ("allowable", "patterns", "scopes")}
+    assert {name for name in modules if name.startswith("reconciler.core.")} <= few
+    assert not {name for name in modules if name.startswith("reconciler.render.")}

@@ -221,7 +221,10 @@ def limited() -> None:
 
 
 def test_a_trail_that_cannot_be_written(shell: Shell) -> None:
-    """On a full disk nothing is written to any key; that is logged, counted and told as not ready, and passes go on."""
+    """On a full disk nothing is written to any key; that is logged, counted and told as not ready, and passes go on.
+
+    The trail is told of a write before all others: what it forbids is nowhere said to have begun.
+    """
     shell.drift("domains:read")
     # Its own log would not fit either.
     command = (*HOURLY, *HERE, "--trail", "trail.jsonl")
@@ -238,6 +241,11 @@ def test_a_trail_that_cannot_be_written(shell: Shell) -> None:
         assert re.search(r"reconciler_trail_failures_total [1-9]", ask(daemon, "/metrics")[1])
         daemon.process.send_signal(signal.SIGHUP)
         daemon.until_passes(2)
+        assert len(daemon.lines("change.failed")) == 2
+        assert daemon.lines("change.started") == []
+        # As a decision that is made again it is told once; two writes would be two.
+        (recent,) = json.loads(ask(daemon, "/status")[1])["recent"]
+        assert (recent["outcome"], recent["reason"]) == ("failed", failed["reason"])
         daemon.process.terminate()
         assert daemon.ends()[0] == 0
 

@@ -10,10 +10,10 @@ import pytest
 import time_machine
 
 from daemon.chained import ACCOUNT, NOON, SHOP, opened
-from daemon.test_chronicle import made, report
+from daemon.test_chronicle import made, report, unheard
 from daemon.visitor import ready
 from reconciler.cli.site import Documents, Look, due, make_chronicle
-from reconciler.cli.wiring import Secrets
+from reconciler.cli.wiring import MOST_SECRETS, Secrets
 from reconciler.core.changes import Outcome
 from reconciler.core.events import ChangeApplied
 from reconciler.core.report import Mode
@@ -26,6 +26,7 @@ from reconciler.files.commits import Commits
 from reconciler.files.report import load_report
 from reconciler.files.status import load_status
 from reconciler.render.json import render
+from reconciler.settings import load_settings
 
 EVERY = Schedule.every(timedelta(minutes=5))
 TOKEN = "the-token-of-a-web-server"
@@ -34,7 +35,7 @@ LEAKED = replace(SHOP, label=f"was {TOKEN}").ended(Outcome.FAILED, f"no: {BROKEN
 
 
 def chronicle() -> Chronicle:
-    return make_chronicle(EVERY, Commits(), None, dry_run=False)
+    return make_chronicle(EVERY, Commits(), None, unheard, dry_run=False)
 
 
 class Story:
@@ -106,6 +107,38 @@ def test_tags_of_pages() -> None:
     story.secrets.hide(TOKEN)
     hidden = story.documents.pages()
     assert len({first.tag, hidden.tag}) == len({first.report, hidden.report}) == 2
+
+
+def test_tags_where_one_secret_goes_for_another() -> None:
+    """Tags tell apart what was masked with as many secrets, but with others; the same ones read again change none."""
+    story = Story()
+    story.passes()
+    for number in range(MOST_SECRETS):
+        story.secrets.hide(f"token-{number:05}")
+    before = story.documents.pages()
+    for number in range(MOST_SECRETS):
+        story.secrets.hide(f"token-{number:05}")
+    assert (story.documents.pages().tag, story.documents.pages().report) == (before.tag, before.report)
+    story.secrets.hide(TOKEN)
+    assert len(tuple(story.secrets())) == MOST_SECRETS
+    after = story.documents.pages()
+    assert before.tag != after.tag
+    assert before.report != after.report
+
+
+def test_tags_after_a_secret_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret that the settings in use have read since, as after a rotation, makes another tag at once."""
+    monkeypatch.setenv("RECONCILER_SECRETS_DIR", str(tmp_path))
+    file = tmp_path / "ahasend_api_key"
+    file.write_text("aha-sk-first")
+    story = Story()
+    story.passes()
+    settings = story.secrets.remember(load_settings([]))
+    before = story.documents.pages().tag
+    assert story.documents.pages().tag == before
+    file.write_text("aha-sk-second")
+    assert settings.token(ACCOUNT) == "aha-sk-second"
+    assert story.documents.pages().tag != before
 
 
 def test_the_report_is_that_of_json() -> None:
@@ -198,7 +231,7 @@ def test_what_the_trail_tells_is_shown(tmp_path: Path) -> None:
     with opened(tmp_path / "trail") as trail:
         for event in made(ChangeApplied("run-1", SHOP.ended(Outcome.APPLIED))):
             trail(event)
-        kept = make_chronicle(EVERY, Commits(), trail, dry_run=True)
+        kept = make_chronicle(EVERY, Commits(), trail, unheard, dry_run=True)
     told = kept.status(ready(), None)
     assert (told.mode, len(told.recent), told.recent[0].account_id) == (Mode.PLAN, 1, ACCOUNT.account_id)
     assert chronicle().status(ready(), None).mode is Mode.APPLY

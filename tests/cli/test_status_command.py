@@ -2,9 +2,12 @@
 
 import json
 import os
+import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pexpect
@@ -185,7 +188,9 @@ def test_a_screen() -> None:
     drawn = screen("\n".join(map(str, range(50))), 10, 0.5)
     assert drawn.count("\r\n") == 9
     assert "7\r\n\x1b[K... 42 more lines, in a higher window or without --watch\r\n\x1b[Kasked every 0.5 s" in drawn
-    assert screen("one\ntwo\n", 1, 2).count("\r\n") == 1
+    assert screen("one\ntwo\nthree\n", 3, 2).count("\r\n") == 2
+    for height in (1, 2):
+        assert screen("one\ntwo\n", height, 2) == "\x1b[H\x1b[Kone\x1b[J"
 
 
 class Terminal:
@@ -238,6 +243,69 @@ def test_watching_at_a_real_terminal() -> None:
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 130
+
+
+OPEN, CLOSE = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
+
+
+@contextmanager
+def watched(*before: str) -> Iterator["pexpect.spawn[str]"]:
+    """A terminal in which a daemon is being watched."""
+    with answering(WELL) as (daemon, _):
+        watching = [
+            sys.executable,
+            "-m",
+            "reconciler",
+            "status",
+            "--watch",
+            "--every",
+            "100ms",
+            f"--at={daemon.address}",
+        ]
+        program, *arguments = [*before, shlex.join(watching)] if before else watching
+        environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1"}
+        child = pexpect.spawn(program, arguments, env=environment, timeout=20, encoding="utf-8")
+        child.expect_exact(OPEN)
+        child.expect_exact("In sync.")
+        yield child
+        child.expect(pexpect.EOF)
+        child.close()
+
+
+def test_a_terminal_is_given_back_while_it_is_stopped() -> None:
+    """Ctrl-Z gives the terminal back as it was; when the watching goes on, it takes it again."""
+    with watched("bash", "-c", 'set -m; eval "$0"; echo at the prompt; read; fg') as child:
+        child.sendcontrol("z")
+        child.expect_exact(CLOSE)
+        child.expect_exact("at the prompt")
+        child.sendline("")
+        child.expect_exact(OPEN)
+        child.expect_exact("In sync.")
+        child.sendintr()
+        child.expect_exact(CLOSE)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_terminal_is_given_back_at_the_end(number: signal.Signals) -> None:
+    """Whichever signal ends the watching, the terminal is as it was; it ends with 1, but by SIGQUIT as that does."""
+    with watched() as child:
+        child.kill(number)
+        child.expect_exact(CLOSE)
+    assert (child.exitstatus, child.signalstatus) == ((None, number) if number == signal.SIGQUIT else (1, None))
+
+
+def test_a_signal_that_is_to_be_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was started by nohup is not ended by the end of its terminal; afterwards signals do what they did before."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN), signal.getsignal(signal.SIGTERM)
+    hung_up: list[object] = []
+    try:
+        Steps(monkeypatch, lambda: hung_up.append(signal.getsignal(signal.SIGHUP)))
+        with answering(WELL) as (daemon, _), pytest.raises(KeyboardInterrupt):
+            watch_daemon(daemon, 2.0)
+        assert hung_up == [signal.SIG_IGN]
+        assert signal.getsignal(signal.SIGTERM) == before[1]
+    finally:
+        signal.signal(signal.SIGHUP, before[0])
 
 
 def test_json_is_for_programs(capsys: pytest.CaptureFixture[str]) -> None:

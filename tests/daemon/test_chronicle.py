@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 from dulwich import porcelain
 
@@ -18,6 +19,7 @@ from reconciler.core.events import (
     ChangeSkipped,
     ChangeStarted,
     ConfigReloaded,
+    DaemonFaulted,
     DaemonStarted,
     Event,
     PassFailed,
@@ -59,6 +61,11 @@ class Clock:
         return self.now
 
 
+def unheard(event: Event) -> None:
+    """Expect that nothing goes wrong."""
+    raise AssertionError(event)
+
+
 def account(*changes: Change, status: AccountStatus = AccountStatus.OK) -> ReportedAccount:
     told = tuple(map(report_change, changes))
     return ReportedAccount(ACCOUNT.account_id, None, status, None, KeyCounts(1, 1), told)
@@ -78,7 +85,7 @@ def made(*events: Event, number: int = 1, found: Report | None = None) -> list[E
 
 
 def chronicle(*events: Event, clock: Clock | None = None) -> Chronicle:
-    kept = Chronicle(PLANS, Commits(), clock or Clock())
+    kept = Chronicle(PLANS, Commits(), clock or Clock(), unheard)
     for event in events:
         kept(event)
     return kept
@@ -143,6 +150,19 @@ def test_in_sync_since_when() -> None:
         Sync(in_sync=True, since="t5"),
         Sync(in_sync=None, since="t6"),
         Sync(in_sync=True, since="t7"),
+    ]
+
+
+def test_what_had_to_be_healed_was_not_in_sync() -> None:
+    """A pass that had to apply something begins it anew, where all is in sync by that; what still differs goes on."""
+    some = replace(report(REFUSED), summary=replace(report().summary, applied=1))
+    assert synced(report(), report(APPLIED), report(), report(APPLIED), some, some) == [
+        Sync(in_sync=True, since="t1", at_start=True),
+        Sync(in_sync=True, since="t2"),
+        Sync(in_sync=True, since="t2"),
+        Sync(in_sync=True, since="t4"),
+        Sync(in_sync=False, since="t5"),
+        Sync(in_sync=False, since="t5"),
     ]
 
 
@@ -273,7 +293,7 @@ def test_who_asked(tmp_path: Path) -> None:
     os.utime(files / "shop.yaml", (0, 0))
     change = replace(APPLIED, source=Source(str(files / "shop.yaml"), 1, 1))
     own = Commits()
-    kept = Chronicle(PLANS, own, Clock())
+    kept = Chronicle(PLANS, own, Clock(), unheard)
     for event in made(ChangeApplied("run-1", change)):
         kept(event)
     (alone,) = kept.status(ready(), None).recent
@@ -290,7 +310,7 @@ def test_who_asked(tmp_path: Path) -> None:
             self.looked_up += 1
 
     commits = Counted()
-    kept = Chronicle(PLANS, commits, Clock())
+    kept = Chronicle(PLANS, commits, Clock(), unheard)
     with opened(tmp_path / "trail", commits=commits) as trail:
         for event in made(ChangeStarted("run-1", change), ChangeApplied("run-1", change)):
             tell_all(trail, kept)(event)
@@ -307,14 +327,14 @@ def test_it_goes_on_where_the_trail_ends(tmp_path: Path) -> None:
             trail(event)
     clock = Clock()
     clock.now = NOON + 60 * MINUTE
-    kept = Chronicle(PLANS, Commits(), clock, read_past(path))
+    kept = Chronicle(PLANS, Commits(), clock, unheard, read_past(path))
     for event in made(ChangeSkipped("run-3", REFUSED), found=report(REFUSED)):
         kept(event)
     told = kept.status(ready(), None)
     assert outcomes(told) == ["refused", "applied"]
     assert (told.started_at, told.recent_from) == ("2026-11-23T13:00:00.000Z", "2026-11-23T12:00:00.000Z")
     clock.now = NOON + timedelta(days=2)
-    later = Chronicle(PLANS, Commits(), clock, read_past(path))
+    later = Chronicle(PLANS, Commits(), clock, unheard, read_past(path))
     for event in made(ChangeSkipped("run-3", REFUSED), found=report(REFUSED)):
         later(event)
     assert outcomes(later.status(ready(), None)) == ["refused", "refused", "applied"]
@@ -328,7 +348,7 @@ def test_a_decision_after_a_write_before_the_restart(tmp_path: Path) -> None:
             trail(event)
         for event in made(ChangeStarted("run-2", SHOP), ChangeApplied("run-2", APPLIED), number=2):
             trail(event)
-    kept = Chronicle(PLANS, Commits(), Clock(), read_past(path))
+    kept = Chronicle(PLANS, Commits(), Clock(), unheard, read_past(path))
     for event in made(ChangeSkipped("run-3", REFUSED), found=report(REFUSED)):
         kept(event)
     assert outcomes(kept.status(ready(), None)) == ["refused", "applied", "refused"]
@@ -337,7 +357,7 @@ def test_a_decision_after_a_write_before_the_restart(tmp_path: Path) -> None:
 def test_a_trail_that_tells_nothing(tmp_path: Path) -> None:
     """Of a trail of which nothing can be understood, it is whole since the daemon began."""
     (tmp_path / "trail").write_bytes(b"garbage\n")
-    kept = Chronicle(PLANS, Commits(), Clock(), read_past(tmp_path / "trail"))
+    kept = Chronicle(PLANS, Commits(), Clock(), unheard, read_past(tmp_path / "trail"))
     assert kept.status(ready(), None).recent_from == "2026-11-23T12:00:00.000Z"
 
 
@@ -361,7 +381,7 @@ def test_it_tells_what_the_trail_tells(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     world = shop(tmp_path / "files")
     daemon = Daemon(world)
-    kept = Chronicle(PLANS, Commits(), lambda: datetime.now(NOON.tzinfo))
+    kept = Chronicle(PLANS, Commits(), lambda: datetime.now(NOON.tzinfo), unheard)
     path = tmp_path / "trail"
     with opened(path) as trail:
         daemon.observe = tell_all(trail, kept)
@@ -380,3 +400,58 @@ def test_it_tells_what_the_trail_tells(tmp_path: Path) -> None:
         (each.occurrence.name, each.occurrence.outcome, each.occurrence.reason) for each in past.remembered
     ]
     assert {Outcome.APPLIED, Outcome.SKIPPED} <= {each.outcome for each in told}
+
+
+def test_what_goes_wrong_disturbs_no_pass() -> None:
+    """An error in keeping what happens forbids no write and ends no pass; it is told, once of each place."""
+    told: list[Event] = []
+    clock = Clock()
+    kept = Chronicle(PLANS, Commits(), clock, told.append)
+    for event in made(ChangeStarted("run-1", SHOP), ChangeApplied("run-1", APPLIED)):
+        kept(event)
+    before, revision = kept.status(ready(), None), kept.revision
+    assert (before.sync.in_sync, len(before.recent), told) == (True, 1, [])
+    clock.now += MINUTE
+    broken = cast("Change", None)
+    for _ in range(3):
+        kept(ChangeStarted("run-2", broken))
+    (fault,) = told
+    assert isinstance(fault, DaemonFaulted)
+    assert fault.error.startswith("AttributeError: ")
+    kept(ChangeApplied("run-2", broken))
+    assert len(told) == 2
+    assert kept.revision > revision
+
+
+def test_what_was_not_kept_is_not_known() -> None:
+    """After such an error nothing is said to be in sync until a pass ends, and what was before it is not whole."""
+    clock = Clock()
+    kept = Chronicle(PLANS, Commits(), clock, lambda event: None)
+    for event in made():
+        kept(event)
+    clock.now += MINUTE
+    later = "2026-11-23T12:01:00.000Z"
+    kept(PassFinished("run-2", cast("Report", None), 1.0))
+    after = kept.status(ready(), None)
+    assert (after.sync, after.recent_from) == (Sync(None, later), later)
+    for event in made(number=3):
+        kept(event)
+    assert kept.status(ready(), None).sync.in_sync is True
+
+
+def test_where_not_even_that_can_be_told() -> None:
+    """Where neither the time nor who is to be told can be had, nothing is raised either, and nothing is vouched for."""
+
+    def gone(*_: object) -> datetime:
+        if watch.now > NOON:
+            raise OSError("no clock")
+        return watch.now
+
+    watch = Clock()
+    kept = Chronicle(PLANS, Commits(), gone, unheard)
+    for event in made():
+        kept(event)
+    watch.now += MINUTE
+    kept(PassFailed("run-2", "x", "y"))
+    watch.now = NOON
+    assert kept.status(ready(), None).sync == Sync(None, "2026-11-23T12:00:00.000Z")

@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 
 from daemon.visitor import until
-from reconciler.daemon.maker import Maker
-from reconciler.errors import Interrupted
+from reconciler.daemon.maker import Maker, Turn, Wish
+from reconciler.errors import Busy, Interrupted
 
 
 @pytest_asyncio.fixture
@@ -120,3 +120,86 @@ async def test_the_end() -> None:
         await maker.kept("report", 2, made(b"x"))
     slow.go.set()
     assert await asking == b"made"
+
+
+async def queued(maker: Maker, *wishes: Wish) -> tuple[Slow, list[int], list[asyncio.Task[None]]]:
+    """Something that is being made, and behind it one thing for each wish, which notes its number when it is made."""
+    slow, order = Slow(), list[int]()
+
+    async def ask(number: int, wish: Wish) -> None:
+        await maker.made(number, lambda: order.append(number), wish)
+
+    first = asyncio.create_task(maker.made("slow", slow))
+    await until(lambda: bool(slow.threads))
+    asking = [asyncio.create_task(ask(number, wish)) for number, wish in enumerate(wishes)]
+    await asyncio.sleep(0)
+    slow.go.set()
+    assert await first == b"made"
+    return slow, order, asking
+
+
+async def test_what_everybody_looks_at_goes_first(maker: Maker) -> None:
+    """What has the first turn is made before all that waits for a later one, in the order in which it was asked for."""
+    later, first = Wish(Turn.LATER), Wish()
+    _, order, asking = await queued(maker, later, later, first, later, first)
+    await asyncio.gather(*asking)
+    assert order == [2, 4, 0, 1, 3]
+
+
+async def test_what_nobody_waits_for_is_not_made(maker: Maker) -> None:
+    """What all have left who asked for it is dropped when its turn comes; one who stays is enough."""
+    gone = Wish(Turn.LATER, lambda: True)
+    _, order, asking = await queued(maker, gone, gone, Wish(Turn.LATER))
+    stays = asyncio.create_task(maker.made(1, lambda: None))
+    assert [type(each) for each in await asyncio.gather(*asking, return_exceptions=True)] == [Busy, Busy, type(None)]
+    await stays
+    assert order == [2]
+
+
+async def test_one_who_stays_is_enough(maker: Maker) -> None:
+    """What one of those who asked still waits for is made, for all of them."""
+    slow = Slow()
+    first = asyncio.create_task(maker.made("slow", slow))
+    await until(lambda: bool(slow.threads))
+    wishes = (Wish(Turn.LATER, lambda: True), Wish(Turn.LATER), Wish(Turn.LATER, lambda: True))
+    asking = [asyncio.create_task(maker.made("page", made(b"page"), wish)) for wish in wishes]
+    await asyncio.sleep(0)
+    slow.go.set()
+    assert await asyncio.gather(first, *asking) == [b"made", *[b"page"] * 3]
+
+
+async def test_only_so_much_waits() -> None:
+    """Beyond a bound nothing more is begun to be waited for; what has the first turn has room of its own."""
+    maker = Maker(most_waiting=2)
+    later = Wish(Turn.LATER)
+    _, order, asking = await queued(maker, later, later, later, Wish(), later)
+    found = await asyncio.gather(*asking, return_exceptions=True)
+    assert [type(each) for each in found] == [type(None), type(None), Busy, type(None), Busy]
+    assert order == [3, 0, 1]
+    maker.end()
+
+
+async def test_the_end_while_things_wait() -> None:
+    """At the end what waits is not begun, and nobody goes on waiting for it."""
+    maker = Maker()
+    slow = Slow()
+    first, second = (asyncio.create_task(maker.made(number, slow)) for number in range(2))
+    await until(lambda: bool(slow.threads))
+    maker.end()
+    slow.go.set()
+    assert await first == b"made"
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    assert len(slow.threads) == 1
+
+
+async def test_the_end_before_it_is_begun(maker: Maker) -> None:
+    """What the thread had not yet taken up at the end is cancelled, too."""
+    slow = Slow()
+    maker._thread.submit(slow)
+    asking = asyncio.create_task(maker.made(1, made(b"x")))
+    await until(lambda: bool(slow.threads and maker._jobs))
+    maker.end()
+    slow.go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await asking

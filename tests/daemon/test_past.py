@@ -113,27 +113,53 @@ def test_broken_lines_are_passed_over(tmp_path: Path, odd: bytes) -> None:
     assert past.whole_from is None
 
 
+TOLD: dict[str, Any] = {
+    "account_id": "a",
+    "sub_account_id": None,
+    "key_id": "k",
+    "name": None,
+    "label": "l",
+    "reason": None,
+    "action": "update",
+    "fields": {},
+    "access": {},
+    "outcome": "applied",
+    "asked_by": None,
+}
+
+
 def test_odd_lines_are_passed_over(tmp_path: Path) -> None:
     """A line that is whole, but says something that no line does, is passed over; so are events of other kinds."""
-    told: dict[str, Any] = {
-        "account_id": "a",
-        "sub_account_id": None,
-        "key_id": "k",
-        "name": None,
-        "label": "l",
-        "reason": None,
-    }
-    told |= {"action": "update", "fields": {}, "access": {}, "outcome": "applied", "asked_by": None}
     bodies = (
-        body(1, **{**told, "action": "dance"}),
+        body(1, **{**TOLD, "action": "dance"}),
         body(2, "trail.recovered"),
-        body(3, **told),  # as before there were modes and triggers
-        body(4, "write.ended", **{**told, "label": 7}),
-        body(5, "write.ended", **told),
+        body(3, **TOLD),  # as before there were modes and triggers
+        body(4, "write.ended", **{**TOLD, "label": 7}),
+        body(5, "write.ended", **TOLD),
     )
     past = read_past(written(tmp_path / "trail", sealed(*bodies, after=BEGINNING)))
     assert [each.occurrence.time[-6:] for each in past.remembered] == ["3.000Z", "5.000Z"]
     assert past.whole_from == read_line(sealed(*bodies)[4]).time
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "zzzz",
+        "9999",
+        "",
+        "9999-12-31T23:59:59.000Z",
+        "0001-01-01T00:00:00+23:59",
+        "2026-11-23 12:00",
+        "2026-11-23T12:00:00",
+    ],
+)
+def test_a_time_that_is_none(tmp_path: Path, time: str) -> None:
+    """A line with a time that no daemon writes is passed over: it would hide others, or could not be shown."""
+    bodies = (body(1, **TOLD), body(2, **{**TOLD, "time": time}), body(3, **TOLD))
+    past = read_past(written(tmp_path / "trail", sealed(*bodies)))
+    assert [each.occurrence.time[-6:] for each in past.remembered] == ["1.000Z", "3.000Z"]
+    assert past.whole_from == "2026-11-23T12:00:03.000Z"
 
 
 def test_where_there_is_nothing_to_read(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -505,13 +504,14 @@ def test_killed_in_the_middle_of_an_append(tmp_path: Path) -> None:
         process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         assert process.stdout.readline() == "open\n"
-        time.sleep(0.02 + 0.005 * number)
+        first = [process.stdout.readline() for _ in range(15 + number)]
         process.send_signal(signal.SIGKILL)
-        stored, _ = process.communicate()
-        last = re.findall(r"^\d+\n", stored, flags=re.MULTILINE)
+        stored = "".join(first) + process.stdout.read()
+        process.wait()
+        process.stdout.close()
+        last = re.findall(r"^\d+\n", stored, flags=re.MULTILINE)[-1]
         told = lines_of(path)
-        assert last
-        assert max(line["number"] for line in told[-60:] if "number" in line) >= int(last[-1])
+        assert max(line["number"] for line in told[-60:] if "number" in line) >= int(last)
     assert all(part.stat().st_size <= 20_000 for part in segments(path))
     open_file(path).close()
     assert whole(path).lines > 100

@@ -11,6 +11,7 @@ import pytest
 from daemon.visitor import Answered, Behind, request, serving, until
 from reconciler.core.status import Status
 from reconciler.daemon.audience import Audience, PageFor
+from reconciler.daemon.maker import MOST_WAITING
 from reconciler.daemon.shown import Shown
 from reconciler.errors import Interrupted
 
@@ -23,8 +24,8 @@ GUARDS = {
     "x-content-type-options": "nosniff",
     "cache-control": "no-store",
 }
-STATUS = Shown("one", "10:00", lambda: '{"status": 1}')
-REPORT = Shown("run-1", "", lambda: '{"report": "\N{SNOWMAN}"}')
+STATUS = Shown("one", "10:00", "10:00:00", lambda: '{"status": 1}')
+REPORT = Shown("run-1", "", "10:00:00", lambda: '{"report": "\N{SNOWMAN}"}')
 
 
 def behind(**given: Any) -> Behind:
@@ -117,6 +118,19 @@ async def test_what_says_the_same_is_told_anew() -> None:
     assert first.headers["etag"] == second.headers["etag"]
 
 
+async def test_each_answer_says_when_it_was_so() -> None:
+    """Page, status and report say by a header when they were so, also where nothing else changed since."""
+    stands = behind()
+    async with serving(stands) as served:
+        for path in ("/", "/status", "/report"):
+            first = await served.get(path)
+            stands.moment = first.headers["reconciler-as-of"] + "+"
+            for name, shown in stands.shown.items():
+                stands.shown[name] = replace(shown, as_of=stands.moment)
+            same = await served.get(path, f"If-None-Match: {first.headers['etag']}")
+            assert (same.status, same.headers["reconciler-as-of"]) == (304, stands.moment)
+
+
 async def test_nothing_is_made_while_nobody_needs_it() -> None:
     """Who has the newest costs nothing: it is not made to find that out."""
 
@@ -124,7 +138,7 @@ async def test_nothing_is_made_while_nobody_needs_it() -> None:
         raise AssertionError
 
     stands = behind()
-    stands.shown["report"] = Shown("run-2", "", fails)
+    stands.shown["report"] = Shown("run-2", "", "10:00:00", fails)
     async with serving(stands) as served:
         assert (await served.get("/report", 'If-None-Match: W/"run-2"')).status == 304
 
@@ -139,7 +153,7 @@ async def test_many_ask_for_one_page() -> None:
         return "x" * 100_000
 
     stands = behind()
-    stands.shown["report"] = Shown("run-2", "", slow)
+    stands.shown["report"] = Shown("run-2", "", "10:00:00", slow)
     async with serving(stands) as served:
         asking = [asyncio.create_task(served.get("/report")) for _ in range(50)]
         while not made:
@@ -353,6 +367,8 @@ async def test_names_of_this_server(host: str) -> None:
         "user@localhost",
         "localhost:x",
         "localhost:123456",
+        "localhost:65536",
+        "127.0.0.1:99999",
         "l\xf6calhost",
     ],
 )
@@ -404,7 +420,29 @@ def test_who_is_on_this_machine(client: str | None, local: bool) -> None:
     assert refusal is None or (refusal.status == 403 and b"--page all" in refusal.body)
 
 
-@pytest.mark.parametrize("header", [b"x-forwarded-for", b"forwarded", b"via", b"x-real-ip"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(
+            b"x-forwarded-for",
+            b"forwarded",
+            b"via",
+            b"x-real-ip",
+            b"X-Forwarded-Host",
+            b"x-forwarded",
+            b"x_forwarded_for",
+        ),
+        *(
+            b"x-client-ip",
+            b"client-ip",
+            b"true-client-ip",
+            b"x-cluster-client-ip",
+            b"cf-connecting-ip",
+            b"Fastly_Client_Ip",
+        ),
+        *(b"x-envoy-external-address", b"x-original-forwarded-for"),
+    ],
+)
 def test_what_a_proxy_passes_on_is_not_local(header: bytes) -> None:
     """What a proxy on this machine passes on comes from somebody else, whoever that says to be."""
     passed_on = (header, b"127.0.0.1")
@@ -432,3 +470,60 @@ async def test_no_page() -> None:
         assert (await served.get("/status")).status == 200
         assert (await served.get("/report", "Via: x")).status == 403
     assert stands.looked == []
+
+
+async def test_clients_that_leave_hold_nobody_up() -> None:
+    """Pages that many asked for and left at once are not drawn; those who stay, and the first page, get theirs."""
+    stands = behind()
+    go_on, began = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        began.set()
+        assert go_on.wait(10)
+        return "{}"
+
+    stands.shown["report"] = Shown("run-2", "", "10:00:00", slow)
+    async with serving(stands) as served:
+        await served.get("/")
+        stands.looked.clear()
+        report = asyncio.create_task(served.get("/report"))
+        await until(began.is_set)
+        for number in range(20):
+            async with served.visit() as visit:
+                visit.send(request("GET", f"/keys?q={number}"))
+                await asyncio.sleep(0.005)
+        stays = asyncio.create_task(served.get("/keys?q=a%26b&c=d+e"))
+        await asyncio.sleep(0.05)
+        wall = asyncio.create_task(served.get("/"))
+        await asyncio.sleep(0.05)
+        go_on.set()
+        answers = await asyncio.gather(report, stays, wall)
+    assert [answer.status for answer in answers] == [200, 200, 200]
+    assert stands.looked == [("/", ""), ("/keys", "q=a%26b&c=d+e")]
+
+
+async def test_more_than_can_be_made() -> None:
+    """Who asks for more than can be made is told to ask again; front page and status are there all the same."""
+    stands = behind()
+    go_on, began = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        began.set()
+        assert go_on.wait(10)
+        return "{}"
+
+    stands.shown["report"] = Shown("run-2", "", "10:00:00", slow)
+    async with serving(stands) as served:
+        await served.get("/")
+        report = asyncio.create_task(served.get("/report"))
+        await until(began.is_set)
+        asking = [asyncio.create_task(served.get(f"/keys?q={number}")) for number in range(MOST_WAITING + 3)]
+        done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+        refused = done.pop().result()
+        assert (refused.status, refused.headers["retry-after"]) == (503, "5")
+        assert "ask again" in error(refused)
+        more = [asyncio.create_task(served.get(path)) for path in ("/", "/status")]
+        await asyncio.sleep(0.05)
+        go_on.set()
+        assert {answer.status for answer in await asyncio.gather(report, *more)} == {200}
+        assert [answer.status for answer in await asyncio.gather(*asking)].count(503) == 3

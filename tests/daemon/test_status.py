@@ -152,3 +152,15 @@ def test_texts_from_outside(text: str) -> None:
     for shown in (*texts, *readiness.configuration.problems, *readiness.reasons):
         assert text not in (shown or text)
     assert all(shown and len(shown) <= 500 for shown in (*texts, *readiness.configuration.problems))
+
+
+def test_known_secrets_are_masked_before_a_text_is_cut() -> None:
+    """Of a known secret that stands where a long text is cut not even the beginning is told, wherever the text is."""
+    secret = "the-password-of-something"
+    text = "x" * 490 + secret
+    rejection = Rejection(NOW, text, (Problem("k", 1, 1, text),))
+    reads = (AccountRead(ONE, read_at=STARTED, error=text), AccountRead(ONE, "sub", NOW, text))
+    readiness = judge_readiness(Progress(NOW, 0.0, rejection, reads, text), NOW, due, (secret,))
+    assert "the-p" in str(judge_readiness(Progress(NOW, 0.0, rejection, reads, text), NOW, due))
+    assert "the-p" not in str(readiness)
+    assert "aha-sk-***" in readiness.reasons[1]

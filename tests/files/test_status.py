@@ -1,8 +1,9 @@
 """A daemon's status, written and read back."""
 
 import json
+import re
+import time
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import jsonschema  # type: ignore[import-untyped] # it ships no types
 import pytest
@@ -84,6 +85,44 @@ def test_readiness() -> None:
     )
     readiness = load_readiness(text)
     assert (readiness.ready, readiness.reasons) == (False, ("no configuration is loaded",))
-    assert readiness.configuration.loaded_at == datetime(2026, 11, 23, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"ready":"yes","reasons":[],"configuration":{},"accounts":[]}',
+        b'{"ready":true,"reasons":[1],"configuration":{},"accounts":[]}',
+        b'{"ready":true,"reasons":"no","configuration":{},"accounts":[]}',
+        b'{"ready":true,"reasons":[]}',
+        b"[]",
+        b"ready",
+        b"\xff",
+        b"[" * 100_000,
+    ],
+)
+def test_what_is_no_readiness(text: bytes) -> None:
+    """What does not say whether it is ready, as a daemon does, is an error."""
     with pytest.raises(FilesError):
-        load_readiness(b'{"ready":"yes"}')
+        load_readiness(text)
+
+
+@pytest.mark.parametrize("when", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-11-23T10:00:00"])
+@pytest.mark.parametrize("name", ["loaded_at", "rejected_at", "read_at"])
+def test_a_time_that_nobody_can_have_meant(name: str, when: str) -> None:
+    """A time at an end of the calendar, which cannot be shown, or one without a zone is no daemon's."""
+    text = re.sub(rf'"{name}": [^,]*,', f'"{name}": "{when}",', render(FULL))
+    assert when in text
+    with pytest.raises(FilesError):
+        load_status(text.encode())
+
+
+def test_of_a_million_mistakes_the_first() -> None:
+    """Ten megabytes of mistakes are an error that names the first, within a moment."""
+    mistakes = '"recent": [' + ", ".join(["{}"] * 2_000_000) + "]"
+    text = re.sub(r'"recent": \[.*?\n  \]', mistakes, render(FULL), flags=re.DOTALL).encode()
+    assert len(text) > 8_000_000
+    began = time.process_time()
+    with pytest.raises(FilesError) as raised:
+        load_status(text)
+    assert time.process_time() - began < 2
+    assert raised.value.problems[0].message.startswith("recent.0.")
