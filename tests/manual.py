@@ -4,7 +4,6 @@ One page for all of them, with exit codes, files and the variables beside the op
 is why it is made here, and by no general tool.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from textwrap import wrap
@@ -54,7 +53,6 @@ _SEE_ALSO: Final = (
     "README.md and docs/ beside the source: command-line.md, policy.md, reports.md, running.md, trail.md, http.md, "
     "metrics.md, logs.md, emulator.md."
 )
-_VARIABLE: Final = re.compile(r"\b(?=(?:RECONCILER|AHASEND)_)")
 _WIDEST: Final = 70
 """Characters of a line before it is escaped."""
 _ESCAPES: Final = {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti", "…": "..."}
@@ -76,14 +74,15 @@ def escape(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """Give a text to be filled, in lines that no tool finds too long; names of variables are never parted."""
+    """Give a text to be filled, in lines that no tool finds too long."""
     lines = wrap(" ".join(text.replace("`", "").split()), _WIDEST, break_long_words=False, break_on_hyphens=False)
-    return "\n".join(_VARIABLE.sub(r"\\%", escape(line)) for line in lines)
+    return "\n".join(map(escape, lines))
 
 
 def _head() -> Iterator[str]:
     yield '.\\" Written by `make man` from the commands: change those.'
     yield '.TH RECONCILER 1 "" "AhaSend key reconciler" "User Commands"'
+    yield ".nh"
     yield ".SH NAME"
     yield "reconciler \\- keep AhaSend API keys exactly as files say"
     yield ".SH SYNOPSIS"
