@@ -1,4 +1,4 @@
-"""``reconciler demo``: emulator, plan, apply, drift, heal, in one go, no account needed."""
+"""What the demo shows, step by step: the same code as the commands, against an emulator in this process."""
 
 import asyncio
 import gc
@@ -9,14 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from reconciler.ahasend.client import ClientConfig, Endpoint, ReadSession, WriteSession, open_reads, open_writes
 from reconciler.ahasend.pace import Paces, Stop
-from reconciler.cli.command import Command
 from reconciler.cli.demo_account import DEMO_KEY, DRIFTING_NAME, FENCED_NAME, SELF_KEY_ID, DemoAccount
-from reconciler.cli.options import DEFAULT_DESIRED, Output, OutputFormat
+from reconciler.cli.options import DEFAULT_DESIRED
 from reconciler.cli.output import write_report, write_stdout
+from reconciler.cli.values import Output, OutputFormat
 from reconciler.core.events import ChangeApplied, Event, Observer
 from reconciler.core.guardrails import Consent
 from reconciler.core.memory import Memory
@@ -34,12 +32,8 @@ RATE, BURST = 90.0, 150
 _HEALED_WITHIN = 10.0
 
 
-@click.command("demo", cls=Command, short_help="Show it all on the emulator, no account needed.")
-def command() -> int:
-    """Start an emulator with 250 keys, 40 of which drifted, and bring them back under the eyes of the guardrails.
-
-    Example: reconciler demo
-    """
+def tell_it() -> int:
+    """Tell the whole story in a folder that is gone afterwards, and give the exit code."""
     gc.enable()
     with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as folder, chdir(folder):
         return asyncio.run(_Story().tell())
@@ -50,7 +44,7 @@ def _ignore(_event: Event) -> None:
 
 
 class _Story:
-    """The demo, step by step: the same code as the commands, against an emulator in this process."""
+    """The demo, chapter by chapter."""
 
     def __init__(self) -> None:
         self._account = DemoAccount()

@@ -1,6 +1,5 @@
 """``reconciler emulator``: serves a local AhaSend-compatible API."""
 
-import asyncio
 import gc
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.command import Command
-from reconciler.cli.options import DurationType, PathType, RateType
+from reconciler.cli.values import DurationType, PathType, RateType
 from reconciler.errors import SettingsError
 
 
@@ -45,6 +44,8 @@ def command(*, port: int, host: str, seed: Path, latency: timedelta, rate_limit:
 
     Example: reconciler emulator --port 4280 --seed seed.yaml
     """
+    import asyncio
+
     from reconciler.cli.output import write_stdout
     from reconciler.emulator.server import Emulator, load_seed, serve
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, assert_never, cast
 import click
 
 from reconciler.cli.last_line import LINE
-from reconciler.cli.options import Output, OutputFormat
-from reconciler.core.report import Report
+from reconciler.cli.values import Output, OutputFormat
 from reconciler.errors import OutputError, mask
 from reconciler.files.whole import write_whole
 
 if TYPE_CHECKING:
+    from reconciler.core.report import Report
     from reconciler.render.terminal import Style
 
 _WIDTH = 100
@@ -70,7 +70,7 @@ def why_not(path: Path) -> str:
     return "" if writable else "it, or its folder, is missing or closed"
 
 
-def write_report(report: Report, outputs: Sequence[Output], secrets: Sequence[str] = ()) -> None:
+def write_report(report: "Report", outputs: Sequence[Output], secrets: Sequence[str] = ()) -> None:
     """Render the report for each output; no secret passes, wherever it may have come from.
 
     Raises:
@@ -91,7 +91,7 @@ def write_report(report: Report, outputs: Sequence[Output], secrets: Sequence[st
         raise failures[0]
 
 
-def _masked(report: Report, outputs: Sequence[Output], secrets: Sequence[str]) -> Report:
+def _masked(report: "Report", outputs: Sequence[Output], secrets: Sequence[str]) -> "Report":
     """Mask secrets in the report: renderings cut texts in the middle of one, escape it, or break it.
 
     What no output shows is left out instead: that of a hundred thousand keys takes a while.
@@ -130,7 +130,7 @@ def _names(kind: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
-def _render(report: Report, output: Output) -> str:
+def _render(report: "Report", output: Output) -> str:
     match output.format:
         case OutputFormat.TEXT:
             from reconciler.render import terminal

@@ -9,7 +9,8 @@ from click.shell_completion import CompletionItem
 
 from reconciler.cli import options
 from reconciler.cli.command import Command
-from reconciler.cli.options import Offering, Options, OutputFormat
+from reconciler.cli.options import Options
+from reconciler.cli.values import Offering, OutputFormat
 from reconciler.core.scopes import STATIC, TARGETED, Reach, Scope, parse_scope, suggestion
 
 if TYPE_CHECKING:
