@@ -34,14 +34,18 @@ class AtType(click.ParamType[Address]):
         try:
             address = Address.read(text)
         except ValueError as error:
-            self.fail(
-                str(error).replace("to listen on: write", "to ask at: write").removesuffix(", or none"), param, ctx
-            )
+            self.fail(_to_ask_at(str(error)), param, ctx)
         if address.port == 0:
             self.fail(
                 f"{value!r} has no port to ask at: 0 is any free one, and the daemon's log says which", param, ctx
             )
         return address
+
+
+def _to_ask_at(message: str) -> str:
+    """Say to who asks what is wrong with an address, in a message for who listens."""
+    message = message.partition(" to be reached from this machine alone")[0]
+    return message.replace("to listen on: write", "to ask at: write").removesuffix(", or none")
 
 
 @click.command("status", cls=Command, short_help="Ask a running daemon how everything stands.")
