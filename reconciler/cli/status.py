@@ -108,6 +108,8 @@ def command(  # one parameter an option
     does not answer.
 
     Example: reconciler status --at 127.0.0.1:8080
+    Example: reconciler status --watch
+    Example: reconciler status --quiet
     """
     from reconciler.cli.asking import DaemonAt
 

@@ -74,6 +74,10 @@ def test_long_helps_have_sections(shell: Shell) -> None:
     context = click.Context(command)
     shown = [each for _, options in option_sections(command, context) for each in options]
     assert len(shown) == len({each.name for each in shown}) == len(command.get_params(context))
+    for name in ALL:
+        assert shell.run(*name.split(), "--help") == 0
+        others = re.findall(r"^Other options:\n(.*(?:\n  .*)*)", shell.out, re.MULTILINE)
+        assert others in ([], ["  -h, --help  Show this message and exit."])
     shell.run("schema", "--help")
     assert re.findall(r"^([A-Z].*):$", shell.out, re.MULTILINE) == ["Options", "Example"]
 
