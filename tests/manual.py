@@ -4,7 +4,6 @@ One page for all of them, with exit codes, files and the variables beside the op
 is why it is made here, and by no general tool.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from textwrap import wrap
@@ -24,7 +23,7 @@ lets guardrails and a policy judge the difference, and closes it with the fewest
 
 Results go to stdout or to files, logs to stderr. On a terminal a line tells how far a command has come.
 """
-_EXIT_CODES: Final = (
+EXIT_CODES: Final = (
     ("0", "In order; keys that are paused do not change that."),
     ("1", "Files or settings do not load, or no account could be read."),
     ("2", "plan --detailed-exitcode: actual and desired differ."),
@@ -51,10 +50,9 @@ _EXAMPLES: Final = (
     ("Left to itself:", "reconciler run --every 5m --trail trail.jsonl"),
 )
 _SEE_ALSO: Final = (
-    "README.md and docs/ beside the source: command-line.md, policy.md, reports.md, running.md, trail.md, http.md, "
-    "metrics.md, logs.md, emulator.md."
+    "README.md and docs/ beside the source: command-line.md, policy.md, reports.md, running.md, status-page.md, "
+    "notifications.md, trail.md, http.md, metrics.md, logs.md, emulator.md."
 )
-_VARIABLE: Final = re.compile(r"\b(?=(?:RECONCILER|AHASEND)_)")
 _WIDEST: Final = 70
 """Characters of a line before it is escaped."""
 _ESCAPES: Final = {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti", "…": "..."}
@@ -76,14 +74,15 @@ def escape(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """Give a text to be filled, in lines that no tool finds too long; names of variables are never parted."""
+    """Give a text to be filled, in lines that no tool finds too long."""
     lines = wrap(" ".join(text.replace("`", "").split()), _WIDEST, break_long_words=False, break_on_hyphens=False)
-    return "\n".join(_VARIABLE.sub(r"\\%", escape(line)) for line in lines)
+    return "\n".join(map(escape, lines))
 
 
 def _head() -> Iterator[str]:
     yield '.\\" Written by `make man` from the commands: change those.'
     yield '.TH RECONCILER 1 "" "AhaSend key reconciler" "User Commands"'
+    yield ".nh"
     yield ".SH NAME"
     yield "reconciler \\- keep AhaSend API keys exactly as files say"
     yield ".SH SYNOPSIS"
@@ -166,7 +165,7 @@ def _shown(examples: Iterable[str]) -> Iterator[str]:
 def _tail() -> Iterator[str]:
     yield ".SH EXIT STATUS"
     yield "The first that applies, from 64 over 1, 4, 3 and 2 to 0."
-    yield from _terms(_EXIT_CODES)
+    yield from _terms(EXIT_CODES)
     yield ".SH ENVIRONMENT"
     yield _prose(
         "What an option says on the command line wins over its variable. Those that may be given several times take "

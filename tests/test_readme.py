@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,31 @@ def test_the_sessions_are_real(
             else:
                 assert os.system(command) == 0  # noqa: S605 # README's own sed
     assert ran == 4
+
+
+def test_the_policy_of_the_clone_judges_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the starter policy where the sessions run there is something to look at, as README says of the clone."""
+    monkeypatch.chdir(tmp_path)
+    Path("config").mkdir()
+    Path("config/policy.yaml").write_bytes((ROOT / "config/policy.yaml").read_bytes())
+    for name, value in re.findall(r"export (AHASEND_\w+)=(\S+)", SEED.read_text()):
+        monkeypatch.setenv(name, value)
+    with served(Emulator(load_seed(SEED))) as address:
+        monkeypatch.setenv("AHASEND_ENDPOINT", address)
+        assert main(["export"]) == 0
+        capsys.readouterr()
+        assert main(["plan"]) == 0
+    assert "finding" in (shown := capsys.readouterr().out)
+    assert "to look at" in shown
+    assert "in sync" not in shown
+
+
+def test_notifications_are_an_extra() -> None:
+    """README says how a clone is installed so that people can be notified, with the extra that the package has."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert re.findall(r"'\.\[(\w+)\]'", README) == [*extras]
 
 
 def test_the_example_loads(shell: Shell) -> None:

@@ -15,12 +15,13 @@ _KILLED_BY_INTERRUPT = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code; every error that is ours is one message on stderr, never a traceback."""
-    if "_RECONCILER_COMPLETE" in os.environ:
+    if _is_completion(sys.argv[1:] if arguments is None else arguments):
         from reconciler.cli.completing import complete
 
         return complete(reconciler)
     try:
-        code = reconciler.main(args=arguments, prog_name="reconciler", standalone_mode=False)
+        # click's own completion, which the same variable would start, is none of ours
+        code = reconciler.main(args=arguments, prog_name="reconciler", complete_var="", standalone_mode=False)
         sys.stdout.flush()
     except (click.ClickException, click.Abort, ReconcilerError, OSError) as error:
         message, code = _explained(error)
@@ -29,6 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         LINE.wipe()
     return code if isinstance(code, int) else 0
+
+
+def _is_completion(arguments: Sequence[str]) -> bool:
+    """Tell whether a shell's script asks: with a line, and no arguments.
+
+    A variable that was left over must not turn a command into one that does nothing and exits 0.
+    """
+    return not arguments and "_RECONCILER_COMPLETE" in os.environ and "COMPLETE_LINE" in os.environ
 
 
 def _explained(error: Exception) -> tuple[str, int]:
@@ -54,8 +63,8 @@ def _explained(error: Exception) -> tuple[str, int]:
 
 def _misunderstood(error: click.ClickException) -> str:
     """Say what is wrong with a command line, what was probably meant, and where to look."""
-    from reconciler.cli.hints import hint
+    from reconciler.cli.hints import hint, message
 
     context = getattr(error, "ctx", None)
     lines = (hint(error), f"see {context.command_path} --help" if context else "")
-    return "\n  hint: ".join((f"error: {error.format_message()}", *filter(None, lines)))
+    return "\n  hint: ".join((f"error: {message(error)}", *filter(None, lines)))

@@ -8,7 +8,8 @@ import click
 from reconciler.cli import options
 from reconciler.cli.command import Command
 from reconciler.cli.metrics_file import metrics_written, to_metrics_file
-from reconciler.cli.options import DigestType, Options, Output
+from reconciler.cli.options import Options
+from reconciler.cli.values import DigestType, Output
 
 
 @click.command("apply", cls=Command, short_help="Make one pass: plan, approve, write what differs.")

@@ -8,7 +8,8 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.command import Command
-from reconciler.cli.options import Options, Output
+from reconciler.cli.options import Options
+from reconciler.cli.values import Output, PathType
 from reconciler.core.findings import Severity
 from reconciler.errors import FilesError, Problem
 
@@ -32,7 +33,7 @@ NEVER = "never"
     ),
     click.option(
         "--since",
-        type=options.PathType(),
+        type=PathType(),
         default=None,
         envvar="RECONCILER_SINCE",
         help="Compare with an earlier audit, saved with -o json=FILE: what is new, still open, gone.",

@@ -17,7 +17,7 @@ WIDEST: Final = 100
 SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": WIDEST}
 _EXAMPLE: Final = "Example:"
 _HYPHEN: Final = "\N{NON-BREAKING HYPHEN}"
-_FEW: Final = 6
+_FEW: Final = 7
 """Options that need no sections."""
 _SECTIONS: Final = {
     "Files": ("desired", "policy", "actual", "since", "to", "overwrite"),

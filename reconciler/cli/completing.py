@@ -15,7 +15,6 @@ import click
 from click.shell_completion import CompletionItem, ShellComplete, split_arg_string
 
 VARIABLE: Final = "_RECONCILER_COMPLETE"
-_BASH_BREAKS: Final = "\"'><=;|&(:"
 _LONGEST_HELP: Final = 70
 
 

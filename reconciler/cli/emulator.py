@@ -1,6 +1,5 @@
 """``reconciler emulator``: serves a local AhaSend-compatible API."""
 
-import asyncio
 import gc
 from datetime import timedelta
 from pathlib import Path
@@ -8,8 +7,8 @@ from pathlib import Path
 import click
 
 from reconciler.cli.command import Command
-from reconciler.cli.options import DurationType, PathType, RateType
-from reconciler.errors import SettingsError
+from reconciler.cli.values import DurationType, PathType, RateType
+from reconciler.errors import FilesError, Problem, SettingsError
 
 
 @click.command("emulator", cls=Command, short_help="Serve a local AhaSend-compatible API.")
@@ -45,8 +44,11 @@ def command(*, port: int, host: str, seed: Path, latency: timedelta, rate_limit:
 
     Example: reconciler emulator --port 4280 --seed seed.yaml
     """
+    import asyncio
+
     from reconciler.cli.output import write_stdout
     from reconciler.emulator.server import Emulator, load_seed, serve
+    from reconciler.files.folders import why_unreadable
 
     gc.enable()  # it may run for days
 
@@ -57,7 +59,10 @@ def command(*, port: int, host: str, seed: Path, latency: timedelta, rate_limit:
         emulator = Emulator(load_seed(seed), latency=latency.total_seconds(), rate=rate_limit, burst=burst)
         asyncio.run(serve(emulator, host=host, port=port, started=started))
     except ValueError as error:
-        raise SettingsError(f"the emulator does not start: {error}") from None
+        if isinstance(error.__cause__, OSError):
+            raise FilesError((Problem(str(seed), 0, 0, why_unreadable(seed, error.__cause__)),)) from None
+        hint = "docs/emulator.md tells what a seed holds, config/examples/emulator-seed.yaml is one"
+        raise SettingsError(f"the emulator does not start: {error}", hint=hint) from None
     except OSError as error:
         hint = "is another one running? Pass another --port, or 0 for any free one"
         raise SettingsError(f"the emulator does not start on {host}:{port}: {error.strerror}", hint=hint) from None

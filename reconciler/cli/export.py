@@ -6,13 +6,14 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.command import Command
+from reconciler.cli.values import PathType, SwitchType
 
 
 @click.command("export", cls=Command, short_help="Write desired state from an account.")
 @options.apply_all(
     click.option(
         "--to",
-        type=options.PathType(),
+        type=PathType(),
         default=options.DEFAULT_DESIRED,
         show_default=True,
         envvar="RECONCILER_TO",
@@ -21,7 +22,7 @@ from reconciler.cli.command import Command
     click.option(
         "--overwrite",
         is_flag=True,
-        type=options.SwitchType(),
+        type=SwitchType(),
         envvar="RECONCILER_OVERWRITE",
         help="Replace a file that is there already.",
     ),
@@ -42,14 +43,14 @@ from reconciler.cli.command import Command
     click.option(
         "--sub-accounts",
         is_flag=True,
-        type=options.SwitchType(),
+        type=SwitchType(),
         envvar="RECONCILER_SUB_ACCOUNTS",
         help="Also write the keys of its sub accounts; the credential needs sub-accounts:read and "
         "sub-account-api-keys:read.",
     ),
     click.option(
         "--actual",
-        type=options.PathType(),
+        type=PathType(),
         default=None,
         envvar="RECONCILER_ACTUAL_TO",
         help="Instead, save the keys as they are listed to this file, for plan --actual and audit --actual.",

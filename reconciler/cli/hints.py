@@ -1,4 +1,4 @@
-"""What somebody probably meant whose command line cannot be understood: near names, and habits from other tools."""
+"""What is wrong with a command line that cannot be understood, and what somebody probably meant who typed it."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,115 +7,71 @@ from typing import Final
 
 import click
 
-_COMMANDS: Final = {
-    "`reconciler plan` shows what differs, and writes nothing": ("diff", "drift", "preview", "compare", "dry-run"),
-    "`reconciler validate` checks the files": ("check", "lint", "test", "verify"),
-    "`reconciler apply` writes what differs": ("sync", "reconcile", "fix", "heal", "push", "update", "deploy"),
-    "`reconciler export` writes the files from an account": ("import", "dump", "init", "pull", "backup", "get"),
-    "`reconciler run` makes passes until told to stop": ("serve", "daemon", "watch", "start", "loop", "server"),
-    "`reconciler status` asks a running daemon how it is, --quiet in a line": (
-        "health",
-        "healthcheck",
-        "ready",
-        "ping",
-    ),
-    "`reconciler audit -o json` lists every key, `reconciler explain KEY` tells all about one": (
-        "list",
-        "ls",
-        "show",
-        "keys",
-        "describe",
-    ),
-    "`reconciler trail show --key KEY` tells what happened to a key": ("log", "logs", "history"),
-    "write the files as they were, such as by reverting a commit, and apply": ("rollback", "undo", "revert"),
-    "keys are neither made nor deleted: in the files, `state: quarantined` switches one off": (
-        "create",
-        "delete",
-        "destroy",
-        "rotate",
-        "revoke",
-    ),
-    "`reconciler --version` tells it": ("version",),
-}
-_OPTIONS: Final[tuple[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], ...]] = (
-    (
-        ("--dryrun", "--dry", "--noop", "--no-op", "--check", "--plan", "-n"),
-        (("--dry-run", "--dry-run only plans"), ("", "`reconciler plan` is the dry run: it never writes")),
-    ),
-    (
-        ("--json", "--markdown", "--html", "--sarif", "--text", "--format", "--output-format", "--out"),
-        (("--output", "-o json writes JSON, -o html=FILE a page into a file"),),
-    ),
-    (
-        ("--yes", "-y", "--auto-approve", "--assume-yes", "--no-input", "--non-interactive", "--approve"),
-        (("", "leave it out: no command ever asks"),),
-    ),
-    (
-        ("--force", "--skip-checks", "--no-verify"),
-        (
-            ("--allow", "there is no such way past them all: --allow GUARDRAIL lets one through, by name"),
-            ("--overwrite", "--overwrite replaces a file that is there already"),
-            ("", "there is no such way past the guardrails: `reconciler apply --allow GUARDRAIL` lets one through"),
-        ),
-    ),
-    (("--verbose", "-v", "-vv", "--debug", "-d"), (("--log-level", "--log-level debug logs the most"),)),
-    (("--quiet", "-q", "--silent"), (("--log-level", "--log-level error logs the least"),)),
-    (
-        ("--config", "-c", "--file", "-f", "--keys", "--files", "--input", "-i"),
-        (("--desired", "--desired PATH names the files, --policy PATH the policy"),),
-    ),
-    (
-        ("--interval", "--schedule", "--period", "--loop", "--watch", "--daemon", "--once"),
-        (("--every", "--every 5m or --cron"), ("", "`reconciler run --every 5m` makes passes on a schedule")),
-    ),
-    (
-        ("--token", "--api-key", "--apikey", "--secret", "--password", "--credentials"),
-        (("", "a credential on a command line is for all to see: set AHASEND_API_KEY, or RECONCILER_SECRETS_DIR"),),
-    ),
-    (("--account", "--account-id", "-a"), (("", "the files name their account, as ${AHASEND_ACCOUNT_ID} say"),)),
-    (("--endpoint", "--url", "--base-url", "--api-url"), (("", "set AHASEND_ENDPOINT"),)),
-    (("--port", "-p", "--host", "--bind"), (("--listen", "--listen HOST:PORT"),)),
-    (("--no-color", "--no-colour", "--color", "--colour"), (("", "set NO_COLOR=1; only terminals get colours"),)),
-    (("-V",), (("", "`reconciler --version` tells it"),)),
-    (("--prune", "--delete"), (("", "`unmanaged:` in the files says what becomes of keys that no file names"),)),
-)
+from reconciler.cli.habits import ARGUMENTS, COMMANDS, OPTIONS, Answers
+
 _NOT_A_CHOICE: Final = re.compile(r"'(.*)' is not one of ")
+_TOO_MANY: Final = "Got unexpected extra argument"
+_MOST_EDITS: Final = 2
+_LETTERS_AN_EDIT: Final = 2
+"""Of a word with fewer letters an edit leaves next to nothing."""
+_SHORTEST_BEGINNING: Final = 3
+_MOST_GUESSES: Final = 3
 
 
-def near(name: str, names: Iterable[str], *, at_most: int = 1) -> str:
-    """Give ``did you mean ...?`` where some of ``names`` are near, else nothing."""
-    found = get_close_matches(name.lower(), list(names), n=at_most)
-    return f"did you mean {' or '.join(map(repr, found))}?" if found else ""
+def message(error: click.ClickException) -> str:
+    """Say what is wrong, on one line and without guesses: those are for `hint`."""
+    match error:
+        case click.exceptions.NoSuchCommand() | click.exceptions.NoSuchOption():
+            return error.message
+        case click.exceptions.MissingParameter(param=click.Argument(type=click.Choice(choices=choices))):
+            return f"Missing argument: one of {', '.join(map(str, choices))}."
+        case _:
+            return error.format_message()
 
 
 def hint(error: click.ClickException) -> str:
     """Say what somebody probably meant, or nothing."""
     match error:
-        case click.exceptions.NoSuchCommand():
-            return _command_hint(error)
+        case click.exceptions.NoSuchCommand(ctx=click.Context(command=click.Group() as group) as context):
+            name = error.command_name.lower()
+            habit = next((told for habits, told in COMMANDS if name in habits), "")
+            return habit or near(name, group.list_commands(context))
         case click.exceptions.NoSuchOption(ctx=click.Context() as context):
-            return _habit(error.option_name, context) or _elsewhere(error.option_name, context)
+            return _option_hint(error.option_name, context)
         case click.BadParameter(param=click.Parameter(type=click.Choice(choices=choices))):
             wrong = _NOT_A_CHOICE.match(error.message)
-            return near(wrong[1], map(str, choices)) if wrong else ""
+            found = get_close_matches(wrong[1].lower(), [*map(str, choices)], n=1) if wrong else ()
+            return f"did you mean {found[0]!r}?" if found else ""
+        case click.UsageError(ctx=click.Context() as context) if error.message.startswith(_TOO_MANY):
+            return _answer(ARGUMENTS, context)
         case _:
             return ""
 
 
-def _command_hint(error: click.exceptions.NoSuchCommand) -> str:
-    name = error.command_name
-    context = error.ctx
-    there = context.command.list_commands(context) if context and isinstance(context.command, click.Group) else ()
-    return next((told for told, habits in _COMMANDS.items() if name.lower() in habits), "") or near(name, there)
+def near(name: str, names: Iterable[str]) -> str:
+    """Give ``did you mean ...?`` for those of ``names`` within two edits, best first, else for those that begin so."""
+    from reconciler.core.scopes import edits
+
+    known = sorted({*names})
+    letters = len(name.lstrip("-"))
+    ranked = sorted((edits(name, each), each) for each in known)
+    found = [each for distance, each in ranked if distance <= min(_MOST_EDITS, letters // _LETTERS_AN_EDIT)]
+    if not found and letters >= _SHORTEST_BEGINNING:
+        found = [each for each in known if each.startswith(name)]
+    return f"did you mean {' or '.join(map(repr, found[:_MOST_GUESSES]))}?" if found else ""
 
 
-def _habit(option: str, context: click.Context) -> str:
-    """Say what is written here for an option of other tools."""
-    there = _options(context.command)
-    for habits, answers in _OPTIONS:
-        if option in habits:
-            return next((told for wanted, told in answers if not wanted or wanted in there), "")
-    return ""
+def _option_hint(option: str, context: click.Context) -> str:
+    """Say what is written here for an option of other tools; else which one is near, or which commands have it."""
+    habit = next((_answer(answers, context) for habits, answers in OPTIONS if option in habits), "")
+    return habit or near(option, _options(context.command, context)) or _elsewhere(option, context)
+
+
+def _answer(answers: Answers, context: click.Context) -> str:
+    """Give the first answer that is about the command at hand, or nothing."""
+    name = context.command_path.removeprefix(context.find_root().command_path).strip()
+    options = frozenset(_options(context.command, context))
+    return next((answer.told for answer in answers if answer.fits(name, options)), "")
 
 
 def _elsewhere(option: str, context: click.Context) -> str:
@@ -123,16 +79,16 @@ def _elsewhere(option: str, context: click.Context) -> str:
     root = context.find_root()
     if not isinstance(root.command, click.Group):
         return ""
-    found = [
-        name
-        for name in root.command.list_commands(root)
-        if (command := root.command.get_command(root, name)) is not None and option in _options(command)
-    ]
-    return f"{option} is an option of {_listed(found)}" if found else ""
+    commands = ((name, root.command.get_command(root, name)) for name in root.command.list_commands(root))
+    found = [name for name, command in commands if command is not None and option in _options(command, root)]
+    if not found:
+        return ""
+    placed = "options stand after the command: " if context is root else ""
+    return f"{placed}{option} is an option of {_listed(found)}"
 
 
-def _options(command: click.Command) -> set[str]:
-    return {name for each in command.params if isinstance(each, click.Option) for name in each.opts}
+def _options(command: click.Command, context: click.Context) -> list[str]:
+    return [name for each in command.get_params(context) if isinstance(each, click.Option) for name in each.opts]
 
 
 def _listed(names: Sequence[str]) -> str:

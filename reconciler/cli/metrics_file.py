@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.options import Offering
+from reconciler.cli.values import Offering
 from reconciler.errors import OutputError
 
 if TYPE_CHECKING:

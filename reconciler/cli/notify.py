@@ -1,19 +1,20 @@
 """``reconciler notify``: lists the addresses of notifications, and sends a test message to each."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli import options
 from reconciler.cli.command import Command
-from reconciler.cli.notifying import MOST_THREADS, AddressBook
-from reconciler.cli.output import write_stdout
-from reconciler.cli.wiring import Secrets
-from reconciler.daemon.notifier import LONGEST_SEND
+from reconciler.cli.values import SwitchType
 from reconciler.errors import UsageError, mask, visible
-from reconciler.notify import Address, send
-from reconciler.render.notice import test_message
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from reconciler.cli.wiring import Secrets
+    from reconciler.notify import Address
 
 
 @click.command("notify", cls=Command, short_help="List the addresses of notifications, and test them.")
@@ -21,7 +22,7 @@ from reconciler.render.notice import test_message
     click.option(
         "--test",
         is_flag=True,
-        type=options.SwitchType(),
+        type=SwitchType(),
         envvar="RECONCILER_NOTIFY_TEST",
         help="Send a test message to each address.",
     ),
@@ -34,6 +35,13 @@ def command(*, test: bool, page_url: str | None) -> int:
 
     Example: reconciler notify --test
     """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from reconciler.cli.notifying import MOST_THREADS, AddressBook
+    from reconciler.cli.wiring import Secrets
+    from reconciler.notify import send
+    from reconciler.render.notice import test_message
+
     secrets = Secrets()
     addresses = AddressBook(secrets).read()
     if not addresses:
@@ -51,8 +59,10 @@ def command(*, test: bool, page_url: str | None) -> int:
     return 1 if any(errors) else 0
 
 
-def _outcome(secrets: Secrets, address: Address, sending: Future[str | None]) -> str | None:
+def _outcome(secrets: "Secrets", address: "Address", sending: "Future[str | None]") -> str | None:
     """Wait for a message, and say what became of it; give why it was not delivered."""
+    from reconciler.daemon.notifier import LONGEST_SEND
+
     error: str | None = f"it has not answered for {LONGEST_SEND:.0f} seconds"
     with suppress(TimeoutError):
         error = sending.result(LONGEST_SEND)
@@ -60,5 +70,7 @@ def _outcome(secrets: Secrets, address: Address, sending: Future[str | None]) ->
     return error
 
 
-def _write(secrets: Secrets, address: Address, told: str) -> None:
+def _write(secrets: "Secrets", address: "Address", told: str) -> None:
+    from reconciler.cli.output import write_stdout
+
     write_stdout(visible(mask(f"line {address.line}  {address.name}  {told}", *secrets())) + "\n")

@@ -5,8 +5,8 @@ from functools import partial
 import click
 
 from reconciler.ahasend.pace import Paces, Stop
-from reconciler.cli.options import Output
 from reconciler.cli.output import check_outputs, write_report
+from reconciler.cli.values import Output
 from reconciler.cli.wiring import Wiring, as_of, run_with_signals
 from reconciler.core.memory import Memory
 from reconciler.core.report import exit_code

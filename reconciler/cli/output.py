@@ -14,7 +14,7 @@ import click
 
 from reconciler.cli.last_line import LINE
 from reconciler.cli.masking import Mask
-from reconciler.cli.options import Output, OutputFormat
+from reconciler.cli.values import Output, OutputFormat
 from reconciler.errors import OutputError, mask
 from reconciler.files.whole import write_whole
 

@@ -6,7 +6,8 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.command import Command
-from reconciler.cli.options import Options, Output
+from reconciler.cli.options import Options
+from reconciler.cli.values import Output, SwitchType
 
 
 @click.command("plan", cls=Command, short_help="Show what apply would do; writes nothing.")
@@ -15,7 +16,7 @@ from reconciler.cli.options import Options, Output
     click.option(
         "--detailed-exitcode",
         is_flag=True,
-        type=options.SwitchType(),
+        type=SwitchType(),
         envvar="RECONCILER_DETAILED_EXITCODE",
         help="Exit 2 when actual and desired differ, 3 when something is held back.",
     ),

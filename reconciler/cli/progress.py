@@ -1,10 +1,10 @@
 """Tells at a terminal how far reading and writing have come, where that takes longer than a moment."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, TextIO, assert_never
+from typing import Any, Final, TextIO, assert_never
 
 from reconciler.cli.last_line import LINE, LastLine
 from reconciler.core.events import (
@@ -39,20 +39,44 @@ class Stage:
 
     def line(self, seconds: float, width: int, *, bars: bool = True) -> str:
         """Tell it in fewer columns than ``width``, after so many seconds; ``bars``: the terminal has their letters."""
+        room = max(width - 1, 0)
+        if width > _ROOM_FOR_A_BAR and self._most:
+            return self._with_bar(seconds, room, bars=bars)
+        return next((form for form in self._forms(seconds) if len(form) <= room), "")
+
+    @property
+    def _most(self) -> int:
+        """What it comes to, 0 where nobody knows or more was done already."""
+        most = self.total if self.total is not None else self.about or 0
+        return most if self.done <= most else 0
+
+    def _with_bar(self, seconds: float, room: int, *, bars: bool) -> str:
+        left = " {remaining} left" if self.done else ""
+        return self._meter(seconds, f"{{desc}} |{{bar}}|{left}", ncols=room, prefix=self._words, ascii=not bars)
+
+    def _forms(self, seconds: float) -> Iterator[str]:
+        """Give what is told without a bar, the longest first: figures stay when there is no room for words."""
+        what = self.doing.partition(" ")[2]
+        if not self._most:
+            yield from (f"{self.doing}: {self.done:,} so far", f"{what} {self.done:,}", f"{self.done:,}")
+            return
+        figures = f"{self.done:,}/{'' if self.total is not None else '~'}{self._most:,}"
+        if self.done:
+            left = self._meter(seconds, "{remaining}")
+            yield from (f"{self._words}, {left} left", f"{what} {figures} {left}")
+        else:
+            yield self._words
+        yield from (f"{what} {figures}", figures, f"{self.done:,}")
+
+    @property
+    def _words(self) -> str:
+        about = "" if self.total is not None else "about "
+        return f"{self.doing}: {self.done:,} of {about}{self._most:,}"
+
+    def _meter(self, seconds: float, form: str, **more: Any) -> str:
         from tqdm import tqdm
 
-        most = self.total if self.total is not None else self.about
-        room = max(width - 1, 0)
-        if not most or self.done > most or not room:
-            return f"{self.doing}: {self.done:,} so far"[:room]
-        about = "" if self.total is not None else "about "
-        words = f"{self.doing}: {self.done:,} of {about}{most:,}"
-        bar = " |{bar}|" if width > _ROOM_FOR_A_BAR else ""
-        left = f"{'' if bar else ','} {{remaining}} left" if self.done else ""
-        meter = tqdm.format_meter(
-            self.done, most, seconds, ncols=room, prefix=words, ascii=not bars, bar_format=f"{{desc}}{bar}{left}"
-        )
-        return str(meter)
+        return str(tqdm.format_meter(self.done, self._most, seconds, bar_format=form, **more))
 
 
 @dataclass(slots=True)

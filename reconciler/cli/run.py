@@ -8,7 +8,8 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.command import Command
-from reconciler.cli.options import DurationType, Options, Output, TimeZoneType
+from reconciler.cli.options import Options
+from reconciler.cli.values import DurationType, Output, TimeZoneType
 from reconciler.daemon.address import Address
 
 
@@ -88,6 +89,17 @@ def command(  # noqa: PLR0913 # one parameter an option
     """
     from reconciler.cli.serving import Asked, schedule, serve
 
-    asked = Asked(listen, page, page_host, trail, trail_size, notify_every, page_url, output, log_format, log_level)
+    asked = Asked(
+        listen=listen,
+        page=page,
+        page_host=page_host,
+        trail=trail,
+        trail_size=trail_size,
+        notify_every=notify_every,
+        page_url=page_url,
+        output=output,
+        log_format=log_format,
+        log_level=log_level,
+    )
     about = replace(about, dry_run=dry_run, allowed=frozenset(allow), unattended=True)
     return serve(about, schedule(every, jitter, cron, time_zone), asked)

@@ -15,10 +15,11 @@ import click
 
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli.notifying import make_notifier, notifying
-from reconciler.cli.options import Options, Output
+from reconciler.cli.options import Options
 from reconciler.cli.output import check_outputs, write_report
 from reconciler.cli.site import Look, Site, Token, make_chronicle
 from reconciler.cli.unhurried import Unhurried
+from reconciler.cli.values import Output
 from reconciler.cli.wiring import Secrets, Wiring, keep_trail, make_observer, run_with_signals
 from reconciler.core.events import DaemonFaulted, Observer, Trigger, tell_all
 from reconciler.core.report import Report
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 DEFAULT_EVERY = timedelta(minutes=5)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What the command line says about the daemon beside its passes."""
 

@@ -1,17 +1,19 @@
 """``reconciler status``: asks a running daemon how everything stands."""
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler.cli import options
-from reconciler.cli.asking import DaemonAt
 from reconciler.cli.command import Command
-from reconciler.cli.options import DEFAULT_LISTEN, DurationType, SwitchType
-from reconciler.cli.output import terminal_style, write_stdout
+from reconciler.cli.options import DEFAULT_LISTEN
+from reconciler.cli.values import DurationType, SwitchType
 from reconciler.daemon.address import Address
 from reconciler.errors import mask, visible
+
+if TYPE_CHECKING:
+    from reconciler.cli.asking import DaemonAt
 
 _SHORTEST = timedelta(milliseconds=100)
 _DEFAULT_TIMEOUT = timedelta(seconds=5)
@@ -32,14 +34,18 @@ class AtType(click.ParamType[Address]):
         try:
             address = Address.read(text)
         except ValueError as error:
-            self.fail(
-                str(error).replace("to listen on: write", "to ask at: write").removesuffix(", or none"), param, ctx
-            )
+            self.fail(_to_ask_at(str(error)), param, ctx)
         if address.port == 0:
             self.fail(
                 f"{value!r} has no port to ask at: 0 is any free one, and the daemon's log says which", param, ctx
             )
         return address
+
+
+def _to_ask_at(message: str) -> str:
+    """Say to who asks what is wrong with an address, in a message for who listens."""
+    message = message.partition(" to be reached from this machine alone")[0]
+    return message.replace("to listen on: write", "to ask at: write").removesuffix(", or none")
 
 
 @click.command("status", cls=Command, short_help="Ask a running daemon how everything stands.")
@@ -102,7 +108,11 @@ def command(  # one parameter an option
     does not answer.
 
     Example: reconciler status --at 127.0.0.1:8080
+    Example: reconciler status --watch
+    Example: reconciler status --quiet
     """
+    from reconciler.cli.asking import DaemonAt
+
     _check(output=output, quiet=quiet, watch=watch, every=every)
     daemon = DaemonAt(address, max(timeout or _DEFAULT_TIMEOUT, _SHORTEST).total_seconds())
     if watch:
@@ -129,14 +139,17 @@ def _check(*, output: str, quiet: bool, watch: bool, every: timedelta | None) ->
         raise click.UsageError("--every is for --watch")
 
 
-def _quiet(daemon: DaemonAt) -> int:
+def _quiet(daemon: "DaemonAt") -> int:
+    from reconciler.cli.output import write_stdout
+
     readiness = daemon.readiness()
     told = "ready" if readiness.ready else f"not ready: {'; '.join(readiness.reasons)}"
     write_stdout(mask(visible(told)) + "\n")
     return 0 if readiness.ready else _NOT_READY
 
 
-def _json(daemon: DaemonAt) -> int:
+def _json(daemon: "DaemonAt") -> int:
+    from reconciler.cli.output import write_stdout
     from reconciler.render import json
 
     status = daemon.status()
@@ -144,7 +157,8 @@ def _json(daemon: DaemonAt) -> int:
     return 0 if status.readiness.ready else _NOT_READY
 
 
-def _text(daemon: DaemonAt) -> int:
+def _text(daemon: "DaemonAt") -> int:
+    from reconciler.cli.output import terminal_style, write_stdout
     from reconciler.render.status import render
 
     status, report = daemon.look()

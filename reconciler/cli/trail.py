@@ -12,6 +12,7 @@ import click
 from reconciler.cli import options
 from reconciler.cli.command import Command, Group
 from reconciler.cli.key_names import KeyType
+from reconciler.cli.values import PathType
 from reconciler.errors import TrailError, mask, visible
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ class HeadType(click.ParamType[str]):
 def _of_a_trail(function: Callable[..., int]) -> Callable[..., int]:
     """Add what names a trail: files in their order, or ``--trail``."""
     return options.apply_all(
-        click.argument("files", nargs=-1, type=options.PathType()),
+        click.argument("files", nargs=-1, type=PathType()),
         click.option(
             "--trail",
-            type=options.PathType(),
+            type=PathType(),
             default=None,
             envvar="RECONCILER_TRAIL",
             help="The trail, where no FILES are named.",

@@ -7,6 +7,7 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.command import Command
+from reconciler.cli.values import SwitchType
 from reconciler.core.findings import Finding
 from reconciler.core.keys import DesiredState, Source
 from reconciler.errors import FilesError, Problem, mask, visible
@@ -19,7 +20,7 @@ from reconciler.errors import FilesError, Problem, mask, visible
     click.option(
         "--strict",
         is_flag=True,
-        type=options.SwitchType(),
+        type=SwitchType(),
         envvar="RECONCILER_STRICT",
         help="Also note rules that are about no key at all.",
     ),

@@ -9,8 +9,9 @@ from click.shell_completion import CompletionItem
 
 from reconciler.cli import options
 from reconciler.cli.command import Command
-from reconciler.cli.options import Offering, Options, OutputFormat
-from reconciler.core.scopes import STATIC, TARGETED, Reach, Scope, parse_scope, suggestion
+from reconciler.cli.options import Options
+from reconciler.cli.values import Offering, OutputFormat
+from reconciler.core.scopes import STATIC, TARGETED, Reach, Scope, family_suggestion, parse_scope, suggestion
 
 if TYPE_CHECKING:
     from reconciler.ahasend.pace import Stop
@@ -64,7 +65,7 @@ def command(  # noqa: PLR0913 # one parameter an option
     from reconciler.cli.answering import answer, beside, left_out
     from reconciler.cli.output import terminal_style
     from reconciler.cli.wiring import Secrets, Wiring, looking_at, make_observer
-    from reconciler.core.answers import KeysIn, who_can
+    from reconciler.core.answers import KeysIn, held, who_can
     from reconciler.listing import Listed
     from reconciler.reconcile import read_only
     from reconciler.render.answers import render_json, render_who_can
@@ -75,7 +76,9 @@ def command(  # noqa: PLR0913 # one parameter an option
 
     async def ask(inputs: "PassInputs", stop: "Stop") -> "tuple[str, Readings]":
         (readings, told), _ = await read_only(inputs, looking_at(inputs), stop)
-        listed = (KeysIn(reading.desired, reading.keys) for reading in readings if isinstance(reading, Listed))
+        listed = [KeysIn(reading.desired, reading.keys) for reading in readings if isinstance(reading, Listed)]
+        if (better := _better(what, wanted)) and wanted not in held(inputs.desired, listed):
+            raise click.UsageError(f"{what!r} is not a known scope, and no key has it: did you mean {better}?")
         holders = who_can(listed, wanted)
         unknown = (f"{wanted.text} is a scope that this version does not know: it is compared by its text",)
         notes = (*(unknown if wanted.reach is Reach.UNKNOWN else ()), *left_out(told))
@@ -95,10 +98,16 @@ def _scope(what: str, domain: str | None) -> Scope:
     if domain is not None and what in STATIC:
         raise click.UsageError(f"{what} is for no domain: leave {domain!r} out")
     if domain is not None and scope.reach is not Reach.DOMAIN:
-        families = ", ".join(sorted(TARGETED))
-        raise click.UsageError(
-            f"{what!r} for {domain!r} is nothing that a key can do; for a domain there are {families}"
-        )
-    if better := suggestion(scope.text):
-        raise click.UsageError(f"{what!r} is not a known scope: did you mean {better}?")
+        told = f"{what!r} for {domain!r} is nothing that a key can do"
+        if better := family_suggestion(what):
+            raise click.UsageError(f"{told}: did you mean {better}?")
+        raise click.UsageError(f"{told}; for a domain there are {', '.join(sorted(TARGETED))}")
     return scope
+
+
+def _better(what: str, scope: Scope) -> str | None:
+    """Give what was probably meant by a scope that is not known, in words of this command."""
+    if scope.reach is not Reach.UNKNOWN:
+        return None
+    family = family_suggestion(what)
+    return f"{family} DOMAIN or {family}:all" if family in TARGETED else suggestion(what)

@@ -306,10 +306,17 @@ def _counted(trail: "Trail", metrics: "Metrics") -> Observer:
 def run_with_signals(work: Callable[[Stop], Awaitable[Result]]) -> Result:
     """Run ``work`` in a loop of its own; SIGTERM and SIGINT ask it to stop, a second one not to wait.
 
+    So does SIGHUP, of a terminal that is closed, unless it is ignored, as under nohup. Several of them are one: the
+    kernel and the shell both send it.
+
     Once asked to stop, the loop is left as it is: closing it would wait for threads, which may take minutes to resolve
     a name.
     """
     stop = Stop()
+
+    def hang_up() -> None:
+        if not stop.requested.is_set():
+            stop.request()
 
     async def main() -> Result:
         gc.freeze()  # what is loaded by now stays; the collector need not look at it again
@@ -317,6 +324,8 @@ def run_with_signals(work: Callable[[Stop], Awaitable[Result]]) -> Result:
         loop = asyncio.get_running_loop()
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signal_number, stop.request)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            loop.add_signal_handler(signal.SIGHUP, hang_up)
         return await work(stop)
 
     runner = asyncio.Runner()

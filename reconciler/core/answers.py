@@ -9,7 +9,7 @@ from reconciler.core.changes import Change
 from reconciler.core.findings import Severity, Waiver
 from reconciler.core.guardrails import Refusal
 from reconciler.core.judging import Judgement, Verdict
-from reconciler.core.keys import AccountRef, DesiredAccount, KeySpec, KeyState, RemoteKey, Role, Source
+from reconciler.core.keys import AccountRef, DesiredAccount, DesiredState, KeySpec, KeyState, RemoteKey, Role, Source
 from reconciler.core.matching import Matched, Unclear, match_keys
 from reconciler.core.networks import OPEN, AllowList
 from reconciler.core.plan import AccountPlan, exemption
@@ -62,6 +62,13 @@ class Holder:
 def who_can(accounts: Iterable[KeysIn], wanted: Scope) -> tuple[Holder, ...]:
     """Give every key that covers a scope by the files or in its account, by account, named keys first."""
     return tuple(holder for one in accounts for holder in _holders(one, wanted))
+
+
+def held(desired: DesiredState, accounts: Iterable[KeysIn]) -> frozenset[Scope]:
+    """Give every scope that the files name for a key, or that a key of an account has, each as it is written there."""
+    asked = (spec.scopes for account in desired.accounts for spec in account.named if spec.scopes is not None)
+    given = (key.scopes for one in accounts for key in one.keys)
+    return frozenset(scope for scopes in (*asked, *given) for scope in scopes)
 
 
 def _holders(one: KeysIn, wanted: Scope) -> Iterator[Holder]:

@@ -138,11 +138,20 @@ def suggestion(text: str) -> str | None:
     if parse_scope(text).reach is not Reach.UNKNOWN:
         return None
     lowered = text.strip().lower()
-    near = [(edits(lowered, known), known) for known in _KNOWN if abs(len(known) - len(lowered)) <= _TYPO_DISTANCE]
-    best = min(near, default=(_TYPO_DISTANCE + 1, ""))
-    if best[0] <= _TYPO_DISTANCE:
-        return best[1]
-    return _with_target(lowered)
+    return _nearest(lowered, _KNOWN) or _with_target(lowered)
+
+
+def family_suggestion(text: str) -> str | None:
+    """Give the family that an unknown ``text`` was probably meant to be, or None; its scopes name what is aimed at."""
+    lowered = text.strip().lower()
+    return None if lowered in STATIC | TARGETED else _nearest(lowered, sorted(STATIC | TARGETED))
+
+
+def _nearest(text: str, known: Iterable[str]) -> str | None:
+    """Give the first of those that are nearest to a text, None where none is within two edits."""
+    near = ((edits(text, one), one) for one in known if abs(len(one) - len(text)) <= _TYPO_DISTANCE)
+    distance, nearest = min(near, default=(_TYPO_DISTANCE + 1, ""))
+    return nearest if distance <= _TYPO_DISTANCE else None
 
 
 def _with_target(text: str) -> str | None:
@@ -156,9 +165,10 @@ def _with_target(text: str) -> str | None:
     if family in TARGETED:
         return f"{family}:all" if "*" in bare else f"{family}:{{{domain}}}"
     if not target.startswith("{") and "." not in target:
-        return None
-    distance, known = min((edits(family, known), known) for known in TARGETED)
-    return f"{known}:{{{domain}}}" if distance <= _TYPO_DISTANCE else None
+        known = _nearest(text, TARGETED)
+        return f"{known}:all or {known}:{{example.com}}" if known else None
+    known = _nearest(family, TARGETED)
+    return f"{known}:{{{domain}}}" if known else None
 
 
 def edits(left: str, right: str) -> int:

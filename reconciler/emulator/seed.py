@@ -42,7 +42,9 @@ def load_seed(path: Path) -> object:
     """Return what a YAML or JSON file holds, unchecked; raises `SeedError` if it cannot be read as either."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise SeedError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise SeedError(f"{path}: {error}") from None
     # A large seed is nothing but small objects, none of which is garbage: collecting would take most of the time.
     was_collecting = gc.isenabled()

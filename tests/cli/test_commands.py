@@ -488,9 +488,11 @@ def test_demo(shell: Shell) -> None:
 def test_an_emulator_that_does_not_start(shell: Shell) -> None:
     """A missing or wrong seed, a host that is not loopback, or a taken port is one clear error."""
     Path("seed.yaml").write_text("accounts: 1\n")
-    for arguments in (["--seed", "missing"], ["--seed", "seed.yaml"]):
-        assert shell.run("emulator", *arguments) == 1
-        assert "the emulator does not start" in shell.err
+    assert shell.run("emulator", "--seed", "seeds.yaml") == 1
+    assert shell.err.startswith("seeds.yaml: cannot be read: no such file or directory: did you mean seed.yaml?\n")
+    assert shell.run("emulator", "--seed", "seed.yaml") == 1
+    assert "the emulator does not start" in shell.err
+    assert "config/examples/emulator-seed.yaml is one" in shell.err
     Path("seed.yaml").write_text("accounts: []\n")
     assert shell.run("emulator", "--seed", "seed.yaml", "--host", "192.0.2.7") == 1
     with served(Emulator({"accounts": []})) as address:

@@ -120,6 +120,16 @@ def test_a_process_answers(monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
     assert capfd.readouterr() == ("plain\tplan\t\n", "")
 
 
+def test_a_variable_that_is_left_over(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """The variable keeps no command from its work: only a script asks without arguments, and with a line."""
+    monkeypatch.setenv(VARIABLE, "bash")
+    monkeypatch.setenv("COMPLETE_LINE", "reconciler pl")
+    assert main(["schema", "policy"]) == 0
+    assert capfd.readouterr().out.startswith("{")
+    monkeypatch.delenv("COMPLETE_LINE")
+    assert main([]) == 64
+
+
 @pytest.mark.parametrize("name", SHELLS)
 def test_a_script_for_each_shell(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The script of a shell is printed as it is, and tells how it is set up; another shell is wrong usage."""

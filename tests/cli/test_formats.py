@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.options import OutputFormat
+from reconciler.cli.values import OutputFormat
 from shell import Shell
 from world import TOKEN
 

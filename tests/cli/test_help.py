@@ -1,38 +1,16 @@
 """Help as a newcomer meets it: short, by section, with examples that work, and readable on 80 columns."""
 
 import re
-import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
+from cli_lines import ALL, PLACEHOLDERS, meant, parse
 from reconciler.cli.command import Command, Group, option_sections, split_help
-from reconciler.cli.completion import SHELLS
-from reconciler.cli.group import COMMANDS, reconciler
 from shell import Shell
 
 ROOT = Path(__file__).parent.parent.parent
-DIGEST = "sha256:" + "0" * 64
-
-
-def commands() -> Iterator[tuple[str, click.Command]]:
-    """Every command, and every one below it, by its whole name."""
-    root = click.Context(reconciler, info_name="reconciler")
-    for name in COMMANDS:
-        command = reconciler.get_command(root, name)
-        assert command is not None
-        yield name, command
-        if isinstance(command, click.Group):
-            context = click.Context(command, root, name)
-            for below in command.list_commands(context):
-                found = command.get_command(context, below)
-                assert found is not None
-                yield f"{name} {below}", found
-
-
-ALL = dict(commands())
 
 
 def examples() -> list[str]:
@@ -47,34 +25,13 @@ def examples() -> list[str]:
     return shown
 
 
-def parse(line: str) -> None:
-    """Read a command line as the command would; nothing is done."""
-    line = line.replace("sha256:...", DIGEST).replace("\\|", "|").partition(" | ")[0].partition(" && ")[0]
-    line = re.sub(r"\s(\d?>+|<)\s?\S+", "", line)
-    _, *arguments = shlex.split(line, comments=True)
-    _parse(reconciler.make_context("reconciler", arguments))
-
-
-def _parse(context: click.Context) -> None:
-    left = [*context._protected_args, *context.args]
-    if left and isinstance(context.command, click.Group):
-        name, command, rest = context.command.resolve_command(context, left)
-        assert command is not None
-        _parse(command.make_context(name, rest, parent=context))
-
-
 @pytest.mark.parametrize("line", sorted(set(examples())))
 def test_every_example_works(line: str) -> None:
     """What help, README and docs show can be typed as it is: each command, option and value is one that there is."""
     try:
-        parse(re.sub(r"\b(COMMAND|NAME|KEY|FILE|GUARDRAIL|SHELL)\b", meant, line))
+        parse(re.sub(PLACEHOLDERS, meant, line))
     except click.exceptions.Exit as ended:
         assert ended.exit_code == 0  # noqa: PT017 # of --help
-
-
-def meant(placeholder: re.Match[str]) -> str:
-    """What may stand for a word in capitals."""
-    return {"COMMAND": "plan", "NAME": "restore", "GUARDRAIL": "restore", "SHELL": SHELLS[0]}.get(placeholder[1], "x")
 
 
 def test_a_wrong_example_is_noticed() -> None:
@@ -117,6 +74,10 @@ def test_long_helps_have_sections(shell: Shell) -> None:
     context = click.Context(command)
     shown = [each for _, options in option_sections(command, context) for each in options]
     assert len(shown) == len({each.name for each in shown}) == len(command.get_params(context))
+    for name in ALL:
+        assert shell.run(*name.split(), "--help") == 0
+        others = re.findall(r"^Other options:\n(.*(?:\n  .*)*)", shell.out, re.MULTILINE)
+        assert others in ([], ["  -h, --help  Show this message and exit."])
     shell.run("schema", "--help")
     assert re.findall(r"^([A-Z].*):$", shell.out, re.MULTILINE) == ["Options", "Example"]
 

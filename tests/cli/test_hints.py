@@ -1,69 +1,198 @@
 """What somebody is told who typed something else than what there is: what was probably meant, and exit 64."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import click
 import pytest
 
+from cli_lines import ALL, PLACEHOLDERS, meant, parse
 from reconciler.cli.group import COMMANDS, reconciler
-from reconciler.cli.hints import _COMMANDS, _OPTIONS, hint
-from reconciler.cli.variables import BESIDE_OPTIONS, misspelt, strange, variables
+from reconciler.cli.habits import ARGUMENTS, OPTIONS
+from reconciler.cli.habits import COMMANDS as HABITS
+from reconciler.cli.hints import hint, message, near
 from shell import Shell
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("line", "told"),
     [
-        (["plna"], "did you mean 'plan'?"),
-        (["diff"], "`reconciler plan` shows what differs"),
-        (["Sync"], "`reconciler apply` writes what differs"),
-        (["serve"], "`reconciler run` makes passes"),
-        (["health"], "`reconciler status`"),
-        (["dump"], "`reconciler export`"),
-        (["trail", "shwo"], "did you mean 'show'?"),
-        (["apply", "--dryrun"], "--dry-run only plans"),
-        (["apply", "-n"], "--dry-run only plans"),
-        (["plan", "-n"], "it never writes"),
-        (["plan", "--json"], "-o json writes JSON"),
-        (["apply", "--yes"], "no command ever asks"),
-        (["apply", "--auto-approve"], "no command ever asks"),
-        (["apply", "--force"], "--allow GUARDRAIL lets one through"),
-        (["export", "--force"], "--overwrite"),
-        (["plan", "--force"], "`reconciler apply --allow GUARDRAIL`"),
-        (["plan", "--watch"], "`reconciler run --every 5m`"),
-        (["plan", "--api-key", "aha-sk-1234567890"], "set AHASEND_API_KEY"),
-        (["plan", "--every", "5m"], "--every is an option of run and status\n"),
-        (["plan", "--allow", "restore"], "--allow is an option of apply, run and explain"),
-        (["plan", "--polizy", "x"], "Did you mean '--policy'?"),
-        (["apply", "--allow", "max-change"], "did you mean max-changes?"),
-        (["audit", "--fail-on", "warning"], "did you mean 'warn'?"),
-        (["schema", "policies"], "did you mean 'policy'?"),
-        (["plan", "-o", "jsn"], "did you mean json?"),
+        ("plna", "did you mean 'plan'?"),
+        ("diff", "`reconciler plan` shows what differs"),
+        ("Sync", "`reconciler apply` writes what differs"),
+        ("serve", "`reconciler run` makes passes"),
+        ("health", "`reconciler status --quiet`"),
+        ("dump", "`reconciler export`"),
+        ("log", "`reconciler trail show --key NAME FILE` tells what happened"),
+        ("create", "keys are not made yet"),
+        ("delete", "`state: quarantined` in the files switches one off"),
+        ("dashboard", "`reconciler run` serves a status page"),
+        ("man", "`man reconciler`"),
+        ("-v", "`reconciler --version`"),
+        ("--dry-run plan", "options stand after the command: --dry-run is an option of apply and run"),
+        ("trail shwo", "did you mean 'show'?"),
+        ("trail verfiy x", "did you mean 'verify'?"),
+        ("help aply", "did you mean 'apply'?"),
+        ("apply --dryrun", "`--dry-run` only plans"),
+        ("apply -n", "`--dry-run` only plans"),
+        ("plan -n", "it never writes"),
+        ("plan --json", "`-o json` writes JSON, `-o html=FILE`"),
+        ("plan --format json", "`-o json` writes JSON, `-o html=FILE`"),
+        ("status --json", "`-o json` writes JSON\n"),
+        ("trail show --html", "`-o text` and `-o json` are all there is"),
+        ("apply --yes", "leave it out: no command ever asks"),
+        ("apply --auto-approve", "leave it out: no command ever asks"),
+        ("apply --force", "`--allow GUARDRAIL` lets one through"),
+        ("export --force", "`--overwrite` replaces"),
+        ("plan --force", "`reconciler apply --allow GUARDRAIL`"),
+        ("plan --watch", "`reconciler run --every 5m`"),
+        ("run --watch", "leave it out: it goes on, and sees when a file changes"),
+        ("run --interval 5m", "`--every 5m` says how often"),
+        ("run --daemon", "leave it out: it makes passes until told to stop"),
+        ("run --once", "`reconciler apply` makes one pass"),
+        ("apply --once", "leave it out: a single pass is all that it makes"),
+        ("run --port 9000", "`--listen 127.0.0.1:8080`"),
+        ("run --notify json://x", "set RECONCILER_NOTIFY"),
+        ("run --token x", "RECONCILER_TOKEN is for requests to it"),
+        ("status --once", "leave it out: without `--watch` it asks once"),
+        ("status --port 8080", "`--at HOST:PORT` says where the daemon listens"),
+        ("status --url http://x", "`--at HOST:PORT` says where the daemon listens"),
+        ("status --interval 5s", "`--watch --every 5s`"),
+        ("status --watchh", "did you mean '--watch'?"),
+        ("status 127.0.0.1:9", "`--at HOST:PORT` says which daemon to ask"),
+        ("notify --send", "`--test` sends a test message"),
+        ("notify test", "`--test` sends a test message"),
+        ("plan config/keys", "`--desired PATH` names the files"),
+        ("export keys", "`--to PATH` names the folder"),
+        ("plan --api-key aha-sk-1234567890", "set AHASEND_API_KEY"),
+        ("plan --every 5m", "--every is an option of run and status\n"),
+        ("plan --allow restore", "--allow is an option of apply, run and explain"),
+        ("plan --polizy x", "did you mean '--policy'?"),
+        ("plan --log json", "did you mean '--log-format' or '--log-level'?"),
+        ("apply --tral x", "did you mean '--trail'?"),
+        ("apply --rat 5", "did you mean '--rate'?"),
+        ("apply --allow max-change", "did you mean max-changes?"),
+        ("audit --fail-on warning", "did you mean 'warn'?"),
+        ("schema policies", "did you mean 'policy'?"),
+        ("plan -o jsn", "did you mean json?"),
     ],
 )
-def test_what_was_meant(shell: Shell, arguments: list[str], told: str) -> None:
-    """Wrong habits and slips of the finger are answered with what to write here, and exit 64; nothing is done."""
-    assert shell.run(*arguments) == 64
+def test_what_was_meant(shell: Shell, line: str, told: str) -> None:
+    """Wrong habits and slips of the finger are answered with what to write here, once, and exit 64; nothing is done."""
+    assert shell.run(*line.split()) == 64
     assert told in shell.err
+    assert shell.err.lower().count("did you mean") <= 1
     assert shell.err.endswith("--help\n")
     assert shell.out == ""
     assert "1234567890" not in shell.err
     assert shell.emulator.requests["GET"] == 0
 
 
-@pytest.mark.parametrize("arguments", [["zzz"], ["plan", "--zzz"], ["schema", "zzz"], ["demo", "--json"]])
-def test_nothing_is_guessed(shell: Shell, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    "line",
+    ["zzz", "plan --zzz", "schema zzz", "demo --json", "status --ta x", "apply --al x", "demo x"],
+)
+def test_nothing_is_guessed(shell: Shell, line: str) -> None:
     """What is near to nothing gets no guess, only where to look."""
-    assert shell.run(*arguments) == 64
+    assert shell.run(*line.split()) == 64
     assert shell.err.count("hint:") == 1
     assert "see reconciler" in shell.err
+    assert "did you mean" not in shell.err.lower()
+
+
+def test_the_best_guess_is_first() -> None:
+    """Of names within two edits the nearest comes first, and no more than three are told."""
+    assert near("--abcx", ["--abyy", "--abcy", "--zzzz"]) == "did you mean '--abcy' or '--abyy'?"
+    assert near("aaaa", ["aaab", "aaac", "aaad", "aaae"]) == "did you mean 'aaab' or 'aaac' or 'aaad'?"
+    assert near("--ab", ["--abcde"]) == ""
+
+
+@pytest.mark.parametrize("line", ["completion", "schema"])
+def test_what_is_missing_is_said_on_a_line(shell: Shell, line: str) -> None:
+    """An argument of a few words names them on the line that says that it is missing."""
+    assert shell.run(line) == 64
+    assert shell.err.startswith("error: Missing argument: one of ")
+    assert shell.err.count("\n") == 2
+    assert "\t" not in shell.err
+
+
+def test_an_address_to_ask_at(shell: Shell) -> None:
+    """Who asks a daemon is not told how to be reached from everywhere."""
+    assert shell.run("status", "--at", "8080") == 64
+    assert "'8080' names no host: write 127.0.0.1:8080\n" in shell.err
+    assert shell.run("status", "--at", "x") == 64
+    assert "'x' is no address to ask at: write HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080\n" in shell.err
 
 
 def test_habits_are_none_of_ours() -> None:
-    """No habit is a command that there is: such a hint could never be seen."""
-    assert not {habit for habits in _COMMANDS.values() for habit in habits} & set(COMMANDS)
-    options = [habit for habits, _ in _OPTIONS for habit in habits]
-    assert len(options) == len(set(options))
+    """No habit is a command that there is, or stands in two places: such a hint could never be seen."""
+    names = [habit for habits, _ in HABITS for habit in habits]
+    assert not {*names} & {*COMMANDS}
+    assert len(names) == len({*names})
+    options = [habit for habits, _ in OPTIONS for habit in habits]
+    assert len(options) == len({*options})
+
+
+NEEDED: Final = {
+    "explain": "KEY",
+    "who-can": "WHAT",
+    "trail show": "FILE --key NAME",
+    "trail verify": "FILE",
+    "emulator": "--seed FILE",
+    "schema": "desired",
+    "completion": "bash",
+}
+"""What a command does not do without."""
+
+
+def typed(told: str, command: str) -> Iterator[str]:
+    """Each command line in a hint of a command, whole or as options of it."""
+    for shown in re.findall("`(.*?)`", told):
+        if shown.startswith("reconciler "):
+            yield shown
+        elif shown.startswith("-"):
+            alone = shown.replace("`", "")
+            rest = "" if command == "emulator" and "--seed" in alone else NEEDED.get(command, "")
+            yield f"reconciler {command} {rest} {alone}"
+
+
+def hints() -> Iterator[tuple[str, str]]:
+    """Every hint that there may be, with the command that it is for."""
+    for told in (told for _, told in HABITS):
+        yield "", told
+    for name, command in ALL.items():
+        context = click.Context(reconciler, info_name="reconciler")
+        above, _, own_name = name.rpartition(" ")
+        if above:
+            context = click.Context(ALL[above], context, above)
+        context = click.Context(command, context, own_name)
+        habits = [habit for words, _ in OPTIONS for habit in words]
+        own = {option for each in command.params for option in each.opts}
+        for habit in (each for each in habits if each not in own):
+            yield name, hint(click.exceptions.NoSuchOption(habit, ctx=context))
+        yield name, hint(click.UsageError("Got unexpected extra argument (x)", ctx=context))
+
+
+def test_every_hint_can_be_typed() -> None:
+    """Each command line, and each option, that any hint shows is one that the command takes."""
+    shown = {line for name, told in hints() for line in typed(told, name)}
+    assert len(shown) > 50
+    for line in sorted(shown):
+        try:
+            parse(re.sub(PLACEHOLDERS, meant, line))
+        except click.exceptions.Exit as ended:
+            assert ended.exit_code == 0  # noqa: PT017 # of --version
+        except click.UsageError as error:
+            pytest.fail(f"{line}: {error.format_message()}")
+
+
+def test_every_answer_is_given_to_somebody() -> None:
+    """No answer stands behind one that always comes first."""
+    given = {told for _, told in hints()}
+    answers = [answer for _, answers in OPTIONS for answer in answers]
+    assert {answer.told for answer in (*answers, *ARGUMENTS) if answer.commands != ("",)} <= given
 
 
 def test_errors_without_a_command() -> None:
@@ -72,85 +201,7 @@ def test_errors_without_a_command() -> None:
     assert hint(click.exceptions.NoSuchOption("--zzz", ctx=click.Context(click.Command("x")))) == ""
     assert hint(click.BadParameter("", param=click.Argument(["x"], type=click.Choice(["a"])))) == ""
     assert hint(click.UsageError("")) == ""
-
-
-KNOWN = {*BESIDE_OPTIONS, "RECONCILER_TRAIL", "RECONCILER_TO", "RECONCILER_DRY_RUN", "RECONCILER_POLICY"}
-
-
-@pytest.mark.parametrize(
-    ("name", "meant"),
-    [
-        ("RECONCILER_TRIAL", "RECONCILER_TRAIL"),
-        ("RECONCILER_DRYRUN", "RECONCILER_DRY_RUN"),
-        ("RECONCILLER_DRY_RUN", "RECONCILER_DRY_RUN"),
-        ("AHASEND_APIKEY", "AHASEND_API_KEY"),
-        ("AHASEND_API_KEYS", "AHASEND_API_KEY"),
-    ],
-)
-def test_misspelt_variables(name: str, meant: str) -> None:
-    """A variable within two edits of one that there is was meant to be that one."""
-    assert list(misspelt([name], KNOWN)) == [(name, meant)]
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "AHASEND_API_KEY_PROD",
-        "AHASEND_ACCOUNT_ID2",
-        "AHASEND_ACCOUNT_ID_2",
-        "RECONCILER_SELF_KEY_ID_X",
-        "RECONCILER_X",
-    ],
-)
-def test_variables_that_are_no_mistake(name: str) -> None:
-    """A variable of a credential, one that a file of ours may name, and one that is like no other are left alone."""
-    assert list(misspelt([name], KNOWN)) == []
-
-
-def test_every_variable_of_an_option_is_known() -> None:
-    """Of an option that two variables may set both are known."""
-    status = reconciler.get_command(click.Context(reconciler), "status")
-    assert status
-    assert {"RECONCILER_AT", "RECONCILER_LISTEN", "RECONCILER_STATUS_OUTPUT"} <= {*variables(status)}
-
-
-def test_a_warning_for_a_variable(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told once, as a line of the log where logs are JSON, and as a warning where a person reads them."""
-    monkeypatch.setenv("RECONCILER_DRYRUN", "true")
-    monkeypatch.setenv("RECONCILER_DETAILED_EXITCODE", "false")
-    assert shell.run("apply", "--log-format", "console") == 0
-    assert shell.err.count("warning: RECONCILER_DRYRUN is no variable of the reconciler") == 1
-    assert "did you mean RECONCILER_DRY_RUN?" in shell.err
-    assert shell.run("apply") == 0
-    assert '"event": "variable.misspelt", "variable": "RECONCILER_DRYRUN", "meant": "RECONCILER_DRY_RUN"' in shell.err
-    assert all(line.startswith("{") for line in shell.err.splitlines())
-    assert shell.run("validate") == 0
-    assert shell.err.startswith("warning: RECONCILER_DRYRUN")
-    assert shell.run("schema", "policy") == 0
-    assert shell.err == ""
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "RECONCILER_PORT",
-        "RECONCILER_SERVICE_HOST",
-        "RECONCILER_SERVICE_PORT",
-        "RECONCILER_SERVICE_PORT_HTTP",
-        "RECONCILER_PORT_8080_TCP",
-        "RECONCILER_PORT_8080_TCP_ADDR",
-        "RECONCILER_TRIAL_PORT",
-        "REQUESTS_CA_BUNDLE",
-        "RECONCILER",
-        "REPO_X",
-    ],
-)
-def test_what_kubernetes_sets_is_no_mistake(shell: Shell, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """What Kubernetes sets for a Service, or anybody for anything else, is not warned of."""
-    assert strange([name], set()) == []
-    monkeypatch.setenv(name, "tcp://10.0.0.1:8080")
-    assert shell.run("plan") == 0
-    assert shell.err == ""
+    assert message(click.exceptions.NoSuchOption("--zzz", possibilities=["--zzy"])) == "No such option '--zzz'."
 
 
 def test_files_that_are_elsewhere(shell: Shell) -> None:

@@ -69,7 +69,7 @@ def test_who_can_do_what_is_for_no_domain(shell: Shell, monkeypatch: pytest.Monk
         (["*", "shop.example.com"], "'*' for 'shop.example.com' is nothing that a key can do; for a domain there are"),
         (["messages:send", ""], "'messages:send' for '' is nothing that a key can do; for a domain there are domains:"),
         (["messages:send:all", "shop.example.com"], "is nothing that a key can do"),
-        (["mesages:send:all"], "'mesages:send:all' is not a known scope: did you mean messages:send:all?"),
+        (["message:send", "shop.example.com"], "is nothing that a key can do: did you mean messages:send?"),
         (["messages:send", "a.example", "b.example"], "Got unexpected extra argument"),
         ([], "Missing argument 'WHAT'"),
         (["api-keys:read", "-o", "xml"], "'xml' is not one of 'text', 'json'"),
@@ -178,6 +178,29 @@ def test_who_can_do_what_is_not_known(shell: Shell) -> None:
     assert '"brand:new" is a scope that this version does not know' in shell.out
     assert shell.run("who-can", "domains:read", "-o", "json") == 0
     assert json.loads(shell.out)["notes"] == []
+
+
+@pytest.mark.parametrize(
+    ("what", "meant"),
+    [
+        ("mesages:send:all", "messages:send:all"),
+        ("message:send", "messages:send DOMAIN or messages:send:all"),
+        ("messages:sned", "messages:send DOMAIN or messages:send:all"),
+        ("api-key:read", "api-keys:read"),
+        ("messages:send:{a b}", "messages:send:{example.com}"),
+    ],
+)
+def test_who_can_do_what_is_misspelt(shell: Shell, what: str, meant: str) -> None:
+    """A scope near one that there is was meant to be that one, unless the files or an account have it as it is."""
+    assert shell.run("who-can", what) == 64
+    assert f"{what!r} is not a known scope, and no key has it: did you mean {meant}?\n" in shell.err
+    assert shell.out == ""
+    shell.write(FILES + f'  - {{name: odd, scopes: ["{what}"]}}\nknown_scopes: ["{what}"]\n')
+    assert shell.run("who-can", what) == 0
+    shell.write(FILES)
+    shell.drift(what)
+    assert shell.run("who-can", what) == 0
+    assert f"    account  by {what}, from" in shell.out
 
 
 def test_who_can_shows_no_secret(shell: Shell) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from receiving import mail_server, mail_url, refused, silent, webhook
-from reconciler.cli import notify as notify_command
 from reconciler.cli.notifying import AddressBook, Sender, make_notifier, notifying
 from reconciler.cli.wiring import Secrets
 from reconciler.core.events import Event, NotificationFailed
@@ -178,7 +177,7 @@ def test_the_test(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_test_waits_for_nobody_for_ever(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that does not answer has failed after a while."""
-    monkeypatch.setattr(notify_command, "LONGEST_SEND", 0.1)
+    monkeypatch.setattr("reconciler.daemon.notifier.LONGEST_SEND", 0.1)
     with silent() as address:
         monkeypatch.setenv("RECONCILER_NOTIFY", f"json://{address}?rto=1")
         began = time.monotonic()

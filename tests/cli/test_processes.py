@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 
 from cli.test_asking import READY, answering, http, says
@@ -70,19 +71,60 @@ def test_killed_in_the_middle_of_an_apply(shell: Shell) -> None:
     assert shell.emulator.requests["PUT"] == before
 
 
-def test_terminated_in_the_middle_of_an_apply(shell: Shell) -> None:
-    """After a SIGTERM apply ends soon with exit 4, its report written, and what it says was applied was."""
+@pytest.mark.parametrize("numbers", [[signal.SIGTERM], [signal.SIGHUP], [signal.SIGHUP] * 3])
+def test_terminated_in_the_middle_of_an_apply(shell: Shell, numbers: list[signal.Signals]) -> None:
+    """After a SIGTERM or SIGHUP apply ends soon with exit 4, its report written; what it says was applied was."""
     drifted(shell)
     process = start("apply", "--allow", "max-changes", "--rate", "40", "--burst", "6", "-o", "json")
     wait_for_writes(shell.emulator, 3)
     began = time.monotonic()
-    process.terminate()
+    for number in numbers:
+        process.send_signal(number)
+        time.sleep(0.02)
     out, _ = process.communicate()
     assert time.monotonic() - began < 10
     assert process.returncode == 4
     changes = json.loads(out)["accounts"][0]["changes"]
     assert [change["outcome"] for change in changes].count("applied") == len(shell.emulator.history) < MANY
     assert {change["reason"] for change in changes if change["outcome"] == "failed"} == {"interrupted"}
+
+
+def test_several_hang_ups_are_one(shell: Shell) -> None:
+    """A write whose answer comes late is waited for, however often somebody says that the terminal is gone."""
+    shell.drift("domains:read")
+    shell.emulator.set_faults({"rules": [{"method": "PUT", "path": "*", "rate": 1, "do": {"delay": "1s"}}]})
+    process = start("apply", "-o", "json")
+    wait_for_requests(shell.emulator, "PUT")
+    for _ in range(3):
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.05)
+    out, _ = process.communicate()
+    assert json.loads(out)["accounts"][0]["changes"][0]["outcome"] == "applied"
+
+
+def test_a_terminal_that_is_closed(shell: Shell) -> None:
+    """Where the terminal is closed no write is left of which the trail does not tell the end."""
+    drifted(shell)
+    arguments = ["apply", "--allow", "max-changes", "--rate", "40", "--burst", "6", "--trail", "trail.jsonl"]
+    spawned = pexpect.spawn(sys.executable, ["-m", "reconciler", *arguments], timeout=20)
+    wait_for_writes(shell.emulator, 3)
+    os.close(spawned.child_fd)
+    assert spawned.pid is not None
+    _, status = os.waitpid(spawned.pid, 0)
+    assert os.waitstatus_to_exitcode(status) > 0
+    events = [json.loads(line)["event"] for line in Path("trail.jsonl").read_text().splitlines()]
+    assert events.count("write.started") == events.count("write.ended") == len(shell.emulator.history) < MANY
+
+
+def test_nohup(shell: Shell) -> None:
+    """Who starts a command that SIGHUP is not to end is obeyed."""
+    drifted(shell)
+    ignoring = ["bash", "-c", 'trap "" HUP; exec "$@"', "bash", *RECONCILER]
+    process = subprocess.Popen([*ignoring, "apply", "--allow", "max-changes", "--rate", "40", "--burst", "6"])
+    wait_for_writes(shell.emulator, 3)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=30) == 0
+    assert len(shell.emulator.history) == MANY
 
 
 def test_terminated_while_the_server_is_silent(shell: Shell) -> None:

@@ -101,6 +101,33 @@ def test_keys() -> None:
     assert watched.tell(AccountListed("r", ONE, 2000), after=1) == "reading keys: 2,500 of about 4,000, 00:01 left"
 
 
+@pytest.mark.parametrize(
+    ("width", "told"),
+    [
+        (52, "reading keys: 3,400 of about 10,000, 00:03 left"),
+        (47, "keys 3,400/~10,000 00:03"),
+        (25, "keys 3,400/~10,000 00:03"),
+        (24, "keys 3,400/~10,000"),
+        (18, "3,400/~10,000"),
+        (10, "3,400"),
+        (5, ""),
+    ],
+)
+def test_a_narrow_terminal(width: int, told: str) -> None:
+    """Where there is no room for the sentence its figures stay: words go first, then the time that is left."""
+    assert Stage("reading keys", 3400, about=10_000).line(2.0, width) == told
+
+
+def test_a_narrow_terminal_where_nothing_is_known() -> None:
+    """Likewise where nobody knows how many there are, or nothing is done yet."""
+    assert [Stage("reading sub accounts", 3400).line(2.0, width) for width in (60, 20, 8)] == [
+        "reading sub accounts: 3,400 so far",
+        "sub accounts 3,400",
+        "3,400",
+    ]
+    assert Stage("writing changes", 0, total=40).line(2.0, 20) == "changes 0/40"
+
+
 def test_more_keys_than_expected() -> None:
     """Where there are more keys than the files name, or nobody knows how many, only what was read is told."""
     watched = Watched()
@@ -170,10 +197,15 @@ def test_not_too_often() -> None:
 @pytest.mark.parametrize("width", [0, 1, 2, 20, 40, 71, 80, 200])
 def test_any_width(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line is always narrower than the terminal, also where that has 20 columns, and a wide one has a bar."""
-    for stage in (Stage("reading keys", 1000, about=4000), Stage("reading keys", 1000), Stage("writing", 0, total=4)):
+    for stage in (
+        Stage("reading keys", 1000, about=4000),
+        Stage("reading keys", 1000),
+        Stage("writing it", 0, total=4),
+    ):
         line = stage.line(2.0, width)
         assert len(line) < max(width, 1)
         assert ("|" in line) is (width > 70 and (stage.about or stage.total) is not None)
+        assert "|" in line or line in (*stage._forms(2.0), "")
     assert re.search(r"4,000 \|█{12}. +\| 00:06 left$", Stage("reading keys", 1000, about=4000).line(2.0, 100))
     assert Stage("reading keys", 1000, about=4000).line(2.0, 100, bars=False).isascii()
 

@@ -84,6 +84,15 @@ class Session:
         self.shell.expect("> ")
         return re.findall("<(.*?)>", given)
 
+    def listed(self, line: str, last: str) -> str:
+        """What is shown below the line where the tabulator is pressed, up to ``last``; the line is taken away."""
+        self.shell.send(f"{line}\t")
+        self.shell.expect_exact("\r\n")
+        self.shell.expect_exact(last)
+        shown = str(self.shell.before)
+        self.shell.send("\x15")
+        return shown
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
@@ -242,3 +251,27 @@ def test_nothing_is_left_behind(home: Home) -> None:
     assert offered == [["analytics", "sender", "storefront"], [], FILES]
     assert sorted(home.folder.rglob("*")) == before
     broken.unlink()
+
+
+@pytest.mark.parametrize("place", ["config.fish", "completions/reconciler.fish"])
+def test_fish_offers_nothing_of_its_own_making(home: Home, place: str) -> None:
+    """What fish makes of the manual page offers every option to every command: ours takes its place, also later on."""
+    program = required.tool("fish")
+    made = home.folder / ".local/share/fish/generated_completions/reconciler.fish"
+    made.parent.mkdir(parents=True, exist_ok=True)
+    made.write_text("complete -c reconciler -l junk -d 'of another command'\n")
+    file = home.folder / ".config/fish" / place
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("reconciler completion fish | source\n" if place == "config.fish" else script("fish"))
+    asked = "complete -C 'reconciler schema --'; complete -C 'reconciler schema po'; complete -C 'reconciler --j'"
+    assert home.told(program, "-c", asked) == ["--help\tShow this message and exit.", "policy"]
+    file.unlink()
+    assert home.told(program, "-c", "complete -C 'reconciler --j'") == ["--junk\tof another command"]
+    made.unlink()
+
+
+def test_zsh_describes_only_what_has_a_meaning(home: Home) -> None:
+    """A value without a meaning stands alone in zsh's list, and one with a meaning beside it."""
+    with home.session("zsh", 'eval "$(reconciler completion zsh)"') as session:
+        assert "--" not in session.listed("reconciler apply --allow max-", "max-widened")
+        assert re.search(r"--detailed-exitcode +-- $", session.listed("reconciler plan --de", "Exit 2 when"))

@@ -227,6 +227,8 @@ def test_canonical_domain() -> None:
         ("mesages:send:shop.example.com", "messages:send:{shop.example.com}"),
         ("mesages:send:{shop.example.com}", "messages:send:{shop.example.com}"),
         ("mesages:sent:{localhost}", "messages:send:{localhost}"),
+        ("message:send", "messages:send:all or messages:send:{example.com}"),
+        ("messages:sned", "messages:send:all or messages:send:{example.com}"),
     ],
 )
 def test_suggestions(text: str, meant: str) -> None:

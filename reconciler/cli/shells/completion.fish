@@ -1,4 +1,6 @@
-# Completion of the command reconciler for fish, in ~/.config/fish/config.fish:
+# Completion of the command reconciler for fish, as a file that fish reads when it is needed:
+#     reconciler completion fish > ~/.config/fish/completions/reconciler.fish
+# or in ~/.config/fish/config.fish:
 #     reconciler completion fish | source
 
 function __reconciler_complete
@@ -19,4 +21,8 @@ function __reconciler_complete
     end
 end
 
+# fish makes a file of its own from the manual page, which offers every option to every command. What it would load when
+# somebody first presses the tabulator is loaded now, to be taken away: it does not load that file again.
+complete --do-complete 'reconciler --' >/dev/null
+complete --command reconciler --erase
 complete --command reconciler --no-files --keep-order --arguments '(__reconciler_complete)'

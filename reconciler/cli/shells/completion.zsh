@@ -10,7 +10,7 @@ _reconciler() {
         case $type in
             # The part of the word that is an option already stays as it is.
             lead) compset -p ${#value} ;;
-            plain) described+=("${value//:/\\:}:${help:-$value}") ;;
+            plain) described+=("${value//:/\\:}${help:+:$help}") ;;
             file)
                 compset -p ${#value}
                 _files
