@@ -5,12 +5,10 @@ Besides, ``POLICY`` allows no script and no style but the page's own, by hash, a
 that came through would do nothing.
 """
 
-import gc
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
+from reconciler.collector import collector_paused
 from reconciler.core.report import Report
 from reconciler.core.status import Status
 from reconciler.render.addresses import Address
@@ -33,21 +31,6 @@ POLICY: Final = (
 """The Content-Security-Policy of every page."""
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Leave the garbage collector off meanwhile: what is made is kept, and to look at it again takes half of the time.
-
-    Of threads that do so at once, the one that switched it off switches it on again.
-    """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
-
-
 class Board:
     """What the pages show of one report; what takes long is made when somebody first looks, and kept."""
 
@@ -66,7 +49,7 @@ class Board:
             path: Percent-decoded.
             query: As it stands behind the question mark.
         """
-        with _uncollected():
+        with collector_paused():
             return self._page(status, path, query)
 
     def _page(self, status: Status, path: str, query: str) -> str | None:
