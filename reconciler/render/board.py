@@ -11,6 +11,7 @@ from typing import Final
 from reconciler.collector import collector_paused
 from reconciler.core.report import Report
 from reconciler.core.status import Status
+from reconciler.errors import mask
 from reconciler.render.addresses import Address
 from reconciler.render.front import Front
 from reconciler.render.headline import Headline
@@ -52,11 +53,15 @@ class Board:
         with collector_paused():
             return self._page(status, path, query)
 
+    def missing(self, status: Status, path: str) -> str:
+        """Give the HTML document that says that no page is at a path, percent-decoded, and where there are some."""
+        return self._document("board_missing", Headline(status, self._report), path=mask(path))
+
     def _page(self, status: Status, path: str, query: str) -> str | None:
         headline, lately = Headline(status, self._report), Lately(status)
         match path:
             case "/":
-                return self._document("board_front", headline, front=Front(self._lookup, lately))
+                return self._document("board_front", headline, front=Front(headline, self._lookup, lately))
             case "/keys":
                 return self._document("board_keys", headline, found=Found(self._lookup, Question.read(query)))
             case _:
