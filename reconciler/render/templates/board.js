@@ -132,8 +132,9 @@
     const kept = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
     const wanted = new Set([...fresh.children].map(key).filter(Boolean));
     const drop = (node) => {
-      if (!atOnce && selected(node)) whole = false;
-      else node.remove();
+      if (atOnce || !selected(node)) return node.remove();
+      whole = false;
+      if (node.nodeType === 1 && !node.matches(PIECE)) [...node.childNodes].forEach(drop);
     };
     for (const child of [...fresh.childNodes]) {
       while (place && key(place) && !wanted.has(key(place))) {
