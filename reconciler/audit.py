@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
+from reconciler.collector import collector_paused
 from reconciler.core.events import FindingRaised, PassStarted
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.keys import RemoteKey
@@ -15,7 +16,6 @@ from reconciler.core.policy import judge_actual
 from reconciler.core.report import Mode, Report
 from reconciler.core.requirements import KeysOf, Requirement, unmet
 from reconciler.core.rules import Policy
-from reconciler.files.document import collector_paused
 from reconciler.listing import OUT_OF_TIME, Listed, Reading, Suspended, Unread
 from reconciler.reconcile import (
     DryRun,

@@ -12,6 +12,7 @@ from reconciler import __version__
 from reconciler.ahasend.client import ReadSession, WriteSession
 from reconciler.ahasend.pace import Stop
 from reconciler.apply import Run, apply_plan
+from reconciler.collector import collector_paused
 from reconciler.core import departures
 from reconciler.core.allowable import FREEZE
 from reconciler.core.changes import Change, Outcome
@@ -60,7 +61,6 @@ from reconciler.core.report import (
 )
 from reconciler.core.rests import after_pass, holding
 from reconciler.core.rules import Policy
-from reconciler.files.document import collector_paused
 from reconciler.files.saved import Listing
 from reconciler.listing import OUT_OF_TIME, Errand, Listed, Reading, Suspended, Unread, asked, list_accounts, look_up
 

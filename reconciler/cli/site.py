@@ -30,7 +30,7 @@ from reconciler.settings import web_token
 if TYPE_CHECKING:
     from reconciler.daemon.audience import Audience
     from reconciler.daemon.maker import Maker
-    from reconciler.daemon.shown import Draw, Pages, Showcase, Shown
+    from reconciler.daemon.shown import Draws, Pages, Showcase, Shown
     from reconciler.daemon.trail import Trail
 
 INTERVALS = 3
@@ -235,11 +235,11 @@ def _masked(told: Told, secrets: tuple[str, ...]) -> Told:
     return masked
 
 
-def _board(report: Report | None, secrets: tuple[str, ...]) -> "Draw":
+def _board(report: Report | None, secrets: tuple[str, ...]) -> "Draws":
     """Give what draws pages of a report."""
     from reconciler.render.board import Board
 
-    return Board(_masked(report, secrets) if report else None).page
+    return Board(_masked(report, secrets) if report else None)
 
 
 def _now() -> datetime:

@@ -50,7 +50,7 @@ class Rest:
     def __str__(self) -> str:
         times = "once" if self.failures == 1 else f"{self.failures} times in a row"
         again = f"{self.again_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-        return f"not asked in this pass, since it failed {times}; asked again from {again} on: {self.failure.said}"
+        return f"{self.failure.said}; not asked in this pass, since it failed {times}; asked again from {again} on"
 
 
 def holding(rests: Mapping[Identity, Rest], now: datetime) -> dict[Identity, Rest]:

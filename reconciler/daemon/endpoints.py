@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reconciler.core.status import Readiness
 from reconciler.daemon.answers import Answer, Headers, document, error, send_answer, values
+from reconciler.daemon.audience import PageFor
 from reconciler.daemon.shown import Showcase, show_page, show_report, show_status
 from reconciler.errors import Busy, Interrupted
 
@@ -63,7 +64,8 @@ async def _answer(handlers: Handlers, scope: Scope) -> Answer:
     # a path in front of this server is got around.
     endpoint = _ENDPOINTS.get(scope["raw_path"])
     if endpoint is None:
-        return await show_page(handlers.showcase, scope) or _NOTHING
+        page = handlers.showcase.audience.page
+        return await show_page(handlers.showcase, scope) or (_NOTHING if page is PageFor.NONE else _NO_PAGE)
     if scope["method"] not in endpoint.methods:
         allowed = ", ".join(endpoint.methods)
         return error(405, f"the method must be {allowed}", (b"allow", allowed.encode()))
@@ -122,4 +124,6 @@ _ENDPOINTS = {
     b"/status": _Endpoint(_LOOKS, _status),
     b"/report": _Endpoint(_LOOKS, _report),
 }
-_NOTHING = error(404, f"there is nothing here, only {', '.join(path.decode() for path in _ENDPOINTS)}")
+_THERE = f"there is nothing here, only {', '.join(path.decode() for path in _ENDPOINTS)}"
+_NOTHING = error(404, _THERE)
+_NO_PAGE = error(404, f"{_THERE}, and pages: /, /keys and what they lead to")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import unquote_to_bytes
 
 from starlette.types import Scope
@@ -14,12 +14,6 @@ from reconciler.daemon.answers import Answer, Headers, error, has_left, not_modi
 from reconciler.daemon.audience import Audience, PageFor
 from reconciler.daemon.maker import Maker, Turn, Wish
 
-Draw = Callable[[Status, str, str], str | None]
-"""Takes a status, a path and a query; gives the HTML of the page there, None where there is none.
-
-The path is decoded; the query is as it was written, all ASCII, and can be decoded: what separates its parts must stay
-apart from what they say (``urllib.parse.parse_qsl``).
-"""
 _GUARDS: Final = (
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -28,6 +22,9 @@ _GUARDS: Final = (
 )
 """What keeps other sites from showing, embedding or reading what is shown here."""
 _NO_MARKUP: Final = "default-src 'none'; frame-ancestors 'none'"
+_LOOKS: Final = ("GET", "HEAD")
+_HTML: Final = "text/html; charset=utf-8"
+_READS_HTML: Final = re.compile(rb"(?:^|[\s,])text/html(?![^,;\s])(?!\s*;[^,]*\bq=0(?:\.0*)?(?![0-9.]))", re.IGNORECASE)
 _BADLY_ENCODED = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _NO_PART_OF_A_NAME = re.compile(rb"%(?:2[fF]|5[cC])")
 
@@ -49,6 +46,20 @@ class Shown:
     make: Callable[[], str]
 
 
+class Draws(Protocol):
+    """Draws the HTML of pages, of one report."""
+
+    def page(self, status: Status, path: str, query: str) -> str | None:
+        """Give that of the page at a path, None where there is none.
+
+        The path is decoded; the query is as it was written, all ASCII, and can be decoded: what separates its parts
+        must stay apart from what they say (``urllib.parse.parse_qsl``).
+        """
+
+    def missing(self, status: Status, path: str) -> str:
+        """Give that of a page which says that there is none at a path; empty: it is one that cannot be shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pages:
     """All pages as they are at a moment.
@@ -64,7 +75,7 @@ class Pages:
     tag: str
     moment: str
     report: str
-    board: Callable[[], Draw]
+    board: Callable[[], Draws]
     status: Callable[[], Status]
 
 
@@ -105,15 +116,21 @@ async def show_report(case: Showcase, scope: Scope) -> Answer:
 
 
 async def show_page(case: Showcase, scope: Scope) -> Answer | None:
-    """Answer a path that is no endpoint's; None where no page is either."""
-    if case.audience.page is PageFor.NONE or scope["method"] not in ("GET", "HEAD"):
+    """Answer a path that is no endpoint's; None where no page is either, and the client does not read HTML."""
+    if case.audience.page is PageFor.NONE:
         return None
     if refusal := case.audience.refusal(scope):
         return refusal
+    if scope["method"] not in _LOOKS:
+        allowed = ", ".join(_LOOKS)
+        return error(
+            405, f"pages are there to be looked at: the method must be {allowed}", (b"allow", allowed.encode())
+        )
     path, query = _path(scope["raw_path"]), _query(scope["query_string"])
     if query is None:
         return error(400, "the query is badly encoded: it must be percent-encoded UTF-8")
-    return None if path is None else await _shown_page(case, scope, path, query)
+    shown = None if path is None else await _shown_page(case, scope, path, query)
+    return shown or await _missing_page(case, scope, path or "")
 
 
 async def _shown_page(case: Showcase, scope: Scope, path: str, query: str) -> Answer | None:
@@ -124,27 +141,43 @@ async def _shown_page(case: Showcase, scope: Scope, path: str, query: str) -> An
     headers = _headers(tag, pages.moment, case.page_policy)
     if _names(given, tag):
         return not_modified(*headers)
-    body = await _drawn(case.maker, pages, path, query, has_left(scope))
+    body = await _drawn(case.maker, pages, (path, query), lambda draws, now: draws.page(now, path, query), scope)
     if body is None:
         return None
     if _has(given, tag):
         return not_modified(*headers)
-    return Answer(200, body, "text/html; charset=utf-8", headers)
+    return Answer(200, body, _HTML, headers)
 
 
-async def _drawn(maker: Maker, pages: Pages, path: str, query: str, gone: Callable[[], bool]) -> bytes | None:
+async def _missing_page(case: Showcase, scope: Scope, path: str) -> Answer | None:
+    """Answer a browser that there is no such page; None for clients that do not say that they read HTML."""
+    if not any(_READS_HTML.search(each) for each in values(scope["headers"], b"accept")):
+        return None
+    pages = case.pages()
+    body = await _drawn(case.maker, pages, (path, None), lambda draws, now: draws.missing(now, path), scope)
+    return Answer(404, body or b"", _HTML, (*_guarded(pages.moment, case.page_policy), (b"vary", b"Accept")))
+
+
+async def _drawn(
+    maker: Maker,
+    pages: Pages,
+    address: tuple[str, str | None],
+    draw: Callable[[Draws, Status], str | None],
+    scope: Scope,
+) -> bytes | None:
     """Give the bytes of a page, drawn once for all who ask for it meanwhile; None where there is none."""
+    gone = has_left(scope)
     first = Wish(Turn.FIRST, gone)
-    draw = await maker.kept("board", pages.report, pages.board, first)
+    draws = await maker.kept("board", pages.report, pages.board, first)
     status = await maker.kept("status of pages", (pages.tag, pages.moment), pages.status, first)
 
     def drawn() -> bytes | None:
-        text = draw(status, path, query)
+        text = draw(draws, status)
         return None if text is None else text.encode("utf-8", "backslashreplace")
 
     # The page that is on a wall does not wait for all that somebody looks for.
-    wish = first if path == "/" else Wish(Turn.LATER, gone)
-    return await maker.made((pages.tag, pages.moment, path, query), drawn, wish)
+    wish = first if address[0] == "/" else Wish(Turn.LATER, gone)
+    return await maker.made((pages.tag, pages.moment, *address), drawn, wish)
 
 
 async def _document(case: Showcase, what: str, shown: Shown, scope: Scope, turn: Turn = Turn.FIRST) -> Answer:
@@ -158,13 +191,12 @@ async def _document(case: Showcase, what: str, shown: Shown, scope: Scope, turn:
 
 
 def _headers(tag: bytes, as_of: str, policy: str) -> tuple[tuple[bytes, bytes], ...]:
+    return ((b"etag", tag), *_guarded(as_of, policy))
+
+
+def _guarded(as_of: str, policy: str) -> tuple[tuple[bytes, bytes], ...]:
     # By the time a client tells an answer of ours from one that something in between keeps giving in our place.
-    return (
-        (b"etag", tag),
-        (b"reconciler-as-of", as_of.encode()),
-        (b"content-security-policy", policy.encode()),
-        *_GUARDS,
-    )
+    return ((b"reconciler-as-of", as_of.encode()), (b"content-security-policy", policy.encode()), *_GUARDS)
 
 
 def _entity_tag(tag: str) -> bytes:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any, Final, Literal
 
+from reconciler.collector import collector_paused
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.keys import (
     UUID_PATTERN,
@@ -25,7 +26,7 @@ from reconciler.core.keys import (
     UnmanagedRule,
 )
 from reconciler.errors import FilesError, Problem
-from reconciler.files.document import MAX_RUN_BYTES, Path, collector_paused, parse_all, read_text
+from reconciler.files.document import MAX_RUN_BYTES, Path, parse_all, read_text
 from reconciler.files.entries import (
     NEEDS_ACCOUNT,
     KeyEntry,

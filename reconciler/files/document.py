@@ -11,13 +11,12 @@ their own anchor or stand for too many nodes, deep nesting, and plain scalars th
 U+2028, U+2029) is refused, because it could end a comment where no reviewer sees it end.
 """
 
-import gc
 import json
 import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, NoReturn
@@ -34,6 +33,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
+from reconciler.collector import collector_paused
 from reconciler.errors import FilesError, Problem
 from reconciler.files.folders import why_unreadable
 from reconciler.files.places import (
@@ -50,7 +50,7 @@ from reconciler.files.places import (
 )
 
 __all__ = ["MAX_FILE_BYTES", "MAX_RUN_BYTES", "Mapping", "Path", "Place", "Places", "Value"]
-__all__ += ["collector_paused", "locate", "parse", "parse_all", "read_text"]
+__all__ += ["locate", "parse", "parse_all", "read_text"]
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
 MAX_RUN_BYTES = 64 * 1024 * 1024
@@ -71,18 +71,6 @@ class Mapping(dict[str, "Value"]):
 
 
 Value = str | int | float | bool | list["Value"] | Mapping
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Keep Python's garbage collector off meanwhile: it costs more than the reading, and finds nothing to free."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def read_text(path: FilePath, name: str) -> str:

@@ -11,12 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from reconciler.collector import collector_paused
 from reconciler.core.inventory import rfc3339
 from reconciler.core.keys import RemoteKey, RemoteSubAccount
 from reconciler.core.networks import AllowList
 from reconciler.core.scopes import ScopeSet
 from reconciler.errors import FilesError, Problem
-from reconciler.files.document import collector_paused
 from reconciler.files.export import SubAccountKeys
 from reconciler.files.folders import why_unreadable
 

@@ -1,5 +1,6 @@
 """How long ago keys were made and used, and the time line on which that is shown."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ _NEVER: Final = "never"
 _MOST_TICKS: Final = 8
 _YEARS: Final = range(1970, 9000)
 """Those that a time may be in: days can be added to it and taken from it, too."""
+_TIME: Final = re.compile(
+    r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+)
 
 
 def moment(text: str | None) -> datetime | None:
@@ -39,6 +43,11 @@ def minute(text: str) -> str:
     """Write a time to the minute; one that nobody can read stays as it is."""
     when = moment(text)
     return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if when else text
+
+
+def to_the_minute(text: str) -> str:
+    """Write the times in a sentence, in RFC 3339, as a person reads them."""
+    return _TIME.sub(lambda found: minute(found[0]), text)
 
 
 @dataclass(frozen=True, slots=True)

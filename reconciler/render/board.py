@@ -5,14 +5,13 @@ Besides, ``POLICY`` allows no script and no style but the page's own, by hash, a
 that came through would do nothing.
 """
 
-import gc
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
+from reconciler.collector import collector_paused
 from reconciler.core.report import Report
 from reconciler.core.status import Status
+from reconciler.errors import mask
 from reconciler.render.addresses import Address
 from reconciler.render.front import Front
 from reconciler.render.headline import Headline
@@ -33,21 +32,6 @@ POLICY: Final = (
 """The Content-Security-Policy of every page."""
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Leave the garbage collector off meanwhile: what is made is kept, and to look at it again takes half of the time.
-
-    Of threads that do so at once, the one that switched it off switches it on again.
-    """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
-
-
 class Board:
     """What the pages show of one report; what takes long is made when somebody first looks, and kept."""
 
@@ -66,14 +50,18 @@ class Board:
             path: Percent-decoded.
             query: As it stands behind the question mark.
         """
-        with _uncollected():
+        with collector_paused():
             return self._page(status, path, query)
+
+    def missing(self, status: Status, path: str) -> str:
+        """Give the HTML document that says that no page is at a path, percent-decoded, and where there are some."""
+        return self._document("board_missing", Headline(status, self._report), path=mask(path))
 
     def _page(self, status: Status, path: str, query: str) -> str | None:
         headline, lately = Headline(status, self._report), Lately(status)
         match path:
             case "/":
-                return self._document("board_front", headline, front=Front(self._lookup, lately))
+                return self._document("board_front", headline, front=Front(headline, self._lookup, lately))
             case "/keys":
                 return self._document("board_keys", headline, found=Found(self._lookup, Question.read(query)))
             case _:

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from reconciler.core.report import ReportedAccount, ReportedChange, ReportedRefusal
-from reconciler.core.status import AskedBy
+from reconciler.core.keys import EVERY_SUB_ACCOUNT
+from reconciler.core.report import AccountStatus, ReportedAccount, ReportedChange, ReportedRefusal
 from reconciler.render.addresses import Address
+from reconciler.render.advice import Hint
 from reconciler.render.ages import Life
+from reconciler.render.approval import Approval, approval
+from reconciler.render.cards import Card, card
 from reconciler.render.groups import Once
+from reconciler.render.headline import Headline
 from reconciler.render.lately import Entry, Lately
 from reconciler.render.lookup import DIFFERS, HELD, Counted, Lookup, differs, held
 from reconciler.render.matrix import Row
@@ -24,16 +28,7 @@ _MOST_ENTRIES: Final = 10
 _MOST_FOLDED: Final = 100
 _MOST_ACCOUNTS: Final = 12
 _MOST_STALE: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """One difference: the commit that asks for it, whose key it is, and where the key is shown."""
-
-    once: Once[ReportedChange]
-    by: AskedBy | None
-    owner: str
-    address: Address
+_AS_LONG: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +48,8 @@ class Cards:
 class Front:
     """What the first page tells besides its headline."""
 
-    def __init__(self, lookup: Lookup, lately: Lately) -> None:
+    def __init__(self, headline: Headline, lookup: Lookup, lately: Lately) -> None:
+        self._headline = headline
         self._lookup = lookup
         self._lately = lately
         self.overview = lookup.overview
@@ -71,31 +67,42 @@ class Front:
     def _cards(self, judge: Callable[[ReportedChange], bool], mark: str) -> Cards:
         changes = self.overview.changes.values() if self.overview else ()
         found = [once for group in changes for once in group if judge(once.item)]
-        shown = tuple(map(self._card, found[:_MOST_CARDS]))
+        shown = tuple(card(once, self._lookup, self._lately, alone=False) for once in found[:_MOST_CARDS])
         return Cards(shown, sum(once.times for once in found), mark)
 
-    def _card(self, once: Once[ReportedChange]) -> Card:
-        address = Address.of(once.owners[0], once.item.key_id)
-        row = self._lookup.rows.get(address)
-        owner = row.holder.key.owner if row else ""
-        shown_at = Address(address.account_id) if once.shared else address
-        return Card(once, self._lately.asked(once.item, once.owners), owner, shown_at)
+    @property
+    def beside(self) -> bool:
+        """Whether what differs and what is held back stand side by side: both are there, and nearly as long."""
+        fewer, more = sorted((len(self.differs.shown), len(self.held.shown) + len(self.refusals)))
+        return fewer > 0 and more <= fewer * _AS_LONG
+
+    @property
+    def advice(self) -> dict[Hint, int]:
+        """What to do about several changes that are held back, and about how many."""
+        return self._lookup.advice.shared
 
     @property
     def refusals(self) -> list[Once[ReportedRefusal]]:
         """What guardrails refuse as a whole."""
         return self.overview.refusals if self.overview else []
 
-    @property
+    @cached_property
     def failures(self) -> list[Once[ReportedAccount]]:
-        """The accounts that the last pass could not read."""
-        return self.overview.failures if self.overview else []
+        """The accounts that the last pass could not read, but for those that the headline tells of."""
+        return [failure for failure in self.overview.failures if not self._told(failure)] if self.overview else []
 
-    @property
-    def digest(self) -> str | None:
-        """The digest by which to approve exactly what is planned; None: there is nothing to approve."""
+    def _told(self, failure: Once[ReportedAccount]) -> bool:
+        named, counted = {each.address for each in self._headline.unread}, self._headline.counted_unread
+        single = [owner for owner in failure.owners if owner.sub_account_id != EVERY_SUB_ACCOUNT]
+        told = [owner for owner in single if owner.sub_account_id and owner.account_id in counted]
+        told += [owner for owner in single if Address.of(owner) in named]
+        return set(told) == set(failure.owners)
+
+    @cached_property
+    def approval(self) -> Approval | None:
+        """What applies the plan, where it is not carried out."""
         report = self._lookup.report
-        return report.digest if report and self.overview and self.overview.approvable else None
+        return approval(report) if report else None
 
     @cached_property
     def written(self) -> list[Entry]:
@@ -114,8 +121,10 @@ class Front:
 
     @property
     def accounts(self) -> list[Counted]:
-        """The accounts, those first that need somebody; one alone is told of by all the rest."""
-        return self._lookup.counted[:_MOST_ACCOUNTS] if len(self._lookup.counted) > 1 else []
+        """The accounts, those first that need somebody; one alone that was read is told of by all the rest."""
+        counted = self._lookup.counted
+        alone = len(counted) == 1 and counted[0].account.status is AccountStatus.OK and not self._lookup.unlisted
+        return [] if alone else counted[:_MOST_ACCOUNTS]
 
     @property
     def more_accounts(self) -> int:

@@ -4,7 +4,7 @@ Texts come out as they are: to escape them is the template's affair.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Final
@@ -13,7 +13,8 @@ from reconciler.core.inventory import rfc3339
 from reconciler.core.report import Mode, Report
 from reconciler.core.status import AccountReadiness, Status
 from reconciler.render.addresses import Address
-from reconciler.render.standing import standing
+from reconciler.render.groups import Owner, owner_of
+from reconciler.render.standing import doubted, reasons, standing, stands, unread_words
 from reconciler.render.verdict import Tone, Verdict
 from reconciler.render.words import number, summary
 
@@ -22,11 +23,18 @@ _MOST_REASONS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """An account, or a sub account, that could not be read the last time: why, and when it last could."""
+    """An account, or a sub account, that could not be read the last time: why, and when it last could.
+
+    ``owner`` has the name of a sub account where the last report knows it; ``late``: that is too long ago. ``again``:
+    why it could not stands already with another.
+    """
 
     address: Address
+    owner: Owner
     why: str
     read_at: str | None
+    late: bool
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +67,8 @@ class Headline:
 
     @cached_property
     def verdict(self) -> Verdict:
-        """What it comes to; nothing is in sync while an account was not read, however the last pass ended."""
-        found = standing(self.status, self._report)
-        if found.tone in (Tone.GOOD, Tone.LOOK) and self._unread:
-            return Verdict(Tone.BAD, "Not known", "Accounts could not be read the last time.")
-        return found
+        """What it comes to."""
+        return standing(self.status, self._report)
 
     @property
     def sign(self) -> str:
@@ -92,18 +97,24 @@ class Headline:
     @property
     def doubted(self) -> bool:
         """Whether what the last pass found may not be how things are, or not what the files say by now."""
-        return bool(self.troubles) or (self.verdict.tone is Tone.BAD and self.status.sync.in_sync is not False)
+        return doubted(self.status, self._report)
 
     @property
-    def since(self) -> str | None:
-        """Since when the accounts are as they are against the files; None: that is not known, or in doubt."""
-        sync = self.status.sync
-        return None if self.doubted or sync.in_sync is None else sync.since
+    def since(self) -> tuple[str, str] | None:
+        """How the accounts stand against the files, where the verdict does not say it, and since when.
 
-    @property
+        None: that is not known, or in doubt.
+        """
+        found = stands(self.status, self._report) if self.status.readiness.ready else None
+        said = found is not None and self.verdict.words.lower().startswith(found[0])
+        return ("", found[1]) if found and said else found
+
+    @cached_property
     def troubles(self) -> list[Trouble]:
-        """What is wrong with the daemon, the worst first."""
-        return [*self._not_ready(), *self._rejected(), *self._not_read()]
+        """What is wrong with the daemon, the worst first; an account that could not be read is told once."""
+        found = [*self._not_ready(), *self._rejected()]
+        told = any(trouble.unread for trouble in found)
+        return found if told else [*found, *self._not_read()]
 
     def _not_ready(self) -> Iterator[Trouble]:
         readiness = self.status.readiness
@@ -111,9 +122,13 @@ class Headline:
             then = "Nothing below is known to be so now: it is as the last pass left it."
             if self.status.last_pass is None:
                 then = "No pass has ended yet: nothing is known so far."
-            reasons = readiness.reasons[:_MOST_REASONS] or ("it does not say why",)
-            more = len(readiness.reasons) - len(reasons)
-            yield Trouble("The daemon is not ready", told=reasons, more=more, then=then)
+            accounts = tuple(unread_words(each) for each in readiness.accounts if each.error is not None)
+            told = [reason for reason in reasons(self.status) if not reason.startswith(accounts)]
+            if not told and not self.unread:
+                told = ["it does not say why"]
+            shown = tuple(told[:_MOST_REASONS])
+            more = len(told) - len(shown) + self.more_unread
+            yield Trouble("The daemon is not ready", told=shown, more=more, unread=self.unread, then=then)
 
     def _rejected(self) -> Iterator[Trouble]:
         configuration = self.status.readiness.configuration
@@ -128,15 +143,33 @@ class Headline:
             )
 
     def _not_read(self) -> Iterator[Trouble]:
-        if self._unread:
-            late = [account for account in self.status.readiness.accounts if account.sub_accounts.failed_count]
-            count = sum(account.sub_accounts.failed_count - len(account.sub_accounts.failed) for account in late)
+        if self.unread:
             then = "Of these nothing is known: neither that they are as the files say, nor that they are not."
-            yield Trouble("Not read the last time", more=count, unread=self._unread, then=then)
+            yield Trouble("Not read the last time", more=self.more_unread, unread=self.unread, then=then)
 
     @cached_property
-    def _unread(self) -> tuple[Unread, ...]:
-        return tuple(one for account in self.status.readiness.accounts for one in _unread(account))
+    def unread(self) -> tuple[Unread, ...]:
+        """The accounts that could not be read the last time; of thousands of sub accounts the first."""
+        found = [one for account in self.status.readiness.accounts for one in _unread(account, self._owners)]
+        causes = [one.why for one in found]
+        return tuple(replace(one, again=one.why in causes[:place]) for place, one in enumerate(found))
+
+    @property
+    def counted_unread(self) -> dict[str, int]:
+        """How many sub accounts of an account could not be read besides, where there are such."""
+        below = {account.account_id: account.sub_accounts for account in self.status.readiness.accounts}
+        counts = {account_id: each.failed_count - len(each.failed) for account_id, each in below.items()}
+        return {account_id: count for account_id, count in counts.items() if count}
+
+    @property
+    def more_unread(self) -> int:
+        """How many those are in all."""
+        return sum(self.counted_unread.values())
+
+    @cached_property
+    def _owners(self) -> dict[Address, Owner]:
+        owners = map(owner_of, self._report.accounts if self._report else ())
+        return {Address(owner.account_id, owner.sub_account_id): owner for owner in owners}
 
     @property
     def changed_words(self) -> str:
@@ -146,12 +179,16 @@ class Headline:
         return f"{self.verdict.words}. {self.verdict.call}{besides}"
 
 
-def _unread(account: AccountReadiness) -> Iterator[Unread]:
+def _unread(account: AccountReadiness, owners: dict[Address, Owner]) -> Iterator[Unread]:
     if account.error is not None:
-        yield Unread(Address(account.account_id), account.error, _written(account.read_at))
+        owner = Owner(account.account_id)
+        read_at = _written(account.read_at)
+        yield Unread(Address(account.account_id), owner, account.error, read_at, not account.ready)
     for below in account.sub_accounts.failed:
         address = Address(account.account_id, below.sub_account_id)
-        yield Unread(address, below.error or "it was not read in time", _written(below.read_at))
+        owner = owners.get(address) or Owner(account.account_id, below.sub_account_id)
+        why = below.error or "it was not read in time"
+        yield Unread(address, owner, why, _written(below.read_at), not below.ready)
 
 
 def _written(when: datetime | None) -> str | None:

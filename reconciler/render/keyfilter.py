@@ -1,6 +1,8 @@
 """The table of all keys, filtered by words and marks, a page at a time: what is asked for stands in its address."""
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 from urllib.parse import parse_qs, urlencode
 
@@ -28,6 +30,7 @@ MARKS: Final = (
 _KNOWN = frozenset(mark for mark, _ in MARKS)
 _LONGEST = 200
 _MOST_FIELDS = 40
+_MOST_UNKNOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +42,28 @@ class Question:
         marks: What a key must bear.
         like: A key (its id) that they must be like: may do the same kinds of things, from the same kind of place.
         page: Which page of them, from 1.
+        unknown: Marks that are none; they ask for nothing.
     """
 
     words: str = ""
     marks: tuple[str, ...] = ()
     like: str = ""
     page: int = 1
+    unknown: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def read(cls, query: str) -> "Question":
-        """Read the query of an address; what nobody understands in it is passed over."""
+        """Read the query of an address; what nobody understands in it asks for nothing."""
         try:
             fields = parse_qs(query, errors="replace", max_num_fields=_MOST_FIELDS)
         except ValueError:  # more fields than any link of ours has
             fields = {}
-        marks = tuple(dict.fromkeys(mark for mark in fields.get("mark", ()) if mark in _KNOWN))
+        given = dict.fromkeys(fields.get("mark", ()))
+        marks = tuple(mark for mark in given if mark in _KNOWN)
+        unknown = tuple(mark[:_LONGEST] for mark in given if mark not in _KNOWN)[:_MOST_UNKNOWN]
         words, like, page = (fields.get(name, [""])[-1][:_LONGEST] for name in ("q", "like", "page"))
         number = int(page) if page.isascii() and page.isdecimal() else 1
-        return cls(" ".join(words.split()), marks, like, max(number, 1))
+        return cls(" ".join(words.split()), marks, like, max(number, 1), unknown)
 
     def __str__(self) -> str:
         fields = [("q", self.words), *(("mark", mark) for mark in self.marks), ("like", self.like)]
@@ -76,7 +83,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """A mark to filter by: what it is called, how many keys bear it, whether it is chosen, what choosing asks for."""
+    """A mark to filter by: what it is called, whether it is chosen, what choosing asks for.
+
+    ``count`` is how many of the keys that are found bear it: so many are left when it is chosen.
+    """
 
     told: str
     count: int
@@ -122,12 +132,18 @@ class Found:
     @property
     def facets(self) -> list[Facet]:
         """The marks that some key bears, or that are chosen."""
-        asked, counts = self.question, self._lookup.mark_counts
+        asked, all_counts, counts = self.question, self._lookup.mark_counts, self._counts
         return [
             Facet(told, counts[mark], mark in asked.marks, asked.toggled(mark))
             for mark, told in MARKS
-            if counts[mark] or mark in asked.marks
+            if all_counts[mark] or mark in asked.marks
         ]
+
+    @cached_property
+    def _counts(self) -> Counter[str]:
+        if not self.filtered:
+            return self._lookup.mark_counts
+        return Counter(mark for address, _ in self._all for mark in self._lookup.marks[address])
 
     @property
     def unlike(self) -> Question:

@@ -3,18 +3,22 @@
 Texts come out as they are: to escape them is the template's affair.
 """
 
+import shlex
 from functools import cached_property
 from typing import Final
 
-from reconciler.core.changes import Outcome
+from reconciler.core.changes import Fields, Outcome
 from reconciler.core.inventory import KeyStanding
+from reconciler.core.networks import AllowList
 from reconciler.core.report import AccountStatus, ReportedAccount, ReportedChange, ReportedFinding
 from reconciler.core.status import AskedBy
 from reconciler.render.addresses import Address
+from reconciler.render.cards import Card, card
 from reconciler.render.groups import Once
 from reconciler.render.headline import Headline
 from reconciler.render.lately import Entry, Lately
 from reconciler.render.lookup import Counted, Lookup
+from reconciler.render.matrix import Place, place_of
 from reconciler.render.tables import KeyRow
 from reconciler.render.verdict import Tone, Verdict
 
@@ -48,6 +52,7 @@ class KeyPage:
         self.address = address
         self._headline = headline
         self._lookup = lookup
+        self._lately = lately
         self.row: KeyRow | None = lookup.rows.get(address)
         name = self.row.holder.key.name if self.row else None
         self._all = lately.about(address, name)
@@ -67,6 +72,25 @@ class KeyPage:
     def changes(self) -> list[Once[ReportedChange]]:
         """What would change, or was changed in the last pass."""
         return self._lookup.changes.get(self.address, [])
+
+    @property
+    def cards(self) -> list[Card]:
+        """The same, with who asked for it and what to do."""
+        return [card(once, self._lookup, self._lately) for once in self.changes]
+
+    @cached_property
+    def wanted(self) -> Fields | None:
+        """What the files want to be otherwise than it is; None: they do not name it, or perhaps do."""
+        if self.row is None or self.row.holder.key.standing is not KeyStanding.MANAGED:
+            return None
+        left = (once.item.fields for once in self.changes if once.item.outcome is not Outcome.APPLIED)
+        return next(left, Fields())
+
+    @property
+    def wanted_from(self) -> Place | None:
+        """From where the files want it to be used, where that is otherwise than it is."""
+        networks = self.wanted.ip_allow_list if self.wanted else None
+        return place_of(AllowList.parse(networks.after)) if networks else None
 
     @property
     def findings(self) -> tuple[ReportedFinding, ...]:
@@ -100,6 +124,12 @@ class KeyPage:
             return self.row.holder.key.name or self.row.holder.key.label or self.address.key_id or ""
         last = next((entry.told for entry in self._all), None)
         return (last.name or last.label if last else "") or self.address.key_id or ""
+
+    @property
+    def trail_command(self) -> str:
+        """The command that tells all that became of it, where a trail is kept: by its name, or else its id."""
+        key = (self.row.holder.key.name if self.row else None) or self.address.key_id or ""
+        return f"reconciler trail show --key {shlex.quote(key)} FILE"
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -135,6 +165,7 @@ class AccountPage:
         self._lookup = lookup
         self.account = lookup.accounts.get(address)
         self._page = page
+        self._lately = lately
         self._all = lately.within(address)
         self.whole_from = lately.whole_from
 
@@ -184,6 +215,11 @@ class AccountPage:
         return [once for once in found if once.item.outcome is not Outcome.APPLIED]
 
     @property
+    def cards(self) -> list[Card]:
+        """The first of it, with who asked for it and what to do."""
+        return [card(once, self._lookup, self._lately) for once in self.changes[:PAGE]]
+
+    @property
     def _owner(self) -> tuple[str, str | None]:
         return self.address.account_id, self.address.sub_account_id
 
@@ -222,10 +258,6 @@ class AccountPage:
     def shown_below(self) -> list[Counted]:
         """The sub accounts that are shown."""
         return self.below[(self.page - 1) * PAGE : self.page * PAGE]
-
-    def key(self, key_id: str) -> Address:
-        """Give where one of its keys is shown."""
-        return Address(*self._owner, key_id)
 
     @property
     def entries(self) -> list[Entry]:

@@ -13,6 +13,7 @@ from reconciler.core.findings import Severity
 from reconciler.core.keys import EVERY_SUB_ACCOUNT
 from reconciler.core.report import AccountStatus, Report, ReportedAccount, ReportedChange, ReportedFinding
 from reconciler.render.addresses import Address
+from reconciler.render.advice import Advice
 from reconciler.render.groups import Once, Owner, owner_of
 from reconciler.render.overview import Overview
 from reconciler.render.tables import KeyRow
@@ -64,6 +65,7 @@ class Lookup:
     def __init__(self, report: Report | None) -> None:
         self.report = report
         self.overview = Overview(report) if report else None
+        self.advice = Advice(report)
 
     @cached_property
     def accounts(self) -> dict[Address, ReportedAccount]:
@@ -131,6 +133,19 @@ class Lookup:
             Broken(rule, severity, len(findings), tuple(findings[:_MOST_FINDINGS]))
             for (severity, rule), findings in rules
         ]
+
+    def owner(self, finding: ReportedFinding) -> Owner | None:
+        """Give whose key a finding is about, or which account; None: it is about the whole run."""
+        if finding.account_id is None:
+            return None
+        unnamed = Owner(finding.account_id, finding.sub_account_id)
+        account = None if finding.sub_account_id == EVERY_SUB_ACCOUNT else self.accounts.get(Address.of(unnamed))
+        return owner_of(account) if account else unnamed
+
+    def place(self, finding: ReportedFinding) -> Address | None:
+        """Give where the key that a finding is about is shown, or the account; None: it is about the whole run."""
+        owner = self.owner(finding)
+        return Address.of(owner, finding.key_id) if owner else None
 
     @cached_property
     def marks(self) -> dict[Address, frozenset[str]]:

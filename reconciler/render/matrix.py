@@ -63,7 +63,7 @@ class Holder:
     @property
     def place(self) -> Place:
         """From where it can be used; nowhere: its list has no network from which the API can be reached."""
-        return _place(self.networks)
+        return place_of(self.networks)
 
     @property
     def holds_everything(self) -> bool:
@@ -72,7 +72,8 @@ class Holder:
 
 
 @lru_cache(maxsize=65536)  # thousands of keys share a few lists
-def _place(networks: AllowList) -> Place:
+def place_of(networks: AllowList) -> Place:
+    """Give from where a key with this list can be used."""
     if networks.fenced:
         return Place.OFF
     if networks.lets_everybody_in:

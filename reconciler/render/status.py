@@ -4,26 +4,28 @@ It answers in the order in which a person asks: how does it stand, what differs 
 back, what changed lately, who can do what, what needs somebody soon. Each part is short, and says what it leaves out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 
 from reconciler.core.changes import Outcome
 from reconciler.core.endings import ENDS_SOON
 from reconciler.core.findings import Severity
-from reconciler.core.report import Mode, Report, ReportedChange
+from reconciler.core.report import Mode, Report, ReportedChange, ReportedFinding
 from reconciler.core.status import AccountReadiness, AskedBy, Occurrence, Status
 from reconciler.core.subjects import span
 from reconciler.errors import visible
 from reconciler.render import owners
+from reconciler.render.advice import Advice
 from reconciler.render.ages import minute, moment
+from reconciler.render.approval import approval
 from reconciler.render.block import DIRECTIONS, OUTCOMES, Columns, add_change, called
-from reconciler.render.groups import Group, Once
-from reconciler.render.matrix import Cell, Grant, Holder, Place, Row
+from reconciler.render.groups import Group, Once, Owner, owner_of
 from reconciler.render.overview import Overview
-from reconciler.render.page import GUTTER, Page, Style, listed
+from reconciler.render.page import GUTTER, Page, Style, cut, listed, quoted
+from reconciler.render.powers import add_powers
 from reconciler.render.recap import SEVERITIES, counted
-from reconciler.render.standing import since, standing
+from reconciler.render.standing import is_unread, since, standing
 from reconciler.render.tables import Ending
 from reconciler.render.verdict import Tone
 from reconciler.render.words import number, summary
@@ -35,8 +37,6 @@ _MOST_PROBLEMS = 5
 _MOST_ACCOUNTS = 10
 _MOST_CHANGES = 20
 _MOST_RECENT = 12
-_MOST_ROWS = 10
-_MOST_FAMILIES = 4
 _MOST_NAMED = 5
 _MOST_OWNERS = 5
 _LONGEST_NAME = 40
@@ -52,13 +52,14 @@ def render(status: Status, report: Report | None, style: Style) -> str:
     _verdict(page, status, report)
     _daemon(page, status)
     _configuration(page, status)
-    _accounts(page, status)
+    names = _names(report)
+    _accounts(page, status, names)
     if told is not None:
         known = _Known.of(status, told.report)
         _changes(page, told, known)
-    _recent(page, status)
+    _recent(page, status, names)
     if told is not None:
-        _who(page, told)
+        add_powers(page, told)
         _soon(page, told)
     if page.height > _SCREENFUL:
         page.gap()
@@ -82,8 +83,8 @@ def _in_a_word(page: Page, status: Status, report: Report | None) -> None:
     """Say how it stands, and since when it is in sync or not."""
     found = standing(status, report)
     _say(page, "", f"{found.words}.", _TONES[found.tone])
-    if told := since(status):
-        _say(page, "  ", told if status.readiness.ready else f"At the last pass: {told}")
+    if told := since(status, report):
+        _say(page, "  ", told)
 
 
 def _daemon(page: Page, status: Status) -> None:
@@ -117,32 +118,39 @@ def _configuration(page: Page, status: Status) -> None:
     _more(page, more, "`reconciler validate` tells them all")
 
 
-def _accounts(page: Page, status: Status) -> None:
+_Names = Mapping[tuple[str, str | None], Owner]
+"""The accounts that a report tells of, with the names of sub accounts."""
+
+
+def _names(report: Report | None) -> _Names:
+    owners_told = map(owner_of, report.accounts if report else ())
+    return {(owner.account_id, owner.sub_account_id): owner for owner in owners_told}
+
+
+def _accounts(page: Page, status: Status, names: _Names) -> None:
     """Say which accounts could not be read."""
-    troubled = [each for each in status.readiness.accounts if _is_troubled(each)]
+    troubled = [each for each in status.readiness.accounts if is_unread(each) or not each.ready]
     if not troubled:
         return
     page.gap()
     _say(page, "", "Accounts that could not be read", "bold red")
     for account in troubled[:_MOST_ACCOUNTS]:
-        _account(page, status, account)
+        _account(page, status, account, names)
     _more(page, len(troubled) - _MOST_ACCOUNTS, "all of them on /readyz")
 
 
-def _is_troubled(account: AccountReadiness) -> bool:
-    return bool(account.error) or not account.ready or account.sub_accounts.failed_count > 0
-
-
-def _account(page: Page, status: Status, account: AccountReadiness) -> None:
+def _account(page: Page, status: Status, account: AccountReadiness, names: _Names) -> None:
     page.add(f"  {page.paint(visible(account.account_id), 'bold')}")
     if account.error or not account.ready:
         read = f"last read {_ago(status, account.read_at.isoformat())}" if account.read_at else "never read"
         late = ", too long ago" if account.read_at and not account.ready else ""
         _say(page, "    ", f"{read}{late}{f': {account.error}' if account.error else ''}")
     if below := account.sub_accounts.failed_count:
-        names = [visible(each.sub_account_id) for each in account.sub_accounts.failed[:_MOST_NAMED]]
+        ids = [(account.account_id, each.sub_account_id) for each in account.sub_accounts.failed[:_MOST_NAMED]]
+        told = owners.in_list([names.get(each) or Owner(*each) for each in ids], _MOST_NAMED)
+        more = f" and {below - len(ids)} more" if below > len(ids) else ""
         beginning = f"{below} of {number(account.sub_accounts.count, 'sub account')}:"
-        page.words("    ", [beginning, *listed(names, below)])
+        page.words("    ", [beginning, *told, *more.split()])
 
 
 # What differs, and who asked for it
@@ -150,10 +158,11 @@ def _account(page: Page, status: Status, account: AccountReadiness) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of changes beside the report: the owners of keys, and what the daemon noted of who asked."""
+    """What is known of changes besides: the owners of keys, what the daemon noted of who asked, and what to do."""
 
     owners: dict[str, str]
     asked: dict[tuple[str | None, str | None, str], AskedBy]
+    advice: Advice
 
     @classmethod
     def of(cls, status: Status, report: Report) -> "_Known":
@@ -163,7 +172,7 @@ class _Known:
             for each in reversed(status.recent)
             if each.asked_by
         }
-        return cls(owned, asked)
+        return cls(owned, asked, Advice(report))
 
     def whose(self, change: ReportedChange) -> str:
         """Say whose key it is, and which commit asked; nothing of what is not known."""
@@ -200,13 +209,24 @@ def _changes(page: Page, told: Overview, known: _Known) -> None:
         if changes:
             page.gap()
             page.add(page.paint(f"{_DIFFERS[group]} ({sum(each.times for each in changes)})", "bold"))
+            if group is Group.HELD_BACK:
+                _advice(page, known.advice)
             for change in changes[:_MOST_CHANGES]:
                 _change(page, told, change, columns, known)
             _more(page, sum(each.times for each in changes[_MOST_CHANGES:]), "all of them on /report")
-    if any(left.values()) and told.report.digest:
-        page.gap()
-        page.add(f"plan {visible(told.report.digest)}")
-        _say(page, "", "(a person who read it applies exactly this with `reconciler apply --digest`)", "dim")
+    _approval(page, told.report)
+
+
+def _approval(page: Page, report: Report) -> None:
+    """Show the digest of a plan that is not carried out, and the commands that would apply something of it."""
+    found = approval(report)
+    if found is None:
+        return
+    page.gap()
+    page.add(f"plan {visible(found.digest)}")
+    for what, command in found.commands:
+        _say(page, "", f"{what}:", "dim")
+        page.add(f"  {visible(command)}")
 
 
 def _change(page: Page, told: Overview, change: Once[ReportedChange], columns: Columns, known: _Known) -> None:
@@ -216,6 +236,16 @@ def _change(page: Page, told: Overview, change: Once[ReportedChange], columns: C
         page.words(_inner("of"), owners.in_words(change.owners[0]))
     if whose := known.whose(change.item):
         _say(page, _inner("by"), whose)
+    for hint in known.advice.own(change.item, change.owners[0]):
+        _say(page, _inner("to do"), hint.text)
+
+
+def _advice(page: Page, advice: Advice) -> None:
+    """Say once what is to be done about several changes."""
+    for hint, count in advice.shared.items():
+        _say(
+            page, f"  {visible(hint.rule)}  ", f"to do about {count} of these: {hint.text}", gutter_looks="bold magenta"
+        )
 
 
 def _refusals(page: Page, told: Overview) -> None:
@@ -232,15 +262,17 @@ def _refusals(page: Page, told: Overview) -> None:
 # What changed lately
 
 
-def _recent(page: Page, status: Status) -> None:
+def _recent(page: Page, status: Status, names: _Names) -> None:
     """Show writes as they ended, and count decisions: those that still stand are told with what differs."""
     written = [each for each in status.recent if each.outcome is Outcome.APPLIED or each.outcome.may_be_retried]
     page.gap()
     page.add(
         page.paint("What changed lately", "bold") + page.paint(f"  since {visible(minute(status.recent_from))}", "dim")
     )
+    several = len(names) > 1 or len({(each.account_id, each.sub_account_id) for each in written}) > 1
     for each in written[:_MOST_RECENT]:
-        _occurrence(page, each)
+        place = each.account_id, each.sub_account_id
+        _occurrence(page, each, ["in", *owners.in_words(names.get(place) or Owner(*place))] if several else [])
     if not written:
         _say(page, "  ", "No key was changed.", "dim")
     _more(page, len(written) - _MOST_RECENT, "all of them in -o json")
@@ -248,58 +280,14 @@ def _recent(page: Page, status: Status) -> None:
         _say(page, "  ", f"{number(decided, 'decision')} to leave keys as they are, all of them in -o json", "dim")
 
 
-def _occurrence(page: Page, each: Occurrence) -> None:
-    """Tell when which key was changed and how that ended, and who asked for it."""
+def _occurrence(page: Page, each: Occurrence, where: Sequence[str]) -> None:
+    """Tell when which key was changed and how that ended, who asked for it, and in which account it is."""
     (outcome, looks), (direction, _) = OUTCOMES[each.outcome], DIRECTIONS[each.access.direction]
     when, name = visible(minute(each.time)).removesuffix(" UTC"), page.paint(called(each, _LONGEST_NAME), "bold")
     page.add(f"  {when}  {name}  {each.action}, {direction}  {page.paint(outcome, looks)}")
     asked = f"{each.asked_by.file}:{each.asked_by.line}" if each.asked_by else "no file names it"
-    _say(page, _UNDER_NAME, ", ".join(filter(None, (asked, _commit(each.asked_by)))), "dim")
-
-
-# Who can do what
-
-
-def _who(page: Page, told: Overview) -> None:
-    rows = told.matrix.rows
-    if not rows:
-        return
-    page.gap()
-    heading = page.paint("Who can do what", "bold")
-    page.add(heading + page.paint(f"  {number(len(told.rows), 'key')}, the most powerful first", "dim"))
-    for row in rows[:_MOST_ROWS]:
-        _row(page, told, row)
-    _more(page, sum(len(row.holders) for row in rows[_MOST_ROWS:]), "all of them on the page, and on /report")
-
-
-_PLACES = {
-    Place.ANYWHERE: ("from anywhere", "yellow"),
-    Place.LISTED: ("from its networks", ""),
-    Place.NOWHERE: ("from nowhere: no network that can reach the API", "dim"),
-    Place.OFF: ("switched off", "dim"),
-}
-
-
-def _row(page: Page, told: Overview, row: Row) -> None:
-    names = [_called(each) for each in row.holders[:_MOST_NAMED]]
-    page.words("  ", listed(names, len(row.holders)), "bold")
-    where, looks = _PLACES[row.place]
-    may = "everything (*)" if row.holders[0].holds_everything else _families(told, row.cells)
-    _say(page, "      ", f"{may}  {where}", looks)
-
-
-def _families(told: Overview, cells: Sequence[Cell]) -> str:
-    """Say what keys may do, by families of scopes, those that let them grant themselves anything first."""
-    held = [(column, cell) for column, cell in zip(told.columns, cells, strict=True) if cell.grant is not Grant.NONE]
-    held.sort(key=lambda each: (not each[0].grants_anything, each[1].grant is not Grant.ALL))
-    shown = [f"{column.family}{_reach(cell)}" for column, cell in held[:_MOST_FAMILIES]]
-    return " ".join(listed(shown, len(held))) or "nothing"
-
-
-def _reach(cell: Cell) -> str:
-    if cell.grant is Grant.DOMAINS:
-        return f" ({number(cell.domains, 'domain')})"
-    return ":all" if cell.grant is Grant.ALL else ""
+    told = visible(", ".join(filter(None, (asked, _commit(each.asked_by)))))
+    page.words(_UNDER_NAME, [f"{told}{',' if where else ''}", *where], "dim")
 
 
 # What needs a person soon
@@ -312,15 +300,25 @@ def _soon(page: Page, told: Overview) -> None:
     before = page.height
     for found in told.found:
         if found.severity is not Severity.NOTE:
-            rule = " ".join(filter(None, (found.rule, counted(found.all))))
-            _say(page, f"  {found.severity:<6}  ", rule, gutter_looks=SEVERITIES[found.severity])
+            rule = " ".join(filter(None, (visible(found.rule), counted(found.all))))
+            names = list(dict.fromkeys(_about(each) for each in found.all if each.item.key or each.item.label))
+            told_keys = listed(names[:_MOST_NAMED], len(names))
+            words = [f"{rule}:" if names else rule, *told_keys]
+            page.words(f"  {found.severity:<6}  ", words, gutter_looks=SEVERITIES[found.severity])
     for ending in told.endings:
         _ending(page, ending)
     for title, mark, lives in told.stale:
-        names = [_called(row.holder) for row in lives.rows[:_MOST_NAMED]]
+        names = [called(row.holder.key, _LONGEST_NAME) for row in lives.rows[:_MOST_NAMED]]
         page.words(f"  {mark:<6}  ", [f"{title}:", *listed(names, len(lives.rows))])
     if page.height == before:
         _say(page, "  ", f"Nothing for the next {ENDS_SOON.days} days.", "dim")
+
+
+def _about(found: Once[ReportedFinding]) -> str:
+    """Give what to call the key that a finding is about, visible already."""
+    key = found.item.key
+    name = quoted(found.item.label or "", _LONGEST_NAME) if key is None else cut(visible(key), _LONGEST_NAME)
+    return f"{name} in {number(len(found.owners), 'sub account')}" if found.shared else name
 
 
 def _ending(page: Page, ending: Ending) -> None:
@@ -330,11 +328,6 @@ def _ending(page: Page, ending: Ending) -> None:
     owner = f", {ending.owner}" if ending.owner else ""
     told = f"{ending.what} for {ending.about} {over} ({ending.until}){owner}: {ending.reason}"
     _say(page, "  ends    ", told, gutter_looks="yellow")
-
-
-def _called(holder: Holder) -> str:
-    """Give what to call a key in a list, visible already."""
-    return called(holder.key, _LONGEST_NAME)
 
 
 # Words

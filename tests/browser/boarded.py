@@ -19,7 +19,8 @@ from reconciler.render.board import POLICY, Board
 class Daemon:
     """What a daemon shows; what is set is shown from then on.
 
-    ``ahead`` is how far its clock goes before that of the browser. ``answers`` are the statuses of its answers.
+    ``ahead`` is how far its clock goes before that of the browser; ``frozen`` is what it says for ever, as where
+    something repeats old answers. ``answers`` are the statuses of its answers.
     """
 
     status: Status
@@ -27,6 +28,7 @@ class Daemon:
     ahead: timedelta = timedelta()
     answers: list[int] = field(default_factory=list)
     broken: bool = False
+    frozen: str | None = None
     _board: Board | None = None
     _server: ThreadingHTTPServer | None = None
     _port: int = 0
@@ -39,12 +41,17 @@ class Daemon:
         if self.broken:
             return 500, "", ""
         self._board = self._board or Board(self.report)
-        told = replace(self.status, as_of=rfc3339(datetime.now(UTC) + self.ahead))
+        told = replace(self.status, as_of=self.now)
         text = self._board.page(told, unquote(path), query)
         if text is None:
-            return 404, "", ""
+            return 404, self._board.missing(told, unquote(path)), ""
         own = f'W/"{_said(self.status, self.report, path, query)}"'
         return (304, "", own) if tag == own else (200, text, own)
+
+    @property
+    def now(self) -> str:
+        """What its clock says, also when something repeats its old answers."""
+        return self.frozen or rfc3339(datetime.now(UTC) + self.ahead)
 
     def start(self) -> str:
         """Answer; gives the address, which stays the same."""
@@ -80,6 +87,7 @@ def _handler(daemon: Daemon) -> type[BaseHTTPRequestHandler]:
                 ("Content-Length", str(len(body))),
                 ("Content-Security-Policy", POLICY),
                 ("ETag", tag),
+                ("Reconciler-As-Of", daemon.now),
                 ("Cache-Control", "no-store"),
                 ("X-Content-Type-Options", "nosniff"),
                 ("X-Frame-Options", "DENY"),

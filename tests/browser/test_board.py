@@ -1,13 +1,13 @@
 """The status page as people use it: kept up without losing their place, in doubt when nobody answers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped] # it ships no types
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from browser.boarded import Daemon, serving
 from browser.pages import Opened, browser
@@ -66,6 +66,11 @@ def again(page: Page, daemon: Daemon) -> None:
     page.wait_for_timeout(60)
 
 
+def instead(body: str) -> Callable[[Route], None]:
+    """Give what answers everything in the daemon's place."""
+    return lambda route: route.fulfill(body=body, content_type="text/html")
+
+
 def ago(**span: float) -> str:
     return rfc3339(datetime.now(UTC) - timedelta(**span))
 
@@ -92,7 +97,7 @@ def test_what_changes_is_shown_by_itself(one: Opened, daemon: tuple[Daemon, str]
 def test_a_reader_keeps_the_place(one: Opened, daemon: tuple[Daemon, str]) -> None:
     """What is replaced leaves alone where a reader is: scrolling, what is open, what has the focus."""
     page = one.page
-    page.set_viewport_size({"width": 500, "height": 700})
+    page.set_viewport_size({"width": 390, "height": 700})
     entry = page.locator("#lately ~ ol > li", has_text="storefront")
     entry.locator("summary").click()
     page.locator("#matrix").evaluate("box => box.scrollLeft = 60")
@@ -115,7 +120,7 @@ def test_a_reader_keeps_the_place(one: Opened, daemon: tuple[Daemon, str]) -> No
 def test_what_somebody_selects_stays_until_then(one: Opened, daemon: tuple[Daemon, str]) -> None:
     """Under a selection nothing is replaced but the verdict; the rest comes when the selection is gone."""
     page = one.page
-    page.locator(".command").click(click_count=3)
+    page.locator(".command").first.click(click_count=3)
     digest = page.evaluate("getSelection().toString()")
     assert PLANNED.digest is not None
     assert digest.strip() == f"reconciler apply --digest {PLANNED.digest}"
@@ -126,7 +131,7 @@ def test_what_somebody_selects_stays_until_then(one: Opened, daemon: tuple[Daemo
     expect(page.locator(".hero .since")).to_contain_text("since 2026-11-23 08:00 UTC")
     page.evaluate("getSelection().removeAllRanges()")
     again(page, daemon[0])
-    expect(page.locator(".command")).to_contain_text("ef" * 32)
+    expect(page.locator(".command").first).to_contain_text("ef" * 32)
 
 
 def test_the_focus_stays_with_its_key(one: Opened, daemon: tuple[Daemon, str]) -> None:
@@ -207,7 +212,7 @@ def test_words_in_the_filter_stay(chromium: Browser) -> None:
             expect(page.locator("#rows tbody tr")).to_have_count(10)
             assert page.url == f"{address}/keys?q=k00+"
             page.get_by_role("link", name="usable from anywhere").click()
-            expect(page.locator("[aria-current=true]")).to_have_text("usable from anywhere 150")
+            expect(page.locator("[aria-current=true]")).to_have_text("usable from anywhere 10")
             assert page.get_by_label("Words").input_value() == "k00"
             assert opened.complaints == []
 
@@ -257,15 +262,75 @@ def test_other_answers_are_none(chromium: Browser) -> None:
             daemon.show(status(IN_SYNC), CALM)
             again(page, daemon)
             expect(page.locator("#lost strong")).to_have_text("There is no such page any more")
+            expect(page.locator(".stand strong")).to_have_text("Gone")
             expect(page).to_have_title("No such page \N{MIDDLE DOT} AhaSend keys")
-            page.route("**/*", lambda route: route.fulfill(body="<h1>Please log in</h1>", content_type="text/html"))
+            page.route("**/*", instead("<h1>Please log in</h1>"))
             page.evaluate(AGAIN)
             expect(page.locator("#lost strong")).to_have_text("Something else answers in the daemon's place")
             page.unroute("**/*")
-            page.route("**/*", lambda route: route.fulfill(body="<html data-build=x></html>", content_type="text/html"))
+            page.route("**/*", instead(f"<html data-build=x data-as-of={daemon.now}></html>"))
             page.evaluate("document.documentElement.dataset.build = 'x'")
             page.evaluate(AGAIN)
             expect(page.locator("#lost strong")).to_have_text("No answer from the daemon")
+
+
+@pytest.mark.parametrize("tagged", [False, True])
+def test_old_answers_are_none(chromium: Browser, tagged: bool) -> None:
+    """Where something repeats an old answer, or says for ever that nothing changed, nothing looks in sync for long."""
+    with serving(status(IN_SYNC), CALM) as (daemon, address):
+        context = chromium.new_context()
+        page = context.new_page()
+        page.clock.install()
+        page.goto(address)
+        if tagged:
+            again(page, daemon)
+        daemon.frozen = daemon.now
+        again(page, daemon)
+        assert page.locator("#lost").is_hidden()
+        page.clock.run_for(14_000)
+        assert page.locator("#lost").is_hidden()
+        page.clock.run_for(3_000)
+        expect(page.locator("#lost strong")).to_have_text("Only old answers of the daemon arrive here")
+        assert "line-through" in page.locator(".hero h1").evaluate("h1 => getComputedStyle(h1).textDecorationLine")
+        daemon.ahead += timedelta(seconds=17)  # the clock of this page goes before that of the machine
+        daemon.frozen = None
+        again(page, daemon)
+        expect(page.locator("#lost")).to_be_hidden()
+        context.close()
+
+
+def test_a_daemon_whose_clock_was_set_back(chromium: Browser) -> None:
+    """Answers of a clock that was set back count once they go on for a while: the page is loaded anew."""
+    with serving(status(IN_SYNC), CALM) as (daemon, address):
+        for opened in visit(chromium, address):
+            page = opened.page
+            page.evaluate("document.documentElement.dataset.mine = 'yes'")
+            daemon.ahead -= timedelta(hours=1)
+            daemon.show(status(NOT_IN_SYNC, mode=Mode.PLAN), PLANNED)
+            for _ in range(3):
+                again(page, daemon)
+                expect(page.locator("h1")).to_have_text("In sync")
+            page.evaluate(AGAIN)
+            expect(page.locator("html:not([data-mine])")).to_have_count(1)
+            expect(page.locator("h1")).to_have_text("A person must act")
+
+
+def test_an_address_without_a_page_is_kept_up(chromium: Browser) -> None:
+    """An old link leads to a page that says so and is in no doubt about it; once there is a page, it is shown."""
+    gone = replace(CHANGES[5], key_id=key_id(77), name="bygone")
+    with serving(status(IN_SYNC), CALM) as (daemon, address):
+        for opened in visit(chromium, f"{address}/accounts/{ACCOUNT}/keys/{key_id(77)}"):
+            page = opened.page
+            expect(page.locator("h1")).to_have_text("There is no such page")
+            again(page, daemon)
+            assert page.locator("#lost").is_hidden()
+            daemon.show(status(IN_SYNC, recent=(occurrence(gone),)), CALM)
+            again(page, daemon)
+            expect(page.locator("h1")).to_have_text("bygone")
+            expect(page).to_have_title("bygone: Gone \N{MIDDLE DOT} In sync \N{MIDDLE DOT} AhaSend keys")
+            page.goto(f"{address}/keys/")
+            page.get_by_role("link", name="All keys").click()
+            expect(page.locator("h1")).to_have_text("Keys")
 
 
 def test_a_page_of_another_version_is_loaded_anew(chromium: Browser) -> None:
@@ -302,6 +367,7 @@ def test_ages_go_by_the_clock_of_the_daemon(chromium: Browser) -> None:
             expect(beat).to_contain_text("due for 7 minutes")
             daemon.ahead += timedelta(minutes=20)
             daemon.show(told, CALM)
+            again(opened.page, daemon)  # a clock that was set is not believed at once
             again(opened.page, daemon)
             expect(beat).to_contain_text("23 minutes ago")
 
@@ -318,6 +384,7 @@ def test_a_page_that_was_away_looks_at_once(chromium: Browser) -> None:
         count = len(daemon.answers)
         page.evaluate("dispatchEvent(new Event('online'))")
         page.clock.run_for(60_000)
+        daemon.ahead += timedelta(minutes=1)  # as much has passed for the daemon
         assert len(daemon.answers) == count
         daemon.stop()
         assert page.locator("#lost").is_hidden()
@@ -389,6 +456,39 @@ def test_nothing_sticks_out(chromium: Browser, width: int) -> None:
             for path in ("/", "/keys", f"/accounts/{ACCOUNT}", STOREFRONT):
                 opened.page.goto(address + path)
                 assert opened.page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_a_phone_shows_what_matters(chromium: Browser) -> None:
+    """On a phone each key is a card with all its cells, named; the matrix keeps its keys, and shows that it goes on."""
+    with serving(PLAN, PLANNED) as (_, address):
+        for opened in visit(chromium, address + "/keys"):
+            page = opened.page
+            page.set_viewport_size({"width": 390, "height": 844})
+            card = page.locator("#rows tbody tr", has_text="billing")
+            for cell in card.locator("th, td").all():
+                box = cell.bounding_box()
+                assert box is not None
+                assert box["x"] >= 0
+                assert box["x"] + box["width"] <= 390
+            label = "cell => getComputedStyle(cell, '::before').content"
+            assert card.locator("td").nth(2).evaluate(label) == '"May"'
+            page.goto(address)
+            matrix = page.locator("#matrix")
+            assert matrix.locator("td.from").first.is_hidden()
+            assert matrix.locator(".from-below").first.is_visible()
+            key = matrix.locator("tbody th", has_text="billing")
+            box = key.bounding_box()
+            assert box is not None
+            assert box["width"] <= 200
+            edge = "box => getComputedStyle(box, '::after').opacity"
+            assert float(matrix.evaluate(edge)) == 1
+            matrix.evaluate("box => box.scrollLeft = 1000")
+            page.wait_for_timeout(100)
+            assert float(matrix.evaluate(edge)) < 0.1
+            assert key.bounding_box() == box
+            page.set_viewport_size({"width": 1920, "height": 1080})
+            assert float(matrix.evaluate(edge)) == 0
+            assert matrix.locator(".from-below").first.is_hidden()
 
 
 def test_a_wall_is_answered_from_across_the_room(chromium: Browser) -> None:

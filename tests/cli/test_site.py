@@ -78,7 +78,7 @@ def test_no_secret_is_on_a_page() -> None:
     story.passes()
     story.secrets.hide(TOKEN)
     pages = story.documents.pages()
-    draw, status = pages.board(), pages.status()
+    draw, status = pages.board().page, pages.status()
     for path in ("/", "/keys", f"/accounts/{ACCOUNT.account_id}"):
         text = draw(status, path, "")
         assert text
@@ -91,7 +91,7 @@ def test_no_secret_is_on_a_page() -> None:
 def test_pages_before_the_first_pass() -> None:
     """Before the first pass each page says so, of whichever account; who waits on one need not look for it again."""
     pages = Story().documents.pages()
-    draw, status = pages.board(), pages.status()
+    draw, status = pages.board().page, pages.status()
     for path in ("/", f"/accounts/{ACCOUNT.account_id}"):
         assert "Not known yet" in (draw(status, path, "") or "")
 

@@ -55,10 +55,10 @@ def test_what_nobody_asks_any_more_is_forgotten() -> None:
 @pytest.mark.parametrize(
     ("failures", "told"),
     [
-        (1, "not asked in this pass, since it failed once; asked again from 2026-11-23 12:00:30 UTC on: no"),
+        (1, "no; not asked in this pass, since it failed once; asked again from 2026-11-23 12:00:30 UTC on"),
         (
             3,
-            "not asked in this pass, since it failed 3 times in a row; asked again from 2026-11-23 12:02:00 UTC on: no",
+            "no; not asked in this pass, since it failed 3 times in a row; asked again from 2026-11-23 12:02:00 UTC on",
         ),
     ],
 )

@@ -283,7 +283,51 @@ async def test_paths_of_nothing(target: str) -> None:
     async with serving(behind()) as served:
         answer = await served.get(target)
     assert answer.status == 404
-    assert "there is nothing here, only /livez, /readyz, /metrics, /reconcile, /status, /report" in error(answer)
+    only = "/livez, /readyz, /metrics, /reconcile, /status, /report, and pages: /, /keys and what they lead to"
+    assert error(answer) == f"there is nothing here, only {only}"
+    assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("accept", "html"),
+    [
+        ("text/html", True),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", True),
+        ("application/json, TEXT/HTML ;q=0.1", True),
+        ("text/html;level=1", True),
+        ("text/html; q=0.0", False),
+        ("text/html;q=0, application/json", False),
+        ("text/html;q=0.001", True),
+        ("text/html;q=0,text/html", True),
+        ("text/htmlx", False),
+        ("x-text/html", False),
+        ("*/*", False),
+        ("application/json", False),
+        ("", False),
+    ],
+)
+async def test_a_browser_is_told_on_a_page(accept: str, html: bool) -> None:
+    """Who reads HTML gets a page where there is none, with the guards of all; every other client JSON."""
+    async with serving(behind()) as served:
+        answer = await served.get("/nothing", f"Accept: {accept}", "If-None-Match: *")
+        head = await served.ask(request("HEAD", "/nothing", f"Accept: {accept}"), head_only=True)
+    assert (answer.status, head.status) == (404, 404)
+    assert (answer.body == b"<p>nothing at /nothing</p>") is html
+    if html:
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["content-security-policy"] == "default-src 'none'; style-src 'sha256-x'"
+        assert answer.headers.items() >= GUARDS.items()
+        assert answer.headers["vary"] == "Accept"
+        assert "etag" not in answer.headers
+        assert head.headers["content-length"] == str(len(answer.body))
+
+
+async def test_a_browser_where_it_may_not_look() -> None:
+    """Who may not look gets no page, not even one of nothing; an address that cannot be shown is not shown."""
+    async with serving(behind()) as served:
+        assert (await served.get("/nothing", "Accept: text/html", "Via: x")).status == 403
+        assert (await served.get("/%ff", "Accept: text/html")).body == b"<p>nothing at ?</p>"
+        assert (await served.get("/nothing?%", "Accept: text/html")).status == 400
 
 
 @pytest.mark.parametrize("target", ["/%", "/%ff", "/a%2fb", "/a%5Cb", "/a%00b", "/a%0Ab", "/%E2%80%AEx", "/keys/..%2f"])
@@ -314,12 +358,15 @@ async def test_raw_bytes_in_a_target() -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 async def test_other_methods(method: str) -> None:
-    """Pages can be looked at, and nothing else; so can status and report."""
+    """Pages can be looked at, and nothing else; so can status and report. Without a page there is nothing."""
     async with serving(behind()) as served:
-        assert (await served.ask(request(method, "/"))).status == 404
-        for path in ("/status", "/report"):
+        for path in ("/", "/keys", "/status", "/report"):
             answer = await served.ask(request(method, path))
             assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+            assert "the method must be GET, HEAD" in error(answer)
+        assert (await served.ask(request(method, "/", "Via: x"))).status == 403
+    async with serving(behind(audience=Audience(PageFor.NONE))) as served:
+        assert (await served.ask(request(method, "/"))).status == 404
 
 
 # Who may look
@@ -465,7 +512,8 @@ async def test_no_page() -> None:
     """Without a page there is none, for nobody; status and report are for this machine as before."""
     stands = behind(audience=Audience(PageFor.NONE))
     async with serving(stands) as served:
-        assert (await served.get("/")).status == 404
+        answer = await served.get("/", "Accept: text/html")
+        assert (answer.status, "pages" in error(answer)) == (404, False)
         assert (await served.get("/", "Host: evil.example.com")).status == 404
         assert (await served.get("/status")).status == 200
         assert (await served.get("/report", "Via: x")).status == 403

@@ -12,7 +12,7 @@ from reconciler.daemon.audience import Audience
 from reconciler.daemon.connections import Limits
 from reconciler.daemon.endpoints import Handlers, application
 from reconciler.daemon.maker import Maker
-from reconciler.daemon.shown import Draw, Pages, Showcase, Shown
+from reconciler.daemon.shown import Draws, Pages, Showcase, Shown
 from reconciler.daemon.status import Progress, judge_readiness
 from reconciler.daemon.web import Web
 from render.statuses import status
@@ -57,9 +57,15 @@ class Behind:
         self.looked.append((path, query))
         return self.pages.get((path, query))
 
-    def board(self) -> Draw:
+    def page(self, told: Status, path: str, query: str) -> str | None:
+        return self.draw(told, path, query)
+
+    def missing(self, told: Status, path: str) -> str:
+        return f"<p>nothing at {path or '?'}</p>"
+
+    def board(self) -> Draws:
         self.boards += 1
-        return self.draw
+        return self
 
     def all_pages(self) -> Pages:
         return Pages(self.told, self.moment, self.report, self.board, status)

@@ -1,6 +1,5 @@
 """YAML text to plain values with places: what is read, and the exact words for what is refused."""
 
-import gc
 import math
 import os
 import re
@@ -13,7 +12,7 @@ import yaml
 
 from reconciler.errors import FilesError
 from reconciler.files import document
-from reconciler.files.document import Mapping, Place, Places, collector_paused, locate, parse, read_text
+from reconciler.files.document import Mapping, Place, Places, locate, parse, read_text
 
 
 def problems(text: str) -> list[str]:
@@ -269,16 +268,6 @@ def test_without_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
     assert problems("a: b") == [
         "f.yaml: cannot be read: PyYAML was installed without libyaml; install one of its wheels"
     ]
-
-
-def test_collector_paused() -> None:
-    """The garbage collector is off inside, and afterwards as it was before."""
-    with collector_paused():
-        assert not gc.isenabled()
-        with collector_paused():
-            assert not gc.isenabled()
-        assert not gc.isenabled()
-    assert gc.isenabled()
 
 
 TEXT = "a: &x {b: [1, é, {c: d}]}\ne: *x\nlist:\n  - 'f': g\n    a: 1\n  -\n    h: [\n      ]\na: 2\n"

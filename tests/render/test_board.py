@@ -13,14 +13,14 @@ from reconciler.core.changes import Outcome
 from reconciler.core.findings import Severity
 from reconciler.core.inventory import ReportedFreeze
 from reconciler.core.keys import EVERY_SUB_ACCOUNT, Source
-from reconciler.core.report import Mode, Report
+from reconciler.core.report import AccountStatus, Mode, Report
 from reconciler.core.status import AccountReadiness, Status, SubAccountReadiness, SubAccountsReadiness, Sync
 from reconciler.errors import visible
 from reconciler.render.board import POLICY, Board
 from render.boards import CALM, COMMIT, RECENT, document, keyed, occurrence, section, words
 from render.markup import Markup
 from render.reports import account, below, broken, change, finding, report
-from render.rich import ACCOUNT, ACME, CHANGES, HOSTILE, PLANNED, key, key_id
+from render.rich import ACCOUNT, ACME, CHANGES, HOSTILE, KEYS, PLANNED, key, key_id
 from render.statuses import IN_SYNC, NOT_IN_SYNC, readiness, status
 
 LATE = "account a-1 was not read since 2026-11-23T09:40:00Z: 401"
@@ -64,7 +64,11 @@ def test_not_in_sync_is_not_called_so() -> None:
 @pytest.mark.parametrize(
     ("told", "title", "said"),
     [
-        (status(IN_SYNC, LATE), "The daemon is not ready", LATE),
+        (
+            status(IN_SYNC, LATE),
+            "The daemon is not ready",
+            "account a-1 was not read since 2026-11-23 09:40 UTC: 401 Nothing below is known",
+        ),
         (
             status(rejected="the files do not load"),
             "Newer files do not load since 2026-11-23 08:00 UTC",
@@ -142,7 +146,7 @@ def test_before_the_first_pass() -> None:
 def test_what_differs_says_who_asked_for_it() -> None:
     """A difference has its key, its place in the files, the commit, the owner, and what exactly comes and goes."""
     told = section(document(PLANNED, told=status(NOT_IN_SYNC, recent=RECENT, mode=Mode.PLAN)), "differs")
-    assert told.startswith("What differs now 9 To apply exactly what is planned here: reconciler apply --digest sha256")
+    assert told.startswith("What differs now 9 update reconciler widens asked for at config/keys/shop.yaml:30, commit")
     assert (
         "update storefront mixed asked for at config/keys/shop.yaml:14, commit 3f9c2d1e8b7a, owner team-growth "
         "scopes - suppressions:read 1 unchanged networks + 198.51.100.0/24 1 unchanged"
@@ -173,12 +177,78 @@ def test_what_is_held_back_says_what_to_do() -> None:
     assert "Nothing differs but what is held back." in section(document(held, told=status(NOT_IN_SYNC)), "differs")
 
 
-def test_the_digest_is_there_where_there_is_something_to_approve() -> None:
-    """A plan is approved by one command, which is selected whole; what was applied needs no approval."""
+def commands(made: Markup) -> list[str]:
+    return [each.text for each in made.find("code", class_="command")]
+
+
+def test_a_plan_is_approved_by_its_digest() -> None:
+    """What is planned is applied by one command, what guardrails refuse by one that lets them through as well."""
     made = document(PLANNED, told=status(NOT_IN_SYNC, mode=Mode.PLAN))
-    assert words(made, "code", class_="command") == f"reconciler apply --digest {PLANNED.digest}"
-    assert document(replace(PLANNED, mode=Mode.APPLY)).find("code", class_="command") == []
-    assert document(None).find("code", class_="command") == []
+    (digest,) = made.find("code", class_="digest")
+    assert digest.text == PLANNED.digest
+    apply = f"reconciler apply --digest {PLANNED.digest}"
+    assert commands(made) == [apply, f"{apply} --allow max-changes"]
+    assert f"Plan {PLANNED.digest} To apply exactly what is planned here: {apply}" in words(made)
+    assert made.find("code", class_="digest")[0].attributes["tabindex"] == "0"
+
+
+def test_the_digest_is_there_wherever_something_differs() -> None:
+    """A daemon that applies shows it as well, without a command that would apply nothing; not where all was applied."""
+    denied = replace(change("a", scopes=([], ["*"]), outcome=Outcome.DENIED), key_id=key_id(1))
+    made = document(keyed(key(1, "a"), changes=(denied,)), told=status(NOT_IN_SYNC))
+    assert "Plan sha256:ab" in words(made)
+    assert commands(made) == []
+    done = replace(change("b", outcome=Outcome.APPLIED), key_id=key_id(2))
+    made = document(keyed(key(1, "a"), key(2, "b"), changes=(denied, done)), told=status(NOT_IN_SYNC))
+    assert "Plan sha256:ab of which some was applied: the next pass tells the plan that is left" in words(made)
+    for nothing in (CALM, keyed(key(2, "b"), changes=(done,)), None):
+        assert document(nothing).find("div", class_="approve") == []
+
+
+def test_what_to_do_about_one_change_stands_with_it() -> None:
+    """What a rule says is to be done stands with the change that it holds back, and what several share stands once."""
+    made = document(PLANNED, told=status(NOT_IN_SYNC))
+    told = section(made, "held")
+    assert "billing would hold * and could do everything What to do: list the scopes that it needs" in told
+    assert "about" not in told
+    reason = "no-wildcard: it may do everything"
+    keys = [key(number, f"k{number}") for number in range(3)]
+    held = tuple(
+        replace(change(one.name, scopes=([], ["*"]), outcome=Outcome.DENIED, reason=reason), key_id=one.key_id)
+        for one in keys
+    )
+    found = [
+        finding("no-wildcard", Severity.DENY, key=one.name, key_id=one.key_id, hint="list the scopes") for one in keys
+    ]
+    made = document(replace(keyed(*keys, changes=held), findings=tuple(found)), told=status(NOT_IN_SYNC))
+    told = section(made, "held")
+    assert told.startswith(
+        "Held back: a person must act 3 What to do about 3 of these, no-wildcard: list the scopes update k0"
+    )
+    assert told.count("What to do") == 1
+
+
+def test_an_empty_side_gives_its_room_to_the_other() -> None:
+    """What differs and what is held back stand side by side only where both are there and nearly as long."""
+    keys = [key(number, f"k{number}") for number in range(9)]
+
+    def beside(planned: int, held: int) -> bool:
+        outcomes = [Outcome.PLANNED] * planned + [Outcome.REFUSED] * held
+        changes = tuple(
+            replace(change(one.name, outcome=outcome), key_id=one.key_id)
+            for one, outcome in zip(keys, outcomes, strict=False)
+        )
+        made = document(keyed(*keys, changes=changes), told=status(NOT_IN_SYNC))
+        return bool(made.find("div", class_="pair"))
+
+    assert [beside(2, 0), beside(0, 2), beside(2, 6), beside(1, 4), beside(4, 1), beside(3, 3)] == [
+        False,
+        False,
+        True,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_links_lead_to_keys() -> None:
@@ -251,7 +321,7 @@ def test_who_can_do_what_is_the_matrix_of_the_report() -> None:
     assert "break-glass anywhere" in section(made, "who")
     keys = [key(number, f"k{number:02}", "domains:read") for number in range(41)]
     many = document(keyed(*keys))
-    assert "41 keys such as k00, k01 anywhere" in section(many, "who")
+    assert "41 keys anywhere such as k00, k01 anywhere" in section(many, "who")
     (link,) = [each for each in many.find("a") if each.text == "41 keys"]
     assert link.attributes["href"] == f"/keys?like={key_id(0)}"
     assert document(keyed()).find("section", **{"aria-labelledby": "who"}) == []
@@ -299,6 +369,88 @@ def test_what_was_not_read_is_told() -> None:
     assert "Shop s-1 not read" in section(made, "accounts")
 
 
+REVOKED = "listing the keys of account a-2: 401 Unauthorized: invalid API key; was the key revoked?"
+
+
+def revoked(*, ready: bool) -> Status:
+    """How a daemon stands of which the credential of one account was revoked."""
+    sub_account = SubAccountReadiness("s-1", READ, ready=True, error=REVOKED)
+    below_it = SubAccountsReadiness(3, 0, 2, (sub_account,))
+    own = AccountReadiness("a-2", READ, ready=ready, error=REVOKED, sub_accounts=below_it)
+    reasons = () if ready else (f"account a-2 was not read since 2026-11-23T09:00:00.424648Z: {REVOKED}",)
+    told = status(NOT_IN_SYNC)
+    return replace(told, readiness=replace(readiness(*reasons), accounts=(own,)))
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_credential_that_was_revoked_is_told_once(ready: bool) -> None:
+    """Why an account cannot be read stands once, with its sub accounts by name, and no time to the microsecond."""
+    accounts = (
+        account(change("shop", outcome=Outcome.REFUSED)),
+        replace(broken("s-1", "Acme", REVOKED), account_id="a-2"),
+        replace(broken("s-2", "Bolt", REVOKED), account_id="a-2"),
+        replace(broken("s-3", None, REVOKED), account_id="a-2", sub_account_id=None),
+    )
+    made = document(report(*accounts, mode=Mode.APPLY), told=revoked(ready=ready))
+    assert " ".join(words(made, name) for name in ("header", "main")).count("invalid API key") == 1
+    (trouble,) = made.find("section", class_="trouble")
+    title = "Not read the last time" if ready else "The daemon is not ready"
+    late = "" if ready else ", too long ago"
+    assert (
+        re.sub(r"\s+", " ", trouble.text)
+        .strip()
+        .startswith(
+            f"{title} a-2: {REVOKED}; last read 2026-11-23 09:00 UTC{late} "
+            "Acme s-1: for the same reason; last read 2026-11-23 09:00 UTC and 1 more "
+        )
+    )
+    assert made.find("h2", id="failures") == []
+    assert "a-2 not read" in section(made, "accounts")
+    assert ("not in sync since" in words(made, "header")) is ready
+
+
+def test_what_else_could_not_be_read_stands_below() -> None:
+    """An account of the last pass that the headline does not tell of is told below, even while it tells of others."""
+    accounts = (account(), replace(broken("s-1", "Acme", "403"), account_id="a-3"), broken("*", None, "502"))
+    made = document(report(*accounts, mode=Mode.APPLY), told=revoked(ready=True))
+    assert "Acme s-1: 403" in section(made, "failures")
+    assert "all sub accounts of a-1: 502" in section(made, "failures")
+    assert "a-1 3 keys sub accounts not read" in section(made, "accounts").replace(
+        "14 keys, nothing differed", "3 keys"
+    )
+    alone = report(replace(account(), status=AccountStatus.FAILED, error="401"), mode=Mode.APPLY)
+    assert "a-1 not read" in section(document(alone, told=status(Sync(in_sync=None))), "accounts")
+
+
+def test_since_when_is_kept_in_every_state_where_it_is_known() -> None:
+    """Rejected files leave standing since when the accounts are as the older ones say, and what differs since when."""
+    made = document(CALM, told=status(rejected="no"))
+    assert "as the older files say since 2026-11-23 08:00 UTC" in words(made, "p", class_="since")
+    made = document(PLANNED, told=status(NOT_IN_SYNC, rejected="no"))
+    assert words(made, "p", class_="since") == "not in sync since 2026-11-23 09:30 UTC"
+    assert document(CALM, told=status(IN_SYNC, LATE)).find("p", class_="since") == []
+    assert document(CALM, told=unread("503")).find("p", class_="since") == []
+    assert document(report(), told=status(Sync(in_sync=True), passes=0)).find("p", class_="since") == []
+
+
+def test_broken_rules_lead_to_their_keys() -> None:
+    """Each entry of a rule that is broken leads to its key, and names the account where there are several."""
+    found = (
+        finding("r", Severity.WARN, key_id=key_id(1)),
+        finding("r", Severity.WARN, key=None, label=None, sub_account_id="s-1", message="no key of it can send"),
+        finding("r", Severity.WARN, key=None, key_id=key_id(2), label="stray", sub_account_id=EVERY_SUB_ACCOUNT),
+        finding("r", Severity.WARN, key=None, account_id=None, message="about the run"),
+    )
+    made = document(replace(report(account(), below("s-1", "Shop"), mode=Mode.APPLY), findings=found))
+    told = section(made, "soon")
+    assert "ops may do everything ops in a-1 no key of it can send in Shop s-1 ops may do everything stray in" in told
+    assert "about the run" in told
+    links = {each.text: each.attributes["href"] for each in made.find("a")}
+    assert links["ops"] == f"/accounts/a-1/keys/{key_id(1)}"
+    alone = document(replace(report(account(), mode=Mode.APPLY), findings=found[:1]))
+    assert section(alone, "soon").endswith("r 1 time ops may do everything ops")
+
+
 def test_accounts_are_listed_where_there_are_several() -> None:
     """Those stand first that need somebody: not read, held back, differing; from the 13th on they are counted."""
     made = document(PLANNED, told=status(NOT_IN_SYNC))
@@ -307,7 +459,7 @@ def test_accounts_are_listed_where_there_are_several() -> None:
     assert "suspended" in told
     many = [below(f"s-{number:02}", f"Shop {number:02}") for number in range(14)]
     told = section(document(report(*many, mode=Mode.APPLY)), "accounts")
-    assert "Shop 11 s-11 as the files say 3 keys" in told
+    assert "Shop 11 s-11 3 keys, as the files say" in told
     assert "and 2 more: their parents' pages list them." in told
     doubted = section(document(report(*many, mode=Mode.APPLY), told=status(IN_SYNC, LATE)), "accounts")
     assert "nothing differed" in doubted
@@ -441,3 +593,40 @@ def test_the_garbage_collector_is_as_before() -> None:
 def test_there_is_no_other_page(path: str) -> None:
     """What is no address of ours, and an account that nobody knows, has no page."""
     assert Board(CALM).page(status(), path, "") is None
+
+
+def test_an_address_without_a_page_leads_back() -> None:
+    """Where no page is a document says so, in the manner of all, and leads to those that there are."""
+    text = Board(PLANNED).missing(status(NOT_IN_SYNC, LATE), "/keys/<b>aha-sk-0123456789abcdef")
+    made = Markup(text)
+    assert words(made, "h1") == "There is no such page"
+    assert "Nothing is shown at /keys/<b>aha-sk-***." in words(made)
+    assert {"/", "/keys"} <= {each.attributes["href"] for each in made.find("a")}
+    assert "The daemon is not ready" in words(made, "header")
+    assert "data-missing" in made.find("html")[0].attributes
+    assert "data-missing" not in document(CALM).find("html")[0].attributes
+    assert "Nothing is shown" not in Board(None).missing(status(), "")
+
+
+def test_no_line_number_is_broken() -> None:
+    """A place in a file may be broken at its folders, and nowhere in its line number; copied, it is as it was."""
+    made = document(PLANNED, told=status(NOT_IN_SYNC))
+    assert "config/keys/shop.yaml:14" in {each.text for each in made.find("code", class_="spot")}
+    assert {each.text for each in made.find("span", class_="line")} >= {":14", ":22"}
+
+
+def test_on_a_phone_each_cell_says_what_it_is() -> None:
+    """Each cell of the table of keys bears its heading; each line of the matrix has from where in its first cell."""
+    made = document(PLANNED, "/keys")
+    labels = [each.attributes.get("data-label") for each in made.find("td")]
+    assert labels[:6] == ["Account", "In the files", "May", "From", "Last used", "Findings"]
+    headings = [each.text for each in made.find("th", scope="col")]
+    assert headings == ["Key", *labels[:6]]
+    front = document(PLANNED)
+    assert len(front.find("span", class_="from-below")) == len(KEYS) + 1
+    keys = [key(number, f"k{number:02}", "domains:read", networks=(f"10.0.{number}.0/24",)) for number in range(41)]
+    assert "nobody: no public IPv4" in document(keyed(*keys)).find("span", class_="from-below")[0].text
+    keys = [key(number, f"k{number:02}", networks=(f"203.0.113.{number}/32",)) for number in range(41)]
+    assert document(keyed(*keys)).find("span", class_="from-below")[0].text == "41 different lists"
+    keys = [key(number, f"k{number:02}", networks=() if number else ("0.0.0.0/0",)) for number in range(41)]
+    assert document(keyed(*keys)).find("span", class_="from-below")[0].text == "anywhere"

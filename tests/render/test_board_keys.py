@@ -73,17 +73,20 @@ def test_words_and_marks_choose_keys(query: str, found: list[str]) -> None:
 
 
 def test_marks_are_links_that_choose_and_unchoose() -> None:
-    """Each mark says how many keys bear it and leads to them; a chosen one is marked as that and leads back."""
-    made = document(PLANNED, "/keys", "q=a&mark=open&page=3", status(NOT_IN_SYNC))
-    assert links(made)["deny 1"] == "/keys?q=a&mark=open&mark=deny"
-    assert links(made)["usable from anywhere 11"] == "/keys?q=a"
+    """Each mark says how many of the keys that are found bear it, and leads to them; a chosen one leads back."""
+    made = document(PLANNED, "/keys", "q=news&mark=open&page=3", status(NOT_IN_SYNC))
+    assert links(made)["deny 0"] == "/keys?q=news&mark=open&mark=deny"
+    assert links(document(PLANNED, "/keys"))["deny 1"] == "/keys?mark=deny"
+    assert links(made)["usable from anywhere 1"] == "/keys?q=news"
+    assert names(made) == ["newsletter"]
+    assert links(document(PLANNED, "/keys"))["usable from anywhere 11"] == "/keys?mark=open"
     (chosen,) = [each for each in made.find("a") if each.attributes.get("aria-current") == "true"]
-    assert chosen.text == "usable from anywhere 11"
+    assert chosen.text == "usable from anywhere 1"
     assert not any("not used for 90 days 0" in text for text in links(made))
     empty = document(CALM, "/keys", "mark=deny")
     assert links(empty)["deny 0"] == "/keys"
     hidden = {each.attributes.get("name"): each.attributes.get("value") for each in made.find("input")}
-    assert hidden == {"q": "a", "mark": "open"}
+    assert hidden == {"q": "news", "mark": "open"}
     like = document(PLANNED, "/keys", f"like={key_id(1)}&mark=open")
     assert links(like)["whatever they are like"] == "/keys?mark=open"
     assert {each.attributes.get("name") for each in like.find("input")} == {"q", "mark", "like"}
@@ -160,3 +163,13 @@ def test_differences_of_keys_that_are_not_there_mark_none() -> None:
     made = document(keyed(key(1, "a"), changes=(gone, done)), "/keys", "mark=differs")
     assert names(made) == []
     assert document(replace(AUDITED, accounts=report().accounts), "/keys").find("table") == []
+
+
+def test_a_mark_that_is_none_is_told() -> None:
+    """A mark that there is not chooses nothing, and that is said; of many the first few."""
+    made = document(PLANNED, "/keys", "mark=bogus&mark=deny&mark=%3Cb%3E")
+    assert words(made, "p", id="unknown").startswith("There is no mark “bogus”, “<b>”: it chooses nothing.")
+    assert names(made) == ["billing"]
+    many = Question.read("&".join(f"mark={number}{'x' * 300}" for number in range(30)))
+    assert (len(many.unknown), len(many.unknown[0])) == (5, 200)
+    assert document(PLANNED, "/keys", "mark=deny").find("p", id="unknown") == []

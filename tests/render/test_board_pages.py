@@ -38,13 +38,18 @@ def test_a_key_has_a_page_of_its_own() -> None:
     assert words(made, "h1") == "storefront"
     assert section(made, "files") == (
         f"What the files say Name storefront Label storefront Id {key_id(1)} Where config/keys/shop.yaml:14 "
-        "Owner team-growth Last asked for config/keys/shop.yaml:14, commit 3f9c2d1e8b7a"
+        "Owner team-growth Last asked for config/keys/shop.yaml:14, commit 3f9c2d1e8b7a "
+        "May, by the files messages:send:{shop.example.com} From, by the files 198.51.100.0/24 203.0.113.0/24"
     )
     assert section(made, "may").startswith(
-        "What it may do (before what would change) May messages:send:{shop.example.com}suppressions:read "
+        "What it may do now May messages:send:{shop.example.com}suppressions:read "
         "From 203.0.113.0/24 Made 2025-03-01 09:00 UTC Last used 2026-11-24 08:30 UTC"
     )
+    assert "update mixed asked for at config/keys/shop.yaml:14, commit 3f9c2d1e8b7a, owner team-growth scopes" in (
+        section(made, "change")
+    )
     assert "+ 198.51.100.0/24 1 unchanged" in section(made, "change")
+    assert words(made, "code", class_="command") == "reconciler trail show --key storefront FILE"
     assert section(made, "findings") == "What the policy finds Nothing."
     assert "updated mixed 2026-11-23 09:30 UTC, asked for at config/keys/shop.yaml:14" in section(made, "history")
     assert "All that is known since 2026-11-23 08:00 UTC" in section(made, "history")
@@ -164,7 +169,11 @@ def test_an_account_has_a_page_of_its_own() -> None:
     assert words(made, "dl", class_="facts") == "Keys in the files 8 Keys there 14 In no file 8"
     told = section(made, "change")
     assert told.startswith("What differs 12")
-    assert "create new-shop widens skipped asked for at config/keys/shop.yaml:40 there is no such key yet" in told
+    assert (
+        "create new-shop widens skipped asked for at config/keys/shop.yaml:40, commit 3f9c2d1e8b7a "
+        "there is no such key yet label"
+    ) in told
+    assert "What to do: list the scopes that it needs" in told
     assert f'href="{at(1)}"' in (Board(PLANNED).page(status(), f"/accounts/{ACCOUNT}", "") or "")
     assert "Keys 14" in section(made, "keys")
     assert "Acme | <b>Inc</b> 1 held back 1 key" in section(made, "below")
@@ -261,3 +270,33 @@ def test_odd_ids_make_no_odd_paths() -> None:
         str(Address("a b/c?d#e<", "\u00e4", "\ud800")) == "/accounts/a%20b%2Fc%3Fd%23e%3C/sub-accounts/%C3%A4/keys/%3F"
     )
     assert Address.of(Owner("a", EVERY_SUB_ACCOUNT)) == Address("a")
+
+
+def command(made: Report | None, path: str) -> str:
+    return words(document(made, path), "code", class_="command")
+
+
+def test_the_command_for_the_trail_works_in_any_shell() -> None:
+    """A key of no file is looked up by its id, whatever its label holds; a name with blanks would be quoted."""
+    assert command(CALM, at(20)) == f"reconciler trail show --key {key_id(20)} FILE"
+    assert command(None, "/accounts/a-1/keys/x%20y") == "reconciler trail show --key x%20y FILE"
+    assert command(None, "/accounts/a-1/keys/x; y") == "reconciler trail show --key 'x; y' FILE"
+
+
+def test_what_the_files_ask_for() -> None:
+    """What a change asks for is what the files say; without one that is as it is; of a key of no file, nothing."""
+    assert "May, by the files what it may do now From, by the files from where it may now" in (
+        section(document(CALM, at(1)), "files")
+    )
+    fenced = section(document(PLANNED, at(4)), "files")
+    assert "May, by the files what it may do now From, by the files 203.0.113.0/24" in fenced
+    for number in (6, 8):
+        assert "by the files" not in section(document(CALM, at(number)), "files")
+    own = replace(
+        change("a", scopes=(["*"], []), networks=(["10.0.0.0/8"], []), outcome=Outcome.SKIPPED), key_id=key_id(1)
+    )
+    told = section(document(keyed(key(1, "a", "*"), changes=(own,)), f"/accounts/a-1/keys/{key_id(1)}"), "files")
+    assert told.endswith("May, by the files nothing From, by the files anywhere")
+    done = replace(own, outcome=Outcome.APPLIED)
+    told = section(document(keyed(key(1, "a"), changes=(done,)), f"/accounts/a-1/keys/{key_id(1)}"), "files")
+    assert told.endswith("May, by the files what it may do now From, by the files from where it may now")

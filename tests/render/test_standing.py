@@ -1,14 +1,16 @@
 """How a daemon stands, in a word: what is not known comes before what was found."""
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.core.changes import Outcome
 from reconciler.core.findings import Severity
 from reconciler.core.report import Mode, Report
 from reconciler.core.status import Status, Sync
-from reconciler.render.standing import since, standing
+from reconciler.render.standing import doubted, since, standing
 from reconciler.render.verdict import Tone
-from render.reports import account, change, finding, report
+from render.reports import account, change, failed, finding, report
 from render.statuses import IN_SYNC, NOT_IN_SYNC, status, without_reasons
 
 GOOD = report(account(), mode=Mode.APPLY)
@@ -17,6 +19,16 @@ PAUSED = report(account(change("shop", outcome=Outcome.PAUSED)), mode=Mode.APPLY
 APPLIED = report(account(change("shop", outcome=Outcome.APPLIED)), mode=Mode.APPLY)
 FOUND = report(account(), mode=Mode.APPLY, findings=[finding("unused", Severity.WARN)])
 NOBODY_KNOWS = Sync(in_sync=None, since="2026-11-23T09:30:00Z")
+UNREAD = report(account(), failed("401"), mode=Mode.APPLY)
+
+
+def unread(sync: Sync = IN_SYNC, rejected: str | None = None) -> Status:
+    """How a daemon stands that could not read an account the last time, although it is not late yet."""
+    told = status(sync, rejected=rejected)
+    accounts = tuple(replace(each, error="503") for each in told.readiness.accounts)
+    return replace(told, readiness=replace(told.readiness, accounts=accounts))
+
+
 NO_PASS = status(Sync(), "account a-1 was not read yet", passes=0)
 
 
@@ -38,6 +50,10 @@ NO_PASS = status(Sync(), "account a-1 was not read yet", passes=0)
         (status(rejected="the files do not load"), GOOD, Tone.ACT, "Newer files do not load"),
         (status(NOT_IN_SYNC, rejected="the files do not load"), PAUSED, Tone.ACT, "Newer files do not load"),
         (status(NOT_IN_SYNC, rejected="the files do not load"), HELD_BACK, Tone.ACT, "A person must act"),
+        (unread(), GOOD, Tone.BAD, "Not known"),
+        (unread(), FOUND, Tone.BAD, "Not known"),
+        (unread(rejected="the files do not load"), GOOD, Tone.BAD, "Not known"),
+        (unread(NOT_IN_SYNC), HELD_BACK, Tone.ACT, "A person must act"),
     ],
 )
 def test_what_counts_first(told: Status, last: Report | None, tone: Tone, words: str) -> None:
@@ -70,8 +86,54 @@ def test_why_it_is_not_ready() -> None:
         (status(NOT_IN_SYNC), "Not in sync since 2026-11-23 09:30 UTC."),
         (status(NOBODY_KNOWS), ""),
         (status(Sync(in_sync=True)), ""),
+        (status(IN_SYNC, passes=0), ""),
+        (status(NOT_IN_SYNC, rejected="no"), "Not in sync since 2026-11-23 09:30 UTC."),
+        (
+            status(rejected="no"),
+            "As the older files say since 2026-11-23 08:00 UTC, the daemon's first pass, or longer.",
+        ),
+        (unread(), ""),
+        (unread(NOT_IN_SYNC), "Not in sync since 2026-11-23 09:30 UTC."),
+        (status(NOT_IN_SYNC, "late"), "At the last pass: Not in sync since 2026-11-23 09:30 UTC."),
     ],
 )
 def test_since_when(told: Status, sentence: str) -> None:
     """Since when it stands so is told where that is known, and that it may be longer where nobody looked before."""
-    assert since(told) == sentence
+    assert since(told, GOOD) == sentence
+
+
+def test_since_when_of_a_pass_that_is_not_whole() -> None:
+    """Where the report calls the pass not complete, nothing is said of how long all is in sync."""
+    assert since(status(), UNREAD) == ""
+    assert since(status(), None).startswith("In sync since ")
+
+
+def test_why_it_is_not_ready_is_told_without_causes_and_seconds() -> None:
+    """Why an account could not be read stands with the account, and not in the reason, too; times to the minute."""
+    told = unread()
+    spoken = "account a-1 was not read since 2026-11-23T09:40:00.424648Z: 503"
+    other = "account a-10 was not read yet: 503"
+    not_ready = replace(told, readiness=replace(told.readiness, ready=False, reasons=(spoken, other)))
+    assert standing(not_ready, GOOD).call == (
+        "account a-1 was not read since 2026-11-23 09:40 UTC; account a-10 was not read yet: 503. "
+        "What follows is as the last pass left it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "last", "doubt"),
+    [
+        (status(), GOOD, False),
+        (status(NOT_IN_SYNC), HELD_BACK, False),
+        (status(NOT_IN_SYNC), UNREAD, False),
+        (status(), UNREAD, True),
+        (status(NOBODY_KNOWS), GOOD, True),
+        (status(IN_SYNC, "late"), GOOD, True),
+        (status(rejected="no"), GOOD, True),
+        (unread(), GOOD, True),
+        (NO_PASS, None, True),
+    ],
+)
+def test_what_is_in_doubt(told: Status, last: Report | None, doubt: bool) -> None:
+    """What the last pass found is in doubt where the daemon, its files, or what it read are not well."""
+    assert doubted(told, last) is doubt

@@ -8,7 +8,7 @@ import pytest
 
 from daemon.test_recent import occurrence
 from reconciler.core.changes import Outcome
-from reconciler.core.findings import Severity
+from reconciler.core.findings import Severity, Waiver
 from reconciler.core.inventory import KeyStanding, ReportedKey, ReportedWaiver
 from reconciler.core.plan import KeyCounts
 from reconciler.core.report import Mode, Report, ReportedAccount, ReportedRefusal
@@ -169,7 +169,7 @@ def test_what_differs_and_who_asked() -> None:
         "by        owner team-a, commit 0123456789ab",
         "Paused (1)",
         "paused until 2026-12-15: moves",
-        "plan sha256:ab\n(a person who read it applies exactly this with `reconciler apply --digest`)",
+        "plan sha256:ab\n",
         "What changed lately",
         "1 decision to leave keys as they are",
     ]
@@ -283,8 +283,8 @@ def test_what_needs_a_person_soon() -> None:
     last = replace(holding(stale), findings=tuple(found), waivers=waivers)
     text = shown(status(), last).split("For a person, soon\n")[1]
     assert text == (
-        "  deny    no-wildcard\n"
-        "  warn    unused (2)\n"
+        "  deny    no-wildcard: ops\n"
+        "  warn    unused (2): ops, x\n"
         "  ends    waiver of no-wildcard for three ended (2026-11-01), sec: over\n"
         "  ends    waiver of no-wildcard for one ends in 7 days (2026-11-30), sec: INC-1\n"
         "  stale   Not used for 90 days or longer: old\n"
@@ -297,6 +297,156 @@ def test_pauses_have_no_owner_to_tell() -> None:
     text = shown(status(), replace(holding(key("k")), waivers=(waiver, replace(waiver, until="soon"))))
     assert "  ends    waiver of r for k ends in 1 day (2026-11-24): why\n" in text
     assert "(soon)" not in text
+
+
+DENIED = "no-wildcard: it may do everything"
+
+
+def test_what_to_do_about_what_is_held_back() -> None:
+    """The hint of the rule that holds a change back stands with it; what several changes share is told once."""
+    one = change("ops", scopes=([], ["*"]), outcome=Outcome.DENIED, reason=DENIED)
+    hint = finding("no-wildcard", Severity.DENY, key="ops", key_id=None, hint="list the scopes that it needs")
+    text = shown(status(NOT_IN_SYNC), report(account(one), mode=LIVE, findings=[hint]))
+    assert f"      why       {DENIED}\n      to do     list the scopes that it needs\n" in text
+    contested = replace(one, outcome=Outcome.SKIPPED, reason="contested: it was undone 3 times", name="b", key_id="k-2")
+    found = [hint, replace(hint, rule="contested", key=None, key_id="k-2", hint="find out who writes the other value")]
+    text = shown(status(NOT_IN_SYNC), report(account(one, contested), mode=LIVE, findings=found))
+    assert "to do     find out who writes the other value" in text
+    many = [replace(one, name=f"k{number}", key_id=f"k-{number}") for number in range(3)]
+    shared = [replace(hint, key=each.name) for each in many]
+    text = shown(status(NOT_IN_SYNC), report(account(*many), mode=LIVE, findings=shared))
+    assert "  no-wildcard  to do about 3 of these: list the scopes that it needs\n" in text
+    assert text.count("list the scopes that it needs") == 1
+
+
+def test_a_hint_is_about_what_holds_back() -> None:
+    """No hint is told of a rule that the reason does not name, that is waived, or about another key."""
+    one = change("ops", scopes=([], ["*"]), outcome=Outcome.DENIED, reason="no-wildcard: a; x-unused: b")
+    hint = finding("no-wildcard", Severity.DENY, key="ops", key_id=KEY, hint="h")
+    waived = Waiver("2026-12-01", "sec", "x")
+    others = (
+        replace(hint, rule="unused"),
+        replace(hint, waived=waived),
+        replace(hint, key="other", key_id="k-9"),
+        replace(hint, account_id="a-9"),
+        replace(hint, hint=""),
+        replace(hint, key=None, key_id=None),
+    )
+    assert "to do" not in shown(status(NOT_IN_SYNC), report(account(one), mode=LIVE, findings=others))
+    granted = replace(one, outcome=Outcome.APPLIED)
+    assert "to do" not in shown(status(NOT_IN_SYNC), report(account(granted), mode=LIVE, findings=[hint]))
+    assert "to do     h\n" in shown(status(NOT_IN_SYNC), report(account(one), mode=LIVE, findings=[hint]))
+
+
+def refusal(guardrail: str, message: str, sub: str | None = None, key_id: str | None = None) -> ReportedRefusal:
+    return ReportedRefusal(guardrail, "a-1", sub, key_id, message, None, None)
+
+
+def approvals(last: Report) -> list[str]:
+    """Give the commands that a status offers."""
+    return [line.strip() for line in shown(status(NOT_IN_SYNC), last).splitlines() if "reconciler apply" in line]
+
+
+APPLY = "reconciler apply --digest sha256:ab"
+
+
+def test_only_what_would_apply_something_is_offered() -> None:
+    """What is planned is offered as it is, what guardrails refuse with those let through, and nothing else."""
+    held = (change("a", outcome=Outcome.DENIED), change("b", outcome=Outcome.SKIPPED))
+    assert approvals(report(account(*held), mode=LIVE)) == []
+    assert "plan sha256:ab\n" in shown(status(NOT_IN_SYNC), report(account(*held), mode=LIVE))
+    planned = change("c")
+    assert approvals(report(account(planned), mode=Mode.PLAN)) == [APPLY]
+    restore = change("d", outcome=Outcome.REFUSED, reason="restore: d: fenced; in-use: d: used today")
+    refusals = [refusal("in-use", "d: used today", key_id=KEY), refusal("restore", "d: fenced", key_id=KEY)]
+    last = report(account(restore), mode=LIVE, refusals=refusals)
+    assert approvals(last) == [f"{APPLY} --allow restore --allow in-use"]
+    assert "To apply exactly this, with what guardrails refuse:\n" in shown(status(NOT_IN_SYNC), last)
+    both = report(account(planned, restore), mode=Mode.PLAN, refusals=refusals)
+    assert approvals(both) == [APPLY, f"{APPLY} --allow restore --allow in-use"]
+    assert approvals(report(account(restore, change("e", outcome=Outcome.APPLIED)), mode=LIVE, refusals=refusals)) == []
+    assert approvals(replace(last, digest=None)) == []
+    assert "plan" not in shown(status(NOT_IN_SYNC), report(account(change("e", outcome=Outcome.APPLIED)), mode=LIVE))
+
+
+def test_what_nobody_lets_through_by_name_is_not_offered() -> None:
+    """A hold and another digest cannot be allowed; refusals of other keys and accounts are not let through besides."""
+    held = change("a", outcome=Outcome.REFUSED, reason="hold: on hold; restore: a: fenced")
+    refusals = [
+        ReportedRefusal("hold", None, None, None, "on hold", None, None),
+        refusal("restore", "a: fenced", key_id=KEY),
+    ]
+    assert approvals(report(account(held), mode=LIVE, refusals=refusals)) == []
+    over_all = change("b", outcome=Outcome.REFUSED, reason="max-changes: 9 in 2 sub accounts")
+    refusals = [
+        refusal("max-changes", "9 in 2 sub accounts"),
+        refusal("max-switched-off", "3 of its own"),
+        refusal("widening", "b: more", "s-2", "k-0"),
+    ]
+    last = report(account(), below("s-1", "Acme", over_all), mode=LIVE, refusals=refusals)
+    assert approvals(last) == [f"{APPLY} --allow max-changes"]
+    unsaid = change("c", outcome=Outcome.REFUSED)
+    assert approvals(report(account(unsaid), mode=LIVE, refusals=refusals)) == []
+
+
+def test_whose_keys_are_where_there_are_several_accounts() -> None:
+    """Of several accounts it is said whose a key is: of those that can do most, and of what changed lately."""
+    same = (key("reconciler", "api-keys:write", number=1), key("reconciler", "api-keys:write", number=2))
+    accounts = (
+        replace(account(), inventory=same[:1]),
+        replace(below("s-1", "Acme"), inventory=same[1:]),
+    )
+    recent = (replace(occurrence("shop"), account_id="a-1", sub_account_id="s-1", asked_by=ASKED),)
+    text = shown(status(recent=recent), report(*accounts, mode=LIVE))
+    assert "  reconciler of account a-1\n" in text
+    assert '  reconciler of sub account "Acme" (s-1) of account a-1\n' in text
+    assert 'keys/shop.yaml:12, commit 0123456789ab, in sub account "Acme" (s-1) of account a-1\n' in text
+    many = tuple(key(f"k{number:02}", "domains:read", number=number) for number in range(42))
+    accounts = (replace(account(), inventory=many[:40]), replace(below("s-1", "Acme"), inventory=many[40:]))
+    assert "k04 and 37 more in 2 accounts\n" in shown(status(), report(*accounts, mode=LIVE))
+    unknown = (recent[0], replace(recent[0], sub_account_id="s-9", asked_by=None))
+    text = shown(status(recent=unknown), None)
+    assert "in sub account s-1 of account a-1" in text
+    assert "no file names it, in sub account s-9 of account a-1" in text
+    assert " in " not in shown(status(recent=recent), holding(*same)).split("What changed lately")[1].split("Who")[0]
+
+
+def test_rules_that_are_broken_name_their_keys() -> None:
+    """Each rule names the first keys that break it, unmanaged ones by their label, shared ones with how many times."""
+    found = [
+        *(finding("unused", Severity.WARN, key=f"k{number}", message=f"{number}") for number in range(6)),
+        finding("stray", Severity.WARN, key=None, label='a "b"'),
+        finding("run", Severity.WARN, key=None, label=None, account_id=None),
+        *(
+            finding("all", Severity.WARN, key="sender", sub_account_id=f"s-{number}", message="same")
+            for number in range(2)
+        ),
+    ]
+    last = report(account(), below("s-0", "A"), below("s-1", "B"), mode=LIVE, findings=found)
+    text = shown(status(), last).split("For a person, soon\n")[1]
+    assert "  warn    unused (6): k0, k1, k2, k3, k4 and 1 more\n" in text
+    assert '  warn    stray: "a \\"b\\""\n' in text
+    assert "  warn    run\n" in text
+    assert "  warn    all (2): sender in 2 sub accounts\n" in text
+
+
+def test_sub_accounts_that_could_not_be_read_go_by_name() -> None:
+    """Sub accounts that could not be read go by their names, where the last report knows them."""
+    told = status(Sync(in_sync=None, since=NOW))
+    failed = tuple(SubAccountReadiness(f"s-{number}", None, ready=True, error="x") for number in range(2))
+    one = replace(told.readiness.accounts[0], sub_accounts=SubAccountsReadiness(9, 0, 2, failed))
+    told = replace(told, readiness=replace(told.readiness, accounts=(one,)))
+    text = shown(told, report(account(), below("s-0", "Acme"), mode=LIVE))
+    assert '  a-1\n    2 of 9 sub accounts: "Acme", s-1\n' in text
+
+
+def test_a_credential_that_was_revoked_is_told_once() -> None:
+    """Why an account cannot be read is said with the account, and not in the reason as well; times to the minute."""
+    told = status(IN_SYNC, "account a-1 was not read since 2026-11-23T08:00:00.424648Z: 401: revoked")
+    one = replace(told.readiness.accounts[0], error="401: revoked")
+    text = shown(replace(told, readiness=replace(told.readiness, accounts=(one,))), holding())
+    assert text.count("401: revoked") == 1
+    assert "  account a-1 was not read since 2026-11-23 08:00 UTC. What follows is as the last pass left it.\n" in text
 
 
 def test_a_long_one_ends_with_what_counts() -> None:

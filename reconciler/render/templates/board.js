@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const EVERY = 5000;
-  const PATIENCE = 4000;
+  const PATIENCE = 10000;
   const LATE = 15000;
   const root = document.documentElement;
   const lost = document.getElementById("lost");
@@ -16,6 +16,12 @@
   let ahead = Date.parse(root.dataset.asOf) - heard; // of the server's clock
   let told = { title: document.title, icon: icon.href };
   let gone = false;
+  // The daemon's clock in its answers. One that stands still, or goes otherwise than the time that passes here, is that
+  // of an old answer, which something between here and the daemon gives again: that is none.
+  let latest = Date.parse(root.dataset.asOf);
+  let seen = { moment: latest, at: heard };
+  let steady = 0;
+  let stale = false;
 
   // Times
 
@@ -39,7 +45,7 @@
   };
   const tick = () => {
     // A clock of the browser that stood still, as in a machine that slept: what is shown is not known to be so.
-    if (!document.hidden && Date.now() - heard > LATE) lose();
+    if (!document.hidden && Date.now() - heard > LATE) lose(stale ? OLD : undefined);
     const now = Date.now() + ahead;
     const asOf = document.getElementById("as-of");
     asOf.dateTime = new Date(heard + ahead).toISOString();
@@ -50,6 +56,23 @@
   const clock = (ms) => new Date(ms).toLocaleTimeString("en", { hour12: false });
 
   // Whether the daemon answers
+
+  const OLD = "Only old answers of the daemon arrive here";
+  const advances = (moment) => {
+    const now = Date.now();
+    if (!Number.isFinite(moment) || moment === seen.moment) {
+      stale = true;
+      return false;
+    }
+    const passed = moment - seen.moment;
+    const goes = passed > 0 && Math.abs(passed - (now - seen.at)) < LATE;
+    seen = { moment, at: now };
+    steady = goes ? steady + 1 : 0;
+    stale = !goes || moment <= latest;
+    if (goes && stale && steady >= 3) location.reload(); // the daemon's clock was set back: it is another daemon now
+    if (!stale || moment > latest) latest = moment;
+    return !stale;
+  };
 
   const say = (text) => put(spoken, text);
   const show = () => {
@@ -109,8 +132,9 @@
     const kept = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
     const wanted = new Set([...fresh.children].map(key).filter(Boolean));
     const drop = (node) => {
-      if (!atOnce && selected(node)) whole = false;
-      else node.remove();
+      if (atOnce || !selected(node)) return node.remove();
+      whole = false;
+      if (node.nodeType === 1 && !node.matches(PIECE)) [...node.childNodes].forEach(drop);
     };
     for (const child of [...fresh.childNodes]) {
       while (place && key(place) && !wanted.has(key(place))) {
@@ -138,14 +162,14 @@
     return whole;
   };
 
-  const take = (fresh) => {
+  const take = (page) => {
     const held = document.activeElement;
     const around = [];
     for (let each = held; each; each = each.parentElement) around.push(each);
     const led = leads(held);
     let whole = true;
     for (const id of ["top", "content", "foot"]) {
-      whole = renew(document.getElementById(id), fresh.getElementById(id), id === "top") && whole;
+      whole = renew(document.getElementById(id), page.getElementById(id), id === "top") && whole;
     }
     if (document.activeElement !== held) {
       const near = around.filter((each) => each.isConnected);
@@ -153,16 +177,17 @@
       const same = led && part?.querySelector(`a[href="${CSS.escape(led)}"]`);
       (held.isConnected ? held : same || near.find((each) => each.matches("[tabindex]")))?.focus({ preventScroll: true });
     }
-    const { tone, words: now } = fresh.documentElement.dataset;
+    const { tone, words: now } = page.documentElement.dataset;
     const changed = root.dataset.words !== now;
     Object.assign(root.dataset, { tone, words: now });
-    told = { title: fresh.title, icon: fresh.querySelector("link[rel=icon]").href };
+    root.toggleAttribute("data-missing", "missing" in page.documentElement.dataset);
+    told = { title: page.title, icon: page.querySelector("link[rel=icon]").href };
     return { whole, changed };
   };
 
   const hear = (text, begun) => {
-    const fresh = new DOMParser().parseFromString(text, "text/html");
-    const { build, asOf } = fresh.documentElement.dataset;
+    const page = new DOMParser().parseFromString(text, "text/html");
+    const { build, asOf } = page.documentElement.dataset;
     if (!build) {
       lose("Something else answers in the daemon's place");
       return false;
@@ -171,7 +196,8 @@
       location.reload();
       return false;
     }
-    const { whole, changed } = take(fresh);
+    if (!advances(Date.parse(asOf))) return false;
+    const { whole, changed } = take(page);
     heard = Date.now();
     ahead = Date.parse(asOf) - (begun + heard) / 2;
     if (find() || changed) say(root.dataset.words);
@@ -187,14 +213,18 @@
     try {
       const headers = { Accept: "text/html", ...(tag ? { "If-None-Match": tag } : {}) };
       const answer = await fetch(location.href, { headers, cache: "no-store", redirect: "error", signal: AbortSignal.timeout(PATIENCE) });
-      if (answer.status === 200) {
+      if (answer.status === 200 || (answer.status === 404 && "missing" in root.dataset)) {
         const text = await answer.text();
         tag = null; // unless all of it is taken in: what is not must come again
         if (hear(text, begun)) tag = answer.headers.get("ETag");
       } else if (answer.status === 304 && tag) {
-        heard = Date.now();
-        if (find()) say(root.dataset.words);
-        tick();
+        if (advances(Date.parse(answer.headers.get("Reconciler-As-Of")))) {
+          heard = Date.now();
+          if (find()) say(root.dataset.words);
+          tick();
+        } else {
+          tag = null; // whoever says this knows not, or says not, when it was so: a whole page does
+        }
       } else if (answer.status === 404) {
         gone = true;
         tag = null;
@@ -203,6 +233,7 @@
         lose(`The daemon answers ${answer.status}`);
       }
     } catch {
+      stale = false;
       lose();
     } finally {
       asking = false;
