@@ -104,7 +104,8 @@ def test_nothing_is_guessed(shell: Shell, line: str) -> None:
 
 def test_the_best_guess_is_first() -> None:
     """Of names within two edits the nearest comes first, and no more than three are told."""
-    assert near("--abcx", ["--abyy", "--abcy", "--zzzz"]) == "did you mean '--abcy' or '--abyy'?"
+    assert near("--abcx", ["--abay", "--abcy", "--zzzz"]) == "did you mean '--abcy' or '--abay'?"
+    assert near("--abcdef", ["--abcxyz"]) == ""
     assert near("aaaa", ["aaab", "aaac", "aaad", "aaae"]) == "did you mean 'aaab' or 'aaac' or 'aaad'?"
     assert near("--ab", ["--abcde"]) == ""
 

@@ -1,5 +1,7 @@
 """Variables of the environment: ours, and those that were probably meant to be."""
 
+import re
+from pathlib import Path
 from typing import Final
 
 import click
@@ -43,6 +45,9 @@ def test_variables_that_are_no_mistake(name: str) -> None:
     assert list(misspelt([name], KNOWN)) == []
 
 
+ROOT: Final = Path(__file__).parent.parent.parent
+NAMED: Final = re.compile(r"\b(?:RECONCILER|AHASEND)_[A-Z_]*[A-Z]\b(?!_)")
+EXAMPLES: Final = {"AHASEND_API_KEY_MY_PROD", "RECONCILER_SELF_KEY_ID_MY_PROD"}
 OURS: Final = sorted({*BESIDE_OPTIONS, *variables(reconciler)})
 
 
@@ -56,9 +61,18 @@ def test_no_variable_of_ours_is_warned_of(command: str, capsys: pytest.CaptureFi
     assert capsys.readouterr() == ("", "")
 
 
-def test_the_variables_of_every_command_are_listed() -> None:
-    """Those of options with two are among them, and those of commands below others."""
-    assert {"RECONCILER_AT", "RECONCILER_LISTEN", "RECONCILER_STATUS_OUTPUT", "RECONCILER_TRAIL_KEY"} <= {*OURS}
+def test_every_variable_that_is_read_or_told_of_is_known() -> None:
+    """What the sources read and speak of, and what README tells of, is known, but for examples."""
+    read = [*(ROOT / "reconciler").rglob("*.py"), ROOT / "README.md"]
+    files = (file for file in read if file.name != "variables.py")
+    named = {name for file in files for name in NAMED.findall(file.read_text(encoding="utf-8"))}
+    assert named - {*OURS} == EXAMPLES
+    assert {"RECONCILER_NOTIFY", "RECONCILER_TOKEN", "RECONCILER_HOLD"} <= named
+
+
+def test_both_variables_of_an_option_are_known() -> None:
+    """Of an option that two variables may set the command knows both."""
+    assert {"RECONCILER_AT", "RECONCILER_LISTEN"} <= {*variables(ALL["status"])}
 
 
 def test_a_warning_for_a_variable(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
