@@ -345,7 +345,7 @@ def unattended() -> None:
 
 
 def status_page() -> None:
-    """The daemon's pages of 5,000 keys, in sync or differing: the first of a new report and each later one, 200 ms."""
+    """The daemon's pages of 5,000 keys as served, in sync or differing, with 0, 2 and 10 secrets: the first, 200 ms."""
     with tempfile.TemporaryDirectory() as folder:
         fleet.write(Path(folder), 5000)
         arguments = ["plan", "--policy", "config/policy", "--actual", "listing.json", "-o", "json=report.json"]

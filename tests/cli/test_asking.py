@@ -236,12 +236,13 @@ def test_one_that_never_comes_to_the_point() -> None:
     assert "did not answer" in refusal(talk).message or "larger" in refusal(talk).message
 
 
-def test_one_that_sends_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("header", [b"Content-Length: 100000000", b"Connection: close"])
+def test_one_that_sends_too_much(monkeypatch: pytest.MonkeyPatch, header: bytes) -> None:
     """More than a daemon's answer can have is not read to its end."""
     monkeypatch.setattr(asking, "SMALL", 1 << 20)
 
     def talk(connection: socket.socket, _path: bytes) -> None:
-        connection.sendall(b"HTTP/1.1 200 X\r\nContent-Length: 100000000\r\n\r\n")
+        connection.sendall(b"HTTP/1.1 200 X\r\n%s\r\n\r\n" % header)
         for _ in range(100):
             connection.sendall(b" " * 1_000_000)
 

@@ -11,6 +11,7 @@ import pytest
 from daemon.visitor import Answered, Behind, request, serving, until
 from reconciler.core.status import Status
 from reconciler.daemon.audience import Audience, PageFor
+from reconciler.daemon.connections import Limits
 from reconciler.daemon.maker import MOST_WAITING
 from reconciler.daemon.shown import Shown
 from reconciler.errors import Interrupted
@@ -548,6 +549,30 @@ async def test_clients_that_leave_hold_nobody_up() -> None:
         answers = await asyncio.gather(report, stays, wall)
     assert [answer.status for answer in answers] == [200, 200, 200]
     assert stands.looked == [("/", ""), ("/keys", "q=a%26b&c=d+e")]
+
+
+async def test_who_waited_too_long_is_waited_for_no_more() -> None:
+    """What a client was to get that waited so long that it was hung up on is not made."""
+    stands = behind()
+    go_on, began = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        began.set()
+        assert go_on.wait(10)
+        return "{}"
+
+    stands.shown["report"] = Shown("run-2", "", "10:00:00", slow)
+    async with serving(stands, Limits(answer_seconds=0.05)) as served:
+        await served.get("/")
+        stands.looked.clear()
+        async with served.visit() as report, served.visit() as page:
+            report.send(request("GET", "/report"))
+            await until(began.is_set)
+            page.send(request("GET", "/keys?q=a%26b&c=d+e"))
+            assert await page.rest() == b""
+        go_on.set()
+        assert (await served.get("/")).status == 200
+    assert stands.looked == [("/", "")]
 
 
 async def test_more_than_can_be_made() -> None:
