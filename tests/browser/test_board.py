@@ -367,7 +367,8 @@ def test_ages_go_by_the_clock_of_the_daemon(chromium: Browser) -> None:
             expect(beat).to_contain_text("due for 7 minutes")
             daemon.ahead += timedelta(minutes=20)
             daemon.show(told, CALM)
-            again(opened.page, daemon)  # a clock that was set is not believed at once
+            again(opened.page, daemon)
+            expect(beat).to_contain_text("due for 7 minutes")  # a clock that was set is not believed at once
             again(opened.page, daemon)
             expect(beat).to_contain_text("23 minutes ago")
 
@@ -470,6 +471,8 @@ def test_a_phone_shows_what_matters(chromium: Browser) -> None:
                 assert box is not None
                 assert box["x"] >= 0
                 assert box["x"] + box["width"] <= 390
+            tops = [cell.evaluate("cell => cell.getBoundingClientRect().top") for cell in card.locator("th, td").all()]
+            assert tops == sorted(set(tops)), "below one another"
             label = "cell => getComputedStyle(cell, '::before').content"
             assert card.locator("td").nth(2).evaluate(label) == '"May"'
             page.goto(address)

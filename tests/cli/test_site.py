@@ -86,6 +86,7 @@ def test_no_secret_is_on_a_page() -> None:
         for secret in (TOKEN, BROKEN, "x" * 20):
             assert secret not in text
     assert draw(status, "/nothing", "") is None
+    assert "There is no such page" in pages.board().missing(status, "/nothing")
 
 
 def test_pages_before_the_first_pass() -> None:

@@ -226,6 +226,8 @@ def test_what_to_do_about_one_change_stands_with_it() -> None:
         "Held back: a person must act 3 What to do about 3 of these, no-wildcard: list the scopes update k0"
     )
     assert told.count("What to do") == 1
+    own = document(replace(keyed(*keys, changes=held), findings=tuple(found)), f"/accounts/a-1/keys/{key_id(1)}")
+    assert "What to do: list the scopes" in section(own, "change")
 
 
 def test_an_empty_side_gives_its_room_to_the_other() -> None:
@@ -411,13 +413,15 @@ def test_a_credential_that_was_revoked_is_told_once(ready: bool) -> None:
 
 def test_what_else_could_not_be_read_stands_below() -> None:
     """An account of the last pass that the headline does not tell of is told below, even while it tells of others."""
-    accounts = (account(), replace(broken("s-1", "Acme", "403"), account_id="a-3"), broken("*", None, "502"))
-    made = document(report(*accounts, mode=Mode.APPLY), told=revoked(ready=True))
+    unlisted = broken(EVERY_SUB_ACCOUNT, None, "502")
+    other = replace(unlisted, account_id="a-2", error="504")
+    accounts = (account(), replace(broken("s-1", "Acme", "403"), account_id="a-3"), unlisted)
+    made = document(report(*accounts, other, mode=Mode.APPLY), told=revoked(ready=True))
     assert "Acme s-1: 403" in section(made, "failures")
     assert "all sub accounts of a-1: 502" in section(made, "failures")
-    assert "a-1 3 keys sub accounts not read" in section(made, "accounts").replace(
-        "14 keys, nothing differed", "3 keys"
-    )
+    assert "all sub accounts of a-2: 504" in section(made, "failures")
+    only = document(report(account(), unlisted, mode=Mode.APPLY), told=status(Sync(in_sync=None)))
+    assert "a-1 14 keys, nothing differed sub accounts not read" in section(only, "accounts")
     alone = report(replace(account(), status=AccountStatus.FAILED, error="401"), mode=Mode.APPLY)
     assert "a-1 not read" in section(document(alone, told=status(Sync(in_sync=None))), "accounts")
 
@@ -444,6 +448,7 @@ def test_broken_rules_lead_to_their_keys() -> None:
     made = document(replace(report(account(), below("s-1", "Shop"), mode=Mode.APPLY), findings=found))
     told = section(made, "soon")
     assert "ops may do everything ops in a-1 no key of it can send in Shop s-1 ops may do everything stray in" in told
+    assert "stray in all sub accounts of a-1 about the run" in told
     assert "about the run" in told
     links = {each.text: each.attributes["href"] for each in made.find("a")}
     assert links["ops"] == f"/accounts/a-1/keys/{key_id(1)}"

@@ -1,6 +1,7 @@
 """How a daemon stands, in a word: what is not known comes before what was found."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -8,7 +9,8 @@ from reconciler.core.changes import Outcome
 from reconciler.core.findings import Severity
 from reconciler.core.report import Mode, Report
 from reconciler.core.status import Status, Sync
-from reconciler.render.standing import doubted, since, standing
+from reconciler.daemon.status import AccountRead, Progress, judge_readiness
+from reconciler.render.standing import doubted, reasons, since, standing
 from reconciler.render.verdict import Tone
 from render.reports import account, change, failed, finding, report
 from render.statuses import IN_SYNC, NOT_IN_SYNC, status, without_reasons
@@ -118,6 +120,17 @@ def test_why_it_is_not_ready_is_told_without_causes_and_seconds() -> None:
         "account a-1 was not read since 2026-11-23 09:40 UTC; account a-10 was not read yet: 503. "
         "What follows is as the last pass left it."
     )
+
+
+def test_reasons_are_those_that_the_daemon_gives() -> None:
+    """What the daemon says of an account that it could not read in time is told without the cause, as it words it."""
+    read_at = datetime(2026, 11, 23, 9, 40, 5, 424648, tzinfo=UTC)
+    reads = (AccountRead("a-1", None, read_at, "401: revoked"), AccountRead("a-2", error="503"))
+    found = judge_readiness(Progress(read_at, 0.0, reads=reads), read_at + timedelta(hours=1), lambda moment: moment)
+    assert reasons(replace(status(), readiness=found)) == [
+        "account a-1 was not read since 2026-11-23 09:40 UTC",
+        "account a-2 was not read yet",
+    ]
 
 
 @pytest.mark.parametrize(

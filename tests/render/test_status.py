@@ -317,6 +317,8 @@ def test_what_to_do_about_what_is_held_back() -> None:
     text = shown(status(NOT_IN_SYNC), report(account(*many), mode=LIVE, findings=shared))
     assert "  no-wildcard  to do about 3 of these: list the scopes that it needs\n" in text
     assert text.count("list the scopes that it needs") == 1
+    two = report(account(*many[:2]), mode=LIVE, findings=shared[:2])
+    assert "to do about 2 of these" in shown(status(NOT_IN_SYNC), two)
 
 
 def test_a_hint_is_about_what_holds_back() -> None:
@@ -333,8 +335,9 @@ def test_a_hint_is_about_what_holds_back() -> None:
         replace(hint, key=None, key_id=None),
     )
     assert "to do" not in shown(status(NOT_IN_SYNC), report(account(one), mode=LIVE, findings=others))
-    granted = replace(one, outcome=Outcome.APPLIED)
-    assert "to do" not in shown(status(NOT_IN_SYNC), report(account(granted), mode=LIVE, findings=[hint]))
+    for outcome in (Outcome.APPLIED, Outcome.FAILED):
+        other = report(account(replace(one, outcome=outcome)), mode=LIVE, findings=[hint])
+        assert "to do" not in shown(status(NOT_IN_SYNC), other)
     assert "to do     h\n" in shown(status(NOT_IN_SYNC), report(account(one), mode=LIVE, findings=[hint]))
 
 
@@ -366,6 +369,8 @@ def test_only_what_would_apply_something_is_offered() -> None:
     assert approvals(both) == [APPLY, f"{APPLY} --allow restore --allow in-use"]
     assert approvals(report(account(restore, change("e", outcome=Outcome.APPLIED)), mode=LIVE, refusals=refusals)) == []
     assert approvals(replace(last, digest=None)) == []
+    odd = report(account(planned), mode=Mode.PLAN)
+    assert approvals(replace(odd, digest="sha256:ab; true")) == ["reconciler apply --digest 'sha256:ab; true'"]
     assert "plan" not in shown(status(NOT_IN_SYNC), report(account(change("e", outcome=Outcome.APPLIED)), mode=LIVE))
 
 
