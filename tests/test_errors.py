@@ -23,6 +23,7 @@ from reconciler.errors import (
     UnsoundListing,
     UsageError,
     mask,
+    may_hold,
     visible,
 )
 
@@ -149,6 +150,17 @@ def test_problems_are_sorted_and_told_once() -> None:
 def test_secrets_that_are_broken(text: str, shown: str) -> None:
     """A known secret is masked also where blanks break it, and where it holds blanks itself; the rest stays."""
     assert mask(text, "token-12345", "short", "bl ank-6789", "token-12345-secret-tail") == shown
+
+
+@pytest.mark.parametrize("place", [0, 5, 65_530, 65_536, 131_070, 199_990])
+@pytest.mark.parametrize("between", ["", " ", "\u200b\n"])
+def test_a_secret_in_a_long_text(place: int, between: str) -> None:
+    """Wherever in a long text a secret stands, whole or broken, it is masked, and nothing else is."""
+    text = "Z\u00e9 b" * 50_000
+    told = f"{text[:place]}token{between}-12345{text[place:]}"
+    assert mask(told, "token-12345") == f"{text[:place]}aha-sk-***{text[place:]}"
+    assert may_hold(told, "token-12345")
+    assert not may_hold(text, "token-12345")
 
 
 def test_blanks_cost_nothing() -> None:

@@ -126,7 +126,7 @@ class Maker:
             job.future.set_exception(error)
         else:
             job.future.set_result(made.result())
-        if not self._ended and (following := self._next()):
+        if following := self._next():
             self._begin(following)
 
     def _next(self) -> _Job | None:

@@ -8,6 +8,7 @@ import click
 import pytest
 
 from reconciler.cli.group import COMMANDS, reconciler
+from reconciler.core.events import Event, SubAccountsListed
 from reconciler.emulator.server import Emulator
 from reconciler.files.report import load_report
 from served import served
@@ -394,6 +395,19 @@ def test_export_of_sub_accounts_then_plan(shell: Shell) -> None:
     assert shell.out == f"wrote 2 keys to {path}\n"
     assert "select" not in Path(path).read_text()
     assert shell.emulator.requests["PUT"] == 0
+
+
+def test_who_is_told_breaks_no_export(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An observer that fails when it is told how many sub accounts there are changes nothing of what is exported."""
+
+    def observe(event: Event) -> None:
+        if isinstance(event, SubAccountsListed):
+            raise OSError("nobody listens")
+
+    monkeypatch.setattr("reconciler.cli.exporting.make_observer", lambda *_: observe)
+    with_sub_accounts(shell, "sub-accounts:read", "sub-account-api-keys:read")
+    assert shell.run("export", "--to", "out", "--sub-accounts") == 0
+    assert shell.out.startswith("wrote 5 keys of the account and 2 sub accounts")
 
 
 def test_export_of_no_sub_accounts(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

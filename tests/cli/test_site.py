@@ -135,11 +135,14 @@ def test_tags_after_a_secret_was_read(tmp_path: Path, monkeypatch: pytest.Monkey
     story = Story()
     story.passes()
     settings = story.secrets.remember(load_settings([]))
-    before = story.documents.pages().tag
-    assert story.documents.pages().tag == before
+    first, before = story.documents.report(), story.documents.report()
     file.write_text("aha-sk-second")
     assert settings.token(ACCOUNT) == "aha-sk-second"
-    assert story.documents.pages().tag != before
+    after = story.documents.report()
+    assert first
+    assert before
+    assert after
+    assert first.tag == before.tag != after.tag
 
 
 def test_the_report_is_that_of_json() -> None:

@@ -90,13 +90,13 @@ def test_a_clock_that_was_set_back() -> None:
 def test_sub_accounts_are_told_in_short() -> None:
     """Thousands of sub accounts are told as counts and ten that failed, the late ones first; a late one counts."""
     subs = [AccountRead(ONE, f"sub-{number}", NOW, "503" if number < 40 else None) for number in range(5000)]
-    subs += [AccountRead(ONE, "late", STARTED), AccountRead(ONE, "later", STARTED, "429")]
+    subs += [AccountRead(ONE, "too-late", STARTED), AccountRead(ONE, "too-later", STARTED, "429")]
     readiness = judged(AccountRead(ONE, read_at=NOW), *subs)
     account = readiness.accounts[0]
     assert account.ready
     assert (account.sub_accounts.count, account.sub_accounts.failed_count) == (5002, 42)
     named = [(one.sub_account_id, one.ready, one.error) for one in account.sub_accounts.failed]
-    assert named[:3] == [("late", False, None), ("later", False, "429"), ("sub-0", True, "503")]
+    assert named[:3] == [("too-late", False, None), ("too-later", False, "429"), ("sub-0", True, "503")]
     assert len(named) == 10
     assert readiness.reasons == (f"account {ONE}: 2 of 5002 sub accounts were not read in time",)
 

@@ -23,6 +23,8 @@ def test_times_are_read_whatever_they_are() -> None:
     assert moment("2026-11-24T09:00:00") == NOW
     assert moment("yesterday") is None
     assert moment(None) is None
+    for beyond in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "1969-12-31T23:59:59Z", "9000-01-01"):
+        assert moment(beyond) is None  # no day could be added to it, or taken from it
     assert Life.of(replace(key(1, "a", made="x", used=None), last_used_at="y"), NOW) == Life(None, None, NOW)
 
 
