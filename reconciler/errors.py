@@ -24,6 +24,7 @@
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 SHORTEST_SECRET = 8
@@ -56,6 +57,20 @@ def mask(text: str, *secrets: str) -> str:
         if len(bare_secret) >= SHORTEST_SECRET and bare_secret in bare:
             text, bare = _mask_broken(text, bare, bare_secret), None
     return _SECRET.sub(MASKED, text)
+
+
+def mask_all(texts: Sequence[str], *secrets: str) -> list[str]:
+    """Return what `mask` returns for each of ``texts``, in little more time than for one text of their length."""
+    joined = "".join(texts)
+    others = (chr(number) for number in range(_FIRST_PRIVATE, _LAST_PRIVATE))
+    between = next((each for each in others if each not in joined and not any(each in one for one in secrets)), None)
+    if between is None:
+        return [mask(text, *secrets) for text in texts]
+    return mask(between.join(texts), *secrets).split(between) if texts else []
+
+
+_FIRST_PRIVATE, _LAST_PRIVATE = 0xE000, 0xE010
+"""Characters that no secret and no text should have: no secret is found across two texts with one in between."""
 
 
 def _mask_broken(text: str, bare: str, secret: str) -> str:

@@ -1,18 +1,18 @@
 """``reconciler notify``: lists the addresses of notifications, and sends a test message to each."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+import asyncio
 
 import click
 
 from reconciler.cli import options
 from reconciler.cli.command import Command
-from reconciler.cli.notifying import MOST_THREADS, AddressBook
+from reconciler.cli.notifying import AddressBook
 from reconciler.cli.output import write_stdout
 from reconciler.cli.wiring import Secrets
-from reconciler.daemon.notifier import LONGEST_SEND
 from reconciler.errors import UsageError, mask, visible
-from reconciler.notify import Address, send
+from reconciler.notify.addresses import Address
+from reconciler.notify.delivery import Letter
+from reconciler.notify.sending import Sender
 from reconciler.render.notice import test_message
 
 
@@ -43,22 +43,22 @@ def command(*, test: bool, page_url: str | None) -> int:
         for each in addresses:
             _write(secrets, each, "hears of the keys of these owners alone" if each.tags else "hears of everything")
         return 0
-    threads = ThreadPoolExecutor(MOST_THREADS, "notify")
     message = test_message(page_url)
-    told = message.title, message.body, message.urgency
-    sent = [(each, threads.submit(send, each, *told)) for each in addresses]
-    errors = [_outcome(secrets, each, sending) for each, sending in sent]
-    return 1 if any(errors) else 0
+    letter = Letter(message.title, message.body, message.urgency)
+    return asyncio.run(_send_all(secrets, addresses, letter))
 
 
-def _outcome(secrets: Secrets, address: Address, sending: Future[str | None]) -> str | None:
-    """Wait for a message, and say what became of it; give why it was not delivered."""
-    error: str | None = f"it has not answered for {LONGEST_SEND:.0f} seconds"
-    with suppress(TimeoutError):
-        error = sending.result(LONGEST_SEND)
-    _write(secrets, address, f"failed: {error}" if error else "sent")
-    return error
+async def _send_all(secrets: Secrets, addresses: tuple[Address, ...], letter: Letter) -> int:
+    """Send a message to each address, say in their order what became of it, and give the exit code."""
+    sender = Sender()
+    sending = [asyncio.create_task(sender.send(each, letter)) for each in addresses]
+    code = 0
+    for address, under_way in zip(addresses, sending, strict=True):
+        error = (await under_way).error
+        _write(secrets, address, f"failed: {error}" if error else "sent")
+        code = 1 if error else code
+    return code
 
 
 def _write(secrets: Secrets, address: Address, told: str) -> None:
-    write_stdout(visible(mask(f"line {address.line}  {address.name}  {told}", *secrets())) + "\n")
+    write_stdout(visible(mask(f"{address.place}  {address.name}  {told}", *secrets())) + "\n")
