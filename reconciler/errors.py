@@ -25,6 +25,7 @@
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -84,6 +85,20 @@ def _bare(text: str) -> str:
         return "".join([_bare(text[begin : begin + _PIECE]) for begin in range(0, len(text), _PIECE)])
     words = "".join(text.split())
     return words if words.isascii() and words.isprintable() else _BLANK.sub("", words)
+
+
+def mask_all(texts: Sequence[str], *secrets: str) -> list[str]:
+    """Return what `mask` returns for each of ``texts``, in little more time than for one text of their length."""
+    joined = "".join(texts)
+    others = (chr(number) for number in range(_FIRST_PRIVATE, _LAST_PRIVATE))
+    between = next((each for each in others if each not in joined and not any(each in one for one in secrets)), None)
+    if between is None:
+        return [mask(text, *secrets) for text in texts]
+    return mask(between.join(texts), *secrets).split(between) if texts else []
+
+
+_FIRST_PRIVATE, _LAST_PRIVATE = 0xE000, 0xE010
+"""Characters that no secret and no text should have: no secret is found across two texts with one in between."""
 
 
 def _mask_broken(text: str, bare: str, secret: str) -> str:

@@ -189,14 +189,43 @@ def web_token() -> str | None:
 def notify_addresses() -> str:
     """Give the text with the addresses of notifications, empty where there are none; it may change at any time.
 
-    It comes from the file ``reconciler_notify`` of the secrets directory, else from ``RECONCILER_NOTIFY``.
+    It comes from the file ``reconciler_notify`` of the secrets directory, its name in any case, else from
+    ``RECONCILER_NOTIFY``.
+
+    Raises:
+        SettingsError: there is such a file, but nothing in it that could be read: nobody would be told anything.
     """
-    with suppress(OSError, UnicodeError):
-        if directory := os.environ.get("RECONCILER_SECRETS_DIR"):
-            text = _read_small(Path(directory, _NOTIFY.lower()), _LONGEST_NOTIFY)
-            if text.strip():
-                return text
-    return os.environ.get(_NOTIFY, "")
+    path = _file_of(_NOTIFY)
+    if path is None:
+        return os.environ.get(_NOTIFY, "")
+    try:
+        text = _read_small(path, _LONGEST_NOTIFY + 1)
+    except OSError as error:
+        raise _no_addresses(path, f"cannot be read: {(error.strerror or str(error)).lower()}") from None
+    except UnicodeError:
+        raise _no_addresses(path, "is not UTF-8") from None
+    if not text.strip():
+        raise _no_addresses(path, "holds nothing, or is no file")
+    if len(text.encode()) > _LONGEST_NOTIFY:
+        raise _no_addresses(path, f"is longer than {_LONGEST_NOTIFY} bytes")
+    return text
+
+
+def _file_of(variable: str) -> Path | None:
+    """Give the file of the secrets directory that has the name of a variable; None where there is none."""
+    directory = os.environ.get("RECONCILER_SECRETS_DIR")
+    if not directory:
+        return None
+    with suppress(OSError):  # of a directory that cannot be read the credentials tell
+        return next((path for path in sorted(Path(directory).iterdir()) if path.name.lower() == variable.lower()), None)
+    return None
+
+
+def _no_addresses(path: Path, told: str) -> SettingsError:
+    return SettingsError(
+        f"the addresses of notifications: {path} {told}",
+        hint="write an address a line into it, or take it away; see docs/notifications.md",
+    )
 
 
 def _read_small(path: Path, most: int) -> str:

@@ -82,10 +82,19 @@ def refused() -> str:
 
 @dataclass
 class MailServer:
-    """A mail server that wants a login, and the mail that it took."""
+    """A mail server that wants a login, the mail that it took, and the recipients of whom it takes none."""
 
     address: str = ""
+    refuses: tuple[str, ...] = ()
     mails: list[Message] = field(default_factory=list)
+
+    async def handle_RCPT(  # noqa: N802 # aiosmtpd's
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address in self.refuses:
+            return "550 s3cret-word is no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 # aiosmtpd's
         content = envelope.content
@@ -101,11 +110,13 @@ def _authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism:
 
 
 @contextmanager
-def mail_server() -> Iterator[MailServer]:
-    server = MailServer()
+def mail_server(*refuses: str, takes_login: bool = True) -> Iterator[MailServer]:
+    server = MailServer(refuses=refuses)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     wanted: dict[str, Any] = {"authenticator": _authenticate, "auth_required": True, "auth_require_tls": False}
+    if not takes_login:
+        wanted["auth_require_tls"] = True
     controller = Controller(server, hostname="127.0.0.1", port=port, **wanted)
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # that a login without TLS is unwise
         controller.start()

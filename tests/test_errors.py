@@ -1,5 +1,7 @@
 """Errors: what they say, what they hide, what they exit with."""
 
+from time import process_time
+
 import pytest
 
 from reconciler.errors import (
@@ -23,6 +25,7 @@ from reconciler.errors import (
     UnsoundListing,
     UsageError,
     mask,
+    mask_all,
     may_hold,
     visible,
 )
@@ -168,3 +171,25 @@ def test_blanks_cost_nothing() -> None:
     secret = "a   b   c   d-e-f-g-h"
     assert mask(" " * 200_000 + secret, secret) == " " * 200_000 + "aha-sk-***"
     assert mask("a b" * 100_000, secret, *(f"{number:08}" for number in range(200))) == "a b" * 100_000
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        (),
+        ("a secret-1 b", "secret-", "1", "", "sec", "ret-1", "se cret-1", "aha-sk-abc", "aha-sk-", "def"),
+        ("\ue000secret-1", "\ue001", "x"),
+        ("".join(map(chr, range(0xE000, 0xE010))), "secret-1"),
+    ],
+)
+def test_many_texts_are_masked_as_each_of_them(texts: tuple[str, ...]) -> None:
+    """A secret is found within one, and never across two."""
+    for secrets in (("secret-1", "other-12"), ("secret-1", "sec\ue000ret-1"), ()):
+        assert mask_all(texts, *secrets) == [mask(text, *secrets) for text in texts]
+
+
+def test_many_texts_are_masked_quickly() -> None:
+    """Thousands of them, with as many secrets as there may be, in a moment."""
+    began = process_time()
+    mask_all([f"3c90c3cc-0d44-4b50-{number:012}" for number in range(5000)], *(f"s3cret-{n:09}" for n in range(600)))
+    assert process_time() - began < 1

@@ -296,18 +296,38 @@ def test_the_token_for_requests(secrets: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_addresses_of_notifications(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They come from their file as that is now, whole, else from the environment; what is no file is none."""
+    """They come from their file as that is now, whole, its name in any case; else from the environment."""
     assert notify_addresses() == ""
     monkeypatch.setenv("RECONCILER_NOTIFY", "json://of-the-environment")
-    path = secrets / "reconciler_notify"
-    for text, told in ((" \n", "json://of-the-environment"), ("json://a\n" * 5000, "json://a\n" * 5000)):
-        path.write_text(text)
-        assert notify_addresses() == told
-    path.unlink()
-    os.mkfifo(path)
+    assert notify_addresses() == "json://of-the-environment"
+    for name in ("reconciler_notify", "RECONCILER_NOTIFY"):
+        path = secrets / name
+        path.write_text("json://a\n" * 5000)
+        assert notify_addresses() == "json://a\n" * 5000
+        path.unlink()
+    monkeypatch.setenv("RECONCILER_SECRETS_DIR", str(secrets / "nowhere"))
     assert notify_addresses() == "json://of-the-environment"
     monkeypatch.delenv("RECONCILER_SECRETS_DIR")
     assert notify_addresses() == "json://of-the-environment"
+
+
+def test_a_file_that_holds_no_addresses(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an error that says why, also where the environment has some: nobody would notice that they are not told."""
+    monkeypatch.setenv("RECONCILER_NOTIFY", "json://of-the-environment")
+    path = secrets / "reconciler_notify"
+    made: tuple[tuple[Callable[[], object], str], ...] = (
+        (lambda: path.write_text(" \n"), "holds nothing, or is no file"),
+        (lambda: os.mkfifo(path), "holds nothing, or is no file"),
+        (path.mkdir, "holds nothing, or is no file"),
+        (lambda: path.symlink_to("nowhere"), "cannot be read: no such file or directory"),
+        (lambda: path.write_bytes("json://\u00fc".encode("latin-1")), "is not UTF-8"),
+        (lambda: path.write_text("json://a\n" * 50_000), "is longer than 262144 bytes"),
+    )
+    for make, why in made:
+        make()
+        with pytest.raises(SettingsError, match=f"the addresses of notifications: .*/reconciler_notify {why}"):
+            notify_addresses()
+        path.rmdir() if path.is_dir() else path.unlink()
 
 
 def test_a_pipe_is_no_token(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:

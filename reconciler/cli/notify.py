@@ -1,6 +1,5 @@
 """``reconciler notify``: lists the addresses of notifications, and sends a test message to each."""
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -11,10 +10,9 @@ from reconciler.cli.values import SwitchType
 from reconciler.errors import UsageError, mask, visible
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from reconciler.cli.wiring import Secrets
-    from reconciler.notify import Address
+    from reconciler.notify.addresses import Address
+    from reconciler.notify.delivery import Letter
 
 
 @click.command("notify", cls=Command, short_help="List the addresses of notifications, and test them.")
@@ -35,11 +33,11 @@ def command(*, test: bool, page_url: str | None) -> int:
 
     Example: reconciler notify --test
     """
-    from concurrent.futures import ThreadPoolExecutor
+    import asyncio
 
-    from reconciler.cli.notifying import MOST_THREADS, AddressBook
+    from reconciler.cli.notifying import AddressBook
     from reconciler.cli.wiring import Secrets
-    from reconciler.notify import send
+    from reconciler.notify.delivery import Letter
     from reconciler.render.notice import test_message
 
     secrets = Secrets()
@@ -51,26 +49,28 @@ def command(*, test: bool, page_url: str | None) -> int:
         for each in addresses:
             _write(secrets, each, "hears of the keys of these owners alone" if each.tags else "hears of everything")
         return 0
-    threads = ThreadPoolExecutor(MOST_THREADS, "notify")
     message = test_message(page_url)
-    told = message.title, message.body, message.urgency
-    sent = [(each, threads.submit(send, each, *told)) for each in addresses]
-    errors = [_outcome(secrets, each, sending) for each, sending in sent]
-    return 1 if any(errors) else 0
+    letter = Letter(message.title, message.body, message.urgency)
+    return asyncio.run(_send_all(secrets, addresses, letter))
 
 
-def _outcome(secrets: "Secrets", address: "Address", sending: "Future[str | None]") -> str | None:
-    """Wait for a message, and say what became of it; give why it was not delivered."""
-    from reconciler.daemon.notifier import LONGEST_SEND
+async def _send_all(secrets: "Secrets", addresses: "tuple[Address, ...]", letter: "Letter") -> int:
+    """Send a message to each address, say in their order what became of it, and give the exit code."""
+    import asyncio
 
-    error: str | None = f"it has not answered for {LONGEST_SEND:.0f} seconds"
-    with suppress(TimeoutError):
-        error = sending.result(LONGEST_SEND)
-    _write(secrets, address, f"failed: {error}" if error else "sent")
-    return error
+    from reconciler.notify.sending import Sender
+
+    sender = Sender()
+    sending = [asyncio.create_task(sender.send(each, letter)) for each in addresses]
+    code = 0
+    for address, under_way in zip(addresses, sending, strict=True):
+        error = (await under_way).error
+        _write(secrets, address, f"failed: {error}" if error else "sent")
+        code = 1 if error else code
+    return code
 
 
 def _write(secrets: "Secrets", address: "Address", told: str) -> None:
     from reconciler.cli.output import write_stdout
 
-    write_stdout(visible(mask(f"line {address.line}  {address.name}  {told}", *secrets())) + "\n")
+    write_stdout(visible(mask(f"{address.place}  {address.name}  {told}", *secrets())) + "\n")

@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.wiring import Secrets
 from reconciler.core.events import NotificationFailed, Observer
 from reconciler.errors import SettingsError
-from reconciler.notify import Address, Addresses, check_installed, read_addresses, send
+from reconciler.notify.addresses import Address, Addresses, check_installed, read_addresses
+from reconciler.notify.delivery import Letter, Receipt
+from reconciler.notify.sending import Sender
 from reconciler.settings import notify_addresses
 
 if TYPE_CHECKING:
@@ -18,9 +20,7 @@ if TYPE_CHECKING:
     from reconciler.daemon.trail import Trail
     from reconciler.render.notice import Message
 
-MOST_THREADS: Final = 8
-"""So many messages are under way at a time; an address that hangs keeps its thread until it gives up."""
-_FORMAT = "an address of Apprise a line, such as mailto://user:password@example.com, or owner=address"
+_FORMAT: Final = "an address of Apprise a line, such as mailto://user:password@example.com, or owner=address"
 
 
 class AddressBook:
@@ -38,27 +38,25 @@ class AddressBook:
         """Give the addresses, none where none are set.
 
         Raises:
-            SettingsError: a line is not understood, or what sends to addresses is not installed.
+            SettingsError: they cannot be read, one is not understood, or what sends to addresses is not installed.
         """
         self._renew()
         if self._read.wrong:
-            lines = ", ".join(map(str, self._read.wrong))
-            plural = "s" if len(self._read.wrong) > 1 else ""
-            hint = f"write {_FORMAT}; see docs/notifications.md"
-            raise SettingsError(f"RECONCILER_NOTIFY: line{plural} {lines} not understood", hint=hint)
+            told = "; ".join(f"{each.place} {each.reason}" for each in self._read.wrong)
+            raise SettingsError(f"RECONCILER_NOTIFY: {told}", hint=f"write {_FORMAT}; see docs/notifications.md")
         return self._read.addresses
 
     def current(self, tell: Observer) -> tuple[Address, ...]:
-        """Give the addresses as they are by now; lines that are not understood are told of, once, and left out."""
+        """Give the addresses as they are by now; what is none is told of, once, and left out."""
         with suppress(SettingsError):
             if self._renew():
-                for line in self._read.wrong:
-                    tell(NotificationFailed(f"line {line}", "the address is not understood, and left out", 0, None))
+                for each in self._read.wrong:
+                    tell(NotificationFailed(each.place, f"the address {each.reason}; it is left out", 0, None))
         return self._read.addresses
 
-    def find(self, name: str) -> Address | None:
-        """Give an address by its name; None where it is not there any more."""
-        return next((each for each in self._read.addresses if each.name == name), None)
+    def find(self, identity: str) -> Address | None:
+        """Give an address by what it is known by; None where it is not there any more."""
+        return next((each for each in self._read.addresses if each.identity == identity), None)
 
     def _renew(self) -> bool:
         """Read the text, if it is another one than before, and tell whether it is; remember its secrets anew."""
@@ -68,30 +66,36 @@ class AddressBook:
             check_installed()
             self._text, self._read = text, read_addresses(text)
         for each in self._read.addresses:
-            for secret in each.secrets:
-                self._secrets.hide(secret)
+            self._secrets.hide_address(each.secrets)
         return renewed
 
 
-class Sender:
-    """Sends messages in threads of its own, which nobody waits for at the end of the process."""
+class Office:
+    """Sends the messages of a notifier to the addresses of a book."""
 
     def __init__(self, book: AddressBook) -> None:
         self._book = book
-        self._threads = ThreadPoolExecutor(MOST_THREADS, "notify")
+        self.sender = Sender()
 
-    async def __call__(self, name: str, message: "Message") -> str | None:
-        """Send to the address of that name; give why it was not delivered, or None where it was."""
-        address = self._book.find(name)
+    async def __call__(self, identity: str, message: "Message", taken: tuple[str, ...]) -> Receipt:
+        """Send to the address that is known by ``identity``, but not to recipients who took it already."""
+        address = self._book.find(identity)
         if address is None:
-            return "it is not set any more"
-        loop, told = asyncio.get_running_loop(), (message.title, message.body, message.urgency)
-        return await loop.run_in_executor(self._threads, send, address, *told)
+            return Receipt("it is not set any more")
+        return await self.sender.send(address, Letter(message.title, message.body, message.urgency, taken))
+
+
+@dataclass(frozen=True, slots=True)
+class Notifying:
+    """What notifies people, and what sends for it."""
+
+    notifier: "Notifier"
+    office: Office
 
 
 def make_notifier(
     secrets: Secrets, tell: Observer, trail: "Trail | None", every: timedelta, page_url: str | None
-) -> "Notifier | None":
+) -> Notifying | None:
     """Give what notifies people, None where no addresses are set.
 
     Raises:
@@ -102,19 +106,21 @@ def make_notifier(
         return None
     from reconciler.daemon.notifier import Notifier, Post, Terms
 
-    post = Post(lambda: book.current(tell), Sender(book))
-    return Notifier(post, Terms(every, page_url, lambda: tuple(secrets())), tell, trail)
+    office = Office(book)
+    post = Post(lambda: book.current(tell), office)
+    return Notifying(Notifier(post, Terms(every, page_url, lambda: tuple(secrets())), tell, trail), office)
 
 
 @asynccontextmanager
-async def notifying(notifier: "Notifier | None") -> AsyncIterator[None]:
+async def notifying(what: Notifying | None) -> AsyncIterator[None]:
     """Let people be notified while the block lasts, and a moment longer."""
-    if notifier is None:
+    if what is None:
         yield
         return
-    working = asyncio.create_task(notifier.run())
+    working = asyncio.create_task(what.notifier.run())
     try:
         yield
     finally:
         working.cancel()
-        await notifier.stop()
+        await what.notifier.stop()
+        what.office.sender.end()

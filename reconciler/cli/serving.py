@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from reconciler.ahasend.pace import Paces, Stop
-from reconciler.cli.notifying import make_notifier, notifying
+from reconciler.cli.notifying import Notifying, make_notifier, notifying
 from reconciler.cli.options import Options
 from reconciler.cli.output import check_outputs, write_report
 from reconciler.cli.site import Look, Site, Token, make_chronicle
@@ -31,9 +31,6 @@ from reconciler.errors import OutputError
 from reconciler.files.commits import Commits
 from reconciler.metrics import Metrics
 from reconciler.settings import secrets_directory
-
-if TYPE_CHECKING:
-    from reconciler.daemon.notifier import Notifier
 
 DEFAULT_EVERY = timedelta(minutes=5)
 
@@ -65,7 +62,7 @@ def serve(about: Options, at: Schedule, asked: Asked) -> int:
         observe = make_observer(asked.log_format, asked.log_level, secrets, kept, metrics, Unhurried(sys.stderr))
         chronicle = make_chronicle(at, commits, kept, observe, dry_run=about.dry_run) if asked.listen else None
         notifier = make_notifier(secrets, observe, kept, asked.notify_every, asked.page_url)
-        beside: list[Observer] = [each for each in (chronicle, notifier) if each]
+        beside: list[Observer] = [each for each in (chronicle, notifier.notifier if notifier else None) if each]
         wiring = Wiring(about, tell_all(observe, *beside), secrets, trail=kept)
         look = Look(asked.listen, asked.page, asked.page_host) if asked.listen else None
         site = Site(look, at, wiring, metrics, token, chronicle) if look and chronicle else None
@@ -113,7 +110,7 @@ class Daemon:
     schedule: Schedule
     outputs: tuple[Output, ...]
     site: Site | None
-    notifier: "Notifier | None" = None
+    notifier: Notifying | None = None
 
     async def run(self, stop: Stop) -> int:
         """Make passes until asked to stop, and give the exit code."""

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 MOST_SECRETS = 200
 """How many secrets are looked for in each text: a year of rotations would make that slow."""
+MOST_OF_ADDRESSES = 400
+"""The same, of parts of addresses of people: those take no room from credentials and tokens."""
 _NO_POLICY = Finding(
     "no-policy",
     Severity.WARN,
@@ -59,21 +61,31 @@ class Secrets:
     def __init__(self) -> None:
         self.revision = 0
         self._seen: dict[str, None] = {}
+        self._of_addresses: dict[str, None] = {}
         self._settings: Settings | None = None
 
     def __call__(self) -> Iterable[str]:
         """Give them all: those too that the settings in use read since they were loaded."""
         for secret in self._settings.secrets if self._settings else ():
             self.hide(secret)
-        return tuple(self._seen)
+        return (*self._seen, *self._of_addresses)
 
     def hide(self, secret: str) -> None:
         """Add one; of more than `MOST_SECRETS` the one that was in use the longest time ago goes."""
-        self.revision += secret not in self._seen
-        self._seen.pop(secret, None)
-        self._seen[secret] = None
-        if len(self._seen) > MOST_SECRETS:
-            del self._seen[next(iter(self._seen))]
+        self._keep(self._seen, secret, MOST_SECRETS)
+
+    def hide_address(self, secrets: Iterable[str]) -> None:
+        """Add those of an address of people; of more than `MOST_OF_ADDRESSES` the oldest go."""
+        for secret in secrets:
+            self._keep(self._of_addresses, secret, MOST_OF_ADDRESSES)
+
+    def _keep(self, seen: dict[str, None], secret: str, most: int) -> None:
+        """Put a secret behind all others, and forget the first of too many."""
+        self.revision += secret not in seen
+        seen.pop(secret, None)
+        seen[secret] = None
+        if len(seen) > most:
+            del seen[next(iter(seen))]
 
     def remember(self, settings: Settings) -> Settings:
         """Add what ``settings`` hold and will hold, and give them back; they take the place of those before."""

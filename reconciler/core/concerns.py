@@ -53,14 +53,15 @@ _RANKS: Final = {kind: rank for rank, kind in enumerate(Kind)}
 _OF_A_CHANGE: Final = frozenset({Kind.CONTESTED, Kind.FAILED, Kind.HELD_BACK, Kind.PLANNED, Kind.UNSUPPORTED})
 Account = tuple[str | None, str | None]
 Place = tuple[str | None, str | None, str | None]
-"""A key: its account, its sub account, its name in the files or else its id."""
+"""A key: its account, its sub account, its id or else its name in the files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """What a concern is about, and no texts; ``key`` is a name in the files, or the id of a key.
+    """What a concern is about, and no texts; ``key`` is the id of a key, or its name in the files where it has none.
 
-    ``rule`` is that of a finding; one about no key has a hash of its message after it.
+    So it is the same one when files call the key by another name. ``rule`` is that of a finding; one about no key has a
+    hash of its message after it.
     """
 
     kind: Kind
@@ -68,6 +69,9 @@ class Matter:
     sub_account_id: str | None = None
     key: str | None = None
     rule: str | None = None
+
+    def __hash__(self) -> int:  # of the kind, an enum, it would take longer than of all this
+        return hash((self.sub_account_id, self.key, self.rule))
 
     @property
     def place(self) -> Place:
@@ -83,10 +87,12 @@ class Concern:
         matter: What it is about.
         label: What the key is labelled, where it is about one.
         what: What stands, in a word or two: an outcome or a rule.
-        reason: Why, and what to do.
+        reason: Why; of a change also what to do.
         source: The place in the files.
         key_id: The id of the key, where it has one.
         owner: Who owns the key, by the files; empty: nobody is named.
+        name: What the files call the key; empty: nothing.
+        hint: What to do, where that is told apart.
     """
 
     matter: Matter
@@ -96,6 +102,8 @@ class Concern:
     source: Source | None = None
     key_id: str | None = None
     owner: str = ""
+    name: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +121,11 @@ class Observation:
 
     Attributes:
         concerns: What stands.
-        unread: The accounts, and sub accounts, that it could not read.
+        unread: The accounts, and sub accounts, that it did not read: it could not, or they are suspended.
         paused: The keys whose changes files or a window pause: what stood of them is not over by that.
         blind: Whether it came to no report, so that nothing is known but how the daemon itself is doing.
         digest: The digest of its plan.
+        owners: Everybody who owns a key, where that is known: every account was read.
     """
 
     concerns: Mapping[Matter, Concern]
@@ -124,6 +133,7 @@ class Observation:
     paused: frozenset[Place] = frozenset()
     blind: bool = False
     digest: str | None = None
+    owners: frozenset[str] | None = None
 
     def knows(self, matter: Matter) -> bool:
         """Tell whether a matter that does not stand is over, rather than unknown."""
@@ -142,12 +152,14 @@ def observe(report: Report | None, facts: Facts) -> Observation:
     own = tuple(_of_the_daemon(facts))
     if report is None:
         return Observation(_by_matter(own), blind=True)
-    found = tuple(_findings(report))
-    told = {concern.matter.place for concern in found}
-    changed = [concern for account in report.accounts for concern in _changes(account, told)]
-    unread = [account for account in report.accounts if account.status is AccountStatus.FAILED]
+    owners = _owners(report)
+    found = tuple(_findings(report, owners))
+    told = {place for concern in found for place in _places(concern)}
+    changed = [concern for account in report.accounts for concern in _changes(account, told, owners)]
+    unread = [account for account in report.accounts if account.status is not AccountStatus.OK]
+    failed = [account for account in unread if account.status is AccountStatus.FAILED]
     return Observation(
-        _by_matter((*own, *found, *map(_unread, unread), *changed)),
+        _by_matter((*own, *found, *map(_unread, failed), *changed)),
         unread=frozenset((account.account_id, account.sub_account_id) for account in unread),
         paused=frozenset(
             (account.account_id, account.sub_account_id, _key(change))
@@ -156,6 +168,7 @@ def observe(report: Report | None, facts: Facts) -> Observation:
             if change.outcome is Outcome.PAUSED
         ),
         digest=report.digest,
+        owners=None if unread else frozenset(owners.values()),
     )
 
 
@@ -177,9 +190,8 @@ def _unread(account: ReportedAccount) -> Concern:
     return Concern(matter, label=account.sub_account_name, reason=account.error or "")
 
 
-def _findings(report: Report) -> Iterator[Concern]:
+def _findings(report: Report, owners: Mapping[Place, str]) -> Iterator[Concern]:
     """Give the unwaived findings that somebody must hear of, with the owners of their keys."""
-    owners = _owners(report)
     for finding in report.findings:
         contested = finding.rule == CONTESTED
         if finding.waived is None and (contested or finding.severity is Severity.DENY):
@@ -188,51 +200,63 @@ def _findings(report: Report) -> Iterator[Concern]:
                 matter,
                 finding.label,
                 finding.rule,
-                f"{finding.message}; {finding.hint}" if finding.hint else finding.message,
+                finding.message,
                 finding.source,
                 finding.key_id,
                 owners.get(matter.place, ""),
+                finding.key or "",
+                finding.hint,
             )
 
 
 def _matter(finding: ReportedFinding, kind: Kind) -> Matter:
-    key, rule = finding.key or finding.key_id, finding.rule
+    key, rule = finding.key_id or finding.key, finding.rule
     if key is None:
         rule += "#" + sha256(without_age(finding.message).encode()).hexdigest()[:12]
     return Matter(kind, finding.account_id, finding.sub_account_id, key, rule)
 
 
+def _places(concern: Concern) -> Iterator[Place]:
+    """Give a key by its id and by its name: not all that tell of it know both."""
+    account_id, sub_account_id, key = concern.matter.place
+    yield account_id, sub_account_id, key
+    yield account_id, sub_account_id, concern.name or key
+
+
 def _owners(report: Report) -> dict[Place, str]:
     """Give who owns which key, where the files say it."""
     return {
-        (account.account_id, account.sub_account_id, key.name or key.key_id): key.owner
+        (account.account_id, account.sub_account_id, key.key_id): key.owner
         for account in report.accounts
         for key in account.inventory or ()
         if key.owner
     }
 
 
-def _changes(account: ReportedAccount, told: set[Place]) -> Iterator[Concern]:
+def _changes(account: ReportedAccount, told: set[Place], owners: Mapping[Place, str]) -> Iterator[Concern]:
     """Give the changes that were not made; what a finding about the same key tells is not told twice."""
-    owners = {key.name or key.key_id: key.owner for key in account.inventory or () if key.owner}
     for change in account.changes:
-        key = _key(change)
-        place = account.account_id, account.sub_account_id, key
-        if (kind := _kind(change)) is not None and not (change.outcome.held_back and place in told):
-            yield Concern(
-                Matter(kind, *place),
-                change.label,
-                f"{change.action}, {change.outcome}",
-                change.reason or "",
-                change.source,
-                change.key_id,
-                owners.get(key, ""),
-            )
+        kind = _kind(change)
+        if kind is None:
+            continue
+        place = account.account_id, account.sub_account_id, _key(change)
+        concern = Concern(
+            Matter(kind, *place),
+            change.label,
+            f"{change.action}, {change.outcome}",
+            change.reason or "",
+            change.source,
+            change.key_id,
+            owners.get(place, ""),
+            change.name or "",
+        )
+        if not (change.outcome.held_back and told.intersection(_places(concern))):
+            yield concern
 
 
 def _key(change: ReportedChange) -> str:
-    """Give what identifies the key of a change; one without a name and an id is known by its label."""
-    return change.name or change.key_id or change.label
+    """Give what identifies the key of a change; one without an id and a name is known by its label."""
+    return change.key_id or change.name or change.label
 
 
 def _kind(change: ReportedChange) -> Kind | None:

@@ -20,6 +20,10 @@ PLANNED_PASSES: Final = 2
 """So many passes must leave a change planned: one may have been made in between."""
 OVER_PASSES: Final = 2
 """What so many passes in a row did not show is over."""
+RELEARNT: Final = timedelta(hours=1)
+RELEARNT_PASSES: Final = 6
+"""After a restart a key must be undone several times again before it shows as contested: for so long, and then for so
+many passes, it is not over only because it does not show."""
 CALM: Final = timedelta(minutes=10)
 LONGEST_CALM: Final = timedelta(hours=6)
 """For how long something must be gone before that is told, once it came back; twice as long each time."""
@@ -35,11 +39,12 @@ class Standing:
     """How a concern stands over several passes.
 
     Attributes:
-        concern: As it was seen last; after a restart nothing but the matter.
+        concern: As it was seen last; after a restart nothing but the matter, and the name of the key.
         since: When it was first seen.
-        passes: How many passes saw it.
+        passes: How many passes saw it; since a restart.
         gone: When it was first not seen any more; None: it stands.
         gone_passes: How many passes in a row did not see it.
+        recalled: When it was recalled after a restart, if nothing saw it since: it is no news to anybody until then.
     """
 
     concern: Concern
@@ -47,15 +52,30 @@ class Standing:
     passes: int = 1
     gone: datetime | None = None
     gone_passes: int = 0
+    recalled: datetime | None = None
+
+    @classmethod
+    def recall(cls, concern: Concern, since: datetime, gone: datetime | None, now: datetime) -> "Standing":
+        """Give it as it was before a restart: it stands, as far as is known, or has been over since ``gone``."""
+        return cls(concern, since, 0, gone, RELEARNT_PASSES if gone else 0, now)
 
     @property
     def matter(self) -> Matter:
         """What it is about."""
         return self.concern.matter
 
+    @property
+    def is_over(self) -> bool:
+        """Whether enough passes in a row did not see it."""
+        return self.gone_passes >= (RELEARNT_PASSES if self._is_relearnt else OVER_PASSES)
+
+    @property
+    def _is_relearnt(self) -> bool:
+        return self.recalled is not None and self.matter.kind is Kind.CONTESTED
+
     def is_due(self, now: datetime) -> bool:
         """Tell whether it stands, and has stood for as long as its kind must."""
-        if self.gone is not None:
+        if self.gone is not None or self.recalled is not None:
             return False
         kind = self.matter.kind
         if kind in _AT_ONCE:
@@ -66,12 +86,14 @@ class Standing:
 
     def again(self, concern: Concern, now: datetime) -> "Standing":
         """Give it as one more pass saw it; what had been over begins anew."""
-        if self.gone_passes >= OVER_PASSES:
+        if self.is_over:
             return Standing(concern, now)
         return Standing(concern, self.since, self.passes + 1)
 
     def missed(self, now: datetime) -> "Standing":
         """Give it as a pass left it that did not see it."""
+        if self._is_relearnt and self.recalled is not None and now - self.recalled < RELEARNT:
+            return self
         return replace(self, gone=self.gone or now, gone_passes=self.gone_passes + 1)
 
 
@@ -101,9 +123,7 @@ class Situation:
     def unsettled(self) -> frozenset[Place]:
         """The keys that are not as the files want them, for whatever reason."""
         return frozenset(
-            matter.place
-            for matter, each in self.standing.items()
-            if matter.kind.of_a_change and each.gone_passes < OVER_PASSES
+            matter.place for matter, each in self.standing.items() if matter.kind.of_a_change and not each.is_over
         )
 
 
@@ -137,6 +157,11 @@ class Notice:
     def __bool__(self) -> bool:
         return bool(self.news or self.over or self.reminders)
 
+    @property
+    def matters(self) -> frozenset[Matter]:
+        """All that it tells of."""
+        return frozenset(each.matter for each in (*self.news, *self.over, *self.reminders))
+
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
@@ -160,7 +185,7 @@ class Ledger:
         standing = situation.standing
         news = [each for each in standing.values() if each.is_due(now) and self._is_news(each, owners)]
         open_ = {matter: told for matter, told in self.told.items() if told.over is None and matter in standing}
-        gone = [matter for matter in open_ if standing[matter].gone_passes >= OVER_PASSES]
+        gone = [matter for matter in open_ if standing[matter].is_over]
         unsettled = situation.unsettled if gone else frozenset()
         over = [standing[matter] for matter in gone if _is_over(standing[matter], open_[matter], unsettled, now)]
         still = [matter for matter in open_ if standing[matter].gone is None and matter.kind is not Kind.UNSUPPORTED]
@@ -182,11 +207,18 @@ class Ledger:
     def after(self, notice: Notice, now: datetime) -> "Ledger":
         """Give it after a notice was delivered; what was over for long is forgotten."""
         kept = {matter: told for matter, told in self.told.items() if told.over is None or now - told.over < FORGOTTEN}
+        before = {each.matter: kept[each.matter].times for each in notice.news if each.matter in kept}
+        first = Told(now)  # one value for all that is told alike, so that thousands are quick to store
         news = {
-            each.matter: Told(now, kept[each.matter].times + 1 if each.matter in kept else 1) for each in notice.news
+            each.matter: Told(now, before[each.matter] + 1) if each.matter in before else first for each in notice.news
         }
-        over = {each.matter: replace(kept[each.matter], over=now) for each in notice.over}
-        reminded = {each.matter: replace(kept[each.matter], at=now) for each in notice.reminders}
+        alike: dict[tuple[datetime, int], Told] = {}
+        over = {}
+        for each in notice.over:
+            told = kept[each.matter]
+            over[each.matter] = alike.setdefault((told.at, told.times), replace(told, over=now))
+        again = {times: Told(now, times) for times in {kept[each.matter].times for each in notice.reminders}}
+        reminded = {each.matter: again[kept[each.matter].times] for each in notice.reminders}
         return Ledger({**kept, **news, **over, **reminded})
 
 
@@ -211,6 +243,6 @@ def _sorted(standings: Iterable[Standing]) -> tuple[Standing, ...]:
 
 def _order(standing: Standing) -> tuple[int, str, str, str, str]:
     matter = standing.matter
-    ids = (matter.account_id, matter.sub_account_id, matter.key, matter.rule)
+    ids = (matter.account_id, matter.sub_account_id, standing.concern.name or matter.key, matter.rule)
     first, second, third, fourth = (each or "" for each in ids)
     return matter.kind.rank, first, second, third, fourth

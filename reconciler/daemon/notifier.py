@@ -6,6 +6,7 @@ address is told by how things stand when its turn comes, at most one message at 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,15 +26,14 @@ from reconciler.core.events import (
 )
 from reconciler.core.report import Report
 from reconciler.core.rests import doubled
-from reconciler.core.telling import Ledger, Notice, Situation
+from reconciler.core.telling import FORGOTTEN, Ledger, Notice, Situation, owner_tag
 from reconciler.daemon.service import told
-from reconciler.daemon.told import recall, to_store
+from reconciler.daemon.told import WHOLE_AFTER, Register, recall, to_store
 from reconciler.daemon.trail import Trail
 from reconciler.errors import TrailError, mask
+from reconciler.notify.delivery import Receipt
 from reconciler.render.notice import Message, render
 
-LONGEST_SEND: Final = 60.0
-"""Seconds after which a message counts as not delivered; the address gets no other one while it is still under way."""
 FIRST_PAUSE: Final = timedelta(minutes=1)
 LONGEST_PAUSE: Final = timedelta(minutes=15)
 """How long an address is left alone after it failed: longer each time."""
@@ -45,6 +45,11 @@ _SOON: Final = 10.0
 
 class Recipient(Protocol):
     """An address as far as it matters here: how it is called, and the owners of keys that it hears of."""
+
+    @property
+    def identity(self) -> str:
+        """What it is known by, whatever it is called, and whatever its password; no secret."""
+        ...
 
     @property
     def name(self) -> str:
@@ -61,11 +66,12 @@ class Recipient(Protocol):
 class Post:
     """Where messages go, and how: the addresses as they are at the moment, and what sends to one of them.
 
-    ``send`` gives why a message was not delivered, or None where it was; it does not raise.
+    ``send`` takes what identifies an address, a message, and the recipients who have it already. It comes to an end
+    within a time of its own, and does not raise.
     """
 
     addresses: Callable[[], Sequence[Recipient]]
-    send: Callable[[str, Message], Awaitable[str | None]]
+    send: Callable[[str, Message, tuple[str, ...]], Awaitable[Receipt]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +87,16 @@ class Terms:
 class _Box:
     """How it stands with one address.
 
-    ``free_at`` is when it may get the next message, on the loop's clock; of ``told_all_of`` nothing was due any more.
+    ``free_at`` is when it may get the next message, on the loop's clock; of ``told_all_of`` nothing was due any more;
+    ``left`` is when it was first not there any more. ``tried`` is the message that was not delivered, and ``taken`` who
+    took it anyway.
     """
 
     ledger: Ledger = field(default_factory=Ledger)
+    name: str = ""
+    left: datetime | None = None
+    tried: Message | None = None
+    taken: tuple[str, ...] = ()
     address: Recipient | None = None
     told_all_of: Situation | None = None
     free_at: float = 0.0
@@ -95,7 +107,17 @@ class _Box:
         """Take an address as it is by now; one that failed is tried at once where it is another one, as mended."""
         if address != self.address and self.failures:
             self.failures, self.free_at = 0, 0.0
-        self.address = address
+        self.address, self.name, self.left = address, address.name, None
+
+    def is_forgotten(self, now: datetime) -> bool:
+        """Tell whether it is not there any more, and has not been for long; a moment is none, as when texts change."""
+        self.left = self.left or now
+        return self.sending is None and now - self.left >= FORGOTTEN
+
+    @property
+    def register(self) -> Register:
+        """What it was told, to be stored."""
+        return Register(self.ledger, self.name, self.left)
 
 
 class Notifier:
@@ -114,10 +136,14 @@ class Notifier:
         self._terms = terms
         self._tell = tell
         self._trail = trail
-        self._situation, ledgers = recall(trail.path) if trail else (Situation(), {})
-        self._boxes = {name: _Box(ledger) for name, ledger in ledgers.items()}
+        self._situation, registers = recall(trail.path, datetime.now(UTC)) if trail else (Situation(), {})
+        self._boxes = {identity: _Box(each.ledger, each.name, each.left) for identity, each in registers.items()}
+        self._stored_since_whole: int | None = None
         self._rejected: str | None = None
         self._in_pass = False
+        self._has_looked = False
+        self._owners: frozenset[str] | None = None
+        self._ownerless: set[tuple[str, str]] = set()
         self._woken = asyncio.Event()
 
     # The observer
@@ -150,7 +176,11 @@ class Notifier:
         self._in_pass = False
         facts = Facts(self._rejected, self._trail.problem if self._trail else None, failed)
         awaited = frozenset(matter for box in self._boxes.values() for matter in box.ledger.awaited)
-        self._situation = self._situation.after(observe(report, facts), datetime.now(UTC), awaited)
+        seen = observe(report, facts)
+        if seen.owners is not None:
+            self._owners = frozenset(map(owner_tag, seen.owners))
+        self._situation = self._situation.after(seen, datetime.now(UTC), awaited)
+        self._has_looked = True
         self._woken.set()
 
     def _faulted(self, error: Exception) -> None:
@@ -177,58 +207,89 @@ class Notifier:
             await asyncio.wait(sending, timeout=LAST_MOMENT)
 
     def _send_what_is_due(self) -> float | None:
-        """Begin to send to each address that is free and is to be told something; give the seconds to the next look."""
+        """Begin to send to each address that is free and is to be told something; give the seconds to the next look.
+
+        Before the first pass nothing is: what stood before a restart may be over.
+        """
+        if not self._has_looked:
+            return None
         clock, waits = asyncio.get_running_loop().time(), []
-        for address in self._post.addresses():
-            box = self._boxes.setdefault(address.name, _Box())
+        addresses = self._post.addresses()
+        self._forget({each.identity for each in addresses})
+        for address in addresses:
+            box = self._boxes.setdefault(address.identity, _Box())
             box.is_of(address)
             if box.sending is not None or box.told_all_of is self._situation:
                 continue
+            self._doubt_tags(address)
             if box.free_at > clock:
                 waits.append(box.free_at - clock)
             elif notice := box.ledger.due(self._situation, datetime.now(UTC), address.tags):
-                box.sending = asyncio.create_task(self._serve(address.name, box, notice))
+                box.sending = asyncio.create_task(self._serve(address.identity, box, notice))
             else:
                 box.told_all_of = self._situation
         return min(waits, default=None)
 
-    async def _serve(self, name: str, box: _Box, notice: Notice) -> None:
+    def _forget(self, present: AbstractSet[str]) -> None:
+        """Forget what addresses were told that have not been there for long."""
+        now = datetime.now(UTC)
+        for identity in [each for each, box in self._boxes.items() if each not in present and box.is_forgotten(now)]:
+            del self._boxes[identity]
+
+    def _doubt_tags(self, address: Recipient) -> None:
+        """Tell once of a tag that is nobody: what is told to the owner of no key is told to nobody."""
+        if self._owners is None:
+            return
+        for tag in sorted(address.tags - self._owners):
+            if (address.identity, tag) not in self._ownerless:
+                self._ownerless.add((address.identity, tag))
+                self._tell(NotificationFailed(address.name, f"no key has the owner {tag}", 0, None))
+
+    async def _serve(self, identity: str, box: _Box, notice: Notice) -> None:
         """Send one notice, and note what became of it."""
         try:
-            await self._deliver(name, box, notice)
+            await self._deliver(identity, box, notice)
         except Exception as error:  # noqa: BLE001 # a text that cannot be written, say; the other addresses go on
-            self._failed(name, box, type(error).__name__)
+            self._failed(box, type(error).__name__)
             self._faulted(error)
         finally:
             box.sending = None
             self._woken.set()
 
-    async def _deliver(self, name: str, box: _Box, notice: Notice) -> None:
+    async def _deliver(self, identity: str, box: _Box, notice: Notice) -> None:
         secrets = tuple(self._terms.secrets())
         message = render(notice, self._terms.page_url, lambda text: mask(text, *secrets))
-        sending = asyncio.ensure_future(self._post.send(name, message))
-        done, _ = await asyncio.wait({sending}, timeout=LONGEST_SEND)
-        if not done:
-            self._failed(name, box, f"it has not answered for {LONGEST_SEND:.0f} seconds")
-        if error := await sending:
-            if done:
-                self._failed(name, box, error)
+        taken = box.taken if message == box.tried else ()
+        receipt = await self._post.send(identity, message, taken)
+        if receipt.error is not None:
+            box.tried, box.taken = message, (*taken, *receipt.taken)
+            self._failed(box, receipt.error)
             return
-        box.failures = 0
+        box.tried, box.taken, box.failures = None, (), 0
         box.free_at = asyncio.get_running_loop().time() + self._terms.every.total_seconds()
         box.ledger = box.ledger.after(notice, datetime.now(UTC))
-        self._remember()
-        self._tell(NotificationSent(name, len(notice.news), len(notice.over), len(notice.reminders)))
+        self._remember(identity, box, notice)
+        self._tell(NotificationSent(box.name, len(notice.news), len(notice.over), len(notice.reminders)))
 
-    def _failed(self, name: str, box: _Box, error: str) -> None:
+    def _failed(self, box: _Box, error: str) -> None:
         pause = doubled(FIRST_PAUSE, box.failures, LONGEST_PAUSE).total_seconds()
         box.failures += 1
         box.free_at = asyncio.get_running_loop().time() + pause
-        self._tell(NotificationFailed(name, error, box.failures, pause))
+        self._tell(NotificationFailed(box.name, error, box.failures, pause))
 
-    def _remember(self) -> None:
-        """Store what was told; where that is not possible, a restart tells it once more, and the trail its problem."""
-        if self._trail is not None:
-            with suppress(TrailError):
-                told = to_store(self._situation, {name: box.ledger for name, box in self._boxes.items()})
-                self._trail.store_notified(told)
+    def _remember(self, identity: str, box: _Box, notice: Notice) -> None:
+        """Store what an address was told just now, and now and then all that anybody was told.
+
+        Where that is not possible, a restart tells it once more, and the trail its problem.
+        """
+        if self._trail is None:
+            return
+        stored = self._stored_since_whole
+        with suppress(TrailError):
+            if stored is None or stored > WHOLE_AFTER:
+                registers = {each: other.register for each, other in self._boxes.items()}
+                self._trail.store_notified(to_store(self._situation, registers))
+                self._stored_since_whole = 0
+            else:
+                told = to_store(self._situation, {identity: box.register}, notice.matters)
+                self._stored_since_whole = stored + self._trail.store_notified(told)

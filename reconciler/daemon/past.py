@@ -5,6 +5,7 @@ it is whole from there on.
 """
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.core.changes import Outcome
 from reconciler.core.status import Occurrence
-from reconciler.daemon.chain import DECISION, WRITE_ENDED, WRITE_STARTED, Broken, Entry, read_line
+from reconciler.daemon.chain import DECISION, NOTIFIED, WRITE_ENDED, WRITE_STARTED, Broken, Entry, read_line
 from reconciler.daemon.segments import is_stamp, segments
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 MOST_BYTES: Final = 4 * 1024 * 1024
 """So much of the end of a trail is read: several thousand lines, in less than a second."""
+_FARTHEST: Final = 4
+"""So many times as much is looked at for them: lines of what people were told are long, and tell nothing of this."""
+_NOTIFIED: Final = f'"event":"{NOTIFIED}"'.encode()
 _NEVER_ENDED: Final = "how it ended is not in the trail: the process ended before, or the trail could not be written"
 _LATER: Final = {"trigger": None, "mode": None}
 """What lines of earlier versions lack."""
@@ -96,13 +100,19 @@ def _adapter() -> "TypeAdapter[Occurrence]":
 
 def _last_lines(path: Path, most: int) -> Iterable[bytes]:
     """Give the last lines of a trail, in their order; the first may be the rest of one."""
-    lines: list[bytes] = []
+    lines: deque[bytes] = deque()
+    farthest = _FARTHEST * most
     try:
         for file in reversed((*segments(path), path)):
-            data = _end_of(file, most)
-            lines[:0] = data.splitlines(keepends=True)
-            most -= len(data)
-            if most <= 0:
+            data = _end_of(file, farthest)
+            farthest -= len(data)
+            for line in reversed(data.splitlines(keepends=True)):
+                if _NOTIFIED not in line:
+                    most -= len(line)
+                    lines.appendleft(line[max(0, -most) :])
+                if most <= 0:
+                    return lines
+            if farthest <= 0:
                 break
     except OSError:
         pass  # what was read by then is the newest part of it

@@ -133,8 +133,8 @@ class TrailFile:
                 os.close(descriptor)
         self._descriptor = self._lock = -1
 
-    def append(self, *bodies: Body, sync: bool = True) -> None:
-        """Store lines, all of them or none.
+    def append(self, *bodies: Body, sync: bool = True) -> int:
+        """Store lines, all of them or none, and give how many bytes they are.
 
         Args:
             bodies: What they say.
@@ -149,20 +149,22 @@ class TrailFile:
                 self._put_aside()
             if not self._in_place():
                 self._continue()
-            self._append(bodies, sync=sync)
+            return self._append(bodies, sync=sync)
         except OSError as error:
             hint = "make room, or mend the file system; nothing is written to the account until then"
             raise TrailError(f"{self.path} cannot be written: {_reason(error)}", hint=hint) from None
 
-    def _append(self, bodies: Sequence[Body], *, sync: bool) -> None:
+    def _append(self, bodies: Sequence[Body], *, sync: bool) -> int:
         lines, link = [], self.link
         for body in bodies:
             line, link = seal(body, link)
             if len(line) > MAX_LINE:
                 raise TrailError(f"{self.path}: a line would be longer than {MAX_LINE} bytes")
             lines.append(line)
-        self._size = _pour(self._descriptor, self._size, b"".join(lines), sync=sync)
+        before = self._size
+        self._size = _pour(self._descriptor, before, b"".join(lines), sync=sync)
         self.link = link
+        return self._size - before
 
     def _check(self) -> None:
         """Refuse to go on in a file that somebody else has written to."""

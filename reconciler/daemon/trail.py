@@ -4,7 +4,7 @@ A write whose line cannot be stored is forbidden; so are all writes while an out
 could not be.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,6 +29,7 @@ from reconciler.core.report import Mode, Report, ReportedChange, report_change
 from reconciler.daemon.chain import DECISION, NOTIFIED, WRITE_ENDED, WRITE_STARTED, Body
 from reconciler.daemon.decisions import DECIDED, Decisions, Key, ageless, key_of
 from reconciler.daemon.segments import TrailFile, stamp
+from reconciler.daemon.told import masked
 from reconciler.errors import TrailError, mask
 from reconciler.files.commits import Commits
 from reconciler.logs import plain
@@ -153,14 +154,14 @@ class Trail:
             case _:
                 pass
 
-    def store_notified(self, told: Sequence[Mapping[str, Any]]) -> None:
-        """Store what people have been told of by now, in a line that takes the place of all of its kind before.
+    def store_notified(self, told: Body) -> int:
+        """Store what people have been told of, as `reconciler.daemon.told` has it; give the bytes of that line.
 
         Raises:
             TrailError: it cannot be stored; no write is forbidden by that.
         """
-        body = {"event": NOTIFIED, "time": stamp(self._now()), "run_id": None, "told": told}
-        self._file.append(plain(body, tuple(self._secrets())))
+        shown = masked(told, tuple(self._secrets()))
+        return self._file.append({"event": NOTIFIED, "time": stamp(self._now()), "run_id": None, "told": shown})
 
     def _begin(self, event: PassStarted) -> None:
         self._pass = _Pass(event.mode, event.trigger)

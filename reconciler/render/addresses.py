@@ -18,8 +18,12 @@ class Address:
     @classmethod
     def of(cls, owner: Owner, key_id: str | None = None) -> "Address":
         """Give where an account, or a key of it, is shown; what is about all sub accounts is shown at the parent."""
-        below = owner.sub_account_id if owner.sub_account_id != EVERY_SUB_ACCOUNT else None
-        return cls(owner.account_id, below, key_id)
+        return cls.at(owner.account_id, owner.sub_account_id, key_id)
+
+    @classmethod
+    def at(cls, account_id: str, sub_account_id: str | None, key_id: str | None = None) -> "Address":
+        """Give the same by ids."""
+        return cls(account_id, sub_account_id if sub_account_id != EVERY_SUB_ACCOUNT else None, key_id)
 
     @classmethod
     def read(cls, path: str) -> "Address | None":

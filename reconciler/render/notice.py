@@ -4,18 +4,19 @@ Plain text. Whatever files or the server hold is made harmless in it: it breaks 
 link, whichever way a service reads text.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from enum import StrEnum
 from typing import Final
-from urllib.parse import quote
 
-from reconciler.core.concerns import Kind, Matter
+from reconciler.core.concerns import Concern, Kind, Matter
 from reconciler.core.keys import EVERY_SUB_ACCOUNT
 from reconciler.core.subjects import span
 from reconciler.core.telling import Notice, Standing
 from reconciler.errors import visible
+from reconciler.render.addresses import Address
 from reconciler.render.words import number
 
 LONGEST: Final = 1800
@@ -25,10 +26,29 @@ _MOST_NAMES = 3
 _MOST_OVER = 5
 _LONGEST_NAME = 80
 _LONGEST_REASON = 300
+_LONGEST_HINT = 300
 _HARMLESS = str.maketrans(
-    {"@": "\uff20", "<": "\u2039", ">": "\u203a", "`": "'", "*": "\u2217", "[": "(", "]": ")", "!": "\uff01"}
+    {
+        "@": "\uff20",
+        "<": "\u2039",
+        ">": "\u203a",
+        "`": "'",
+        "*": "\u2217",
+        "[": "(",
+        "]": ")",
+        "!": "\uff01",
+        "~": "\u223c",
+        "|": "\u01c0",
+    }
 )
 """Signs that services take for mentions, links or markup, and what looks like them."""
+_MARKS_UP = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+"""Underscores that services take for markup: not those within a word."""
+_LINKS = re.compile(r"(?<=\bwww)\.|(?<=[\w-])\.(?=[^\W\d_]{2,}(?:[/?#]|:[0-9]+/))", re.IGNORECASE)
+"""Dots by which services know the address of a page in a text; a name of a host alone is none to most."""
+_NAMES_A_HOST = re.compile(r"(?<=\w)\.(?=[^\W\d_]{2,})")
+"""Dots of all that may be one, for labels: anybody with access to the account writes those."""
+_DOT = "\u2024"
 
 
 class Urgency(StrEnum):
@@ -182,29 +202,42 @@ class _Page:
     masked: Masked
 
     def name(self, text: str) -> str:
-        return self._harmless(text, _LONGEST_NAME)
+        """Write a name; of a file, too, so that its dots stay as they are."""
+        return _cut(self._harmless(text), _LONGEST_NAME)
 
-    def sentence(self, text: str) -> str:
-        return self._harmless("; ".join(filter(None, (line.strip() for line in text.split("\n")))), _LONGEST_REASON)
+    def label(self, text: str) -> str:
+        """Write a label, which makes no link whatever it looks like."""
+        return _cut(_NAMES_A_HOST.sub(_DOT, self._harmless(text)), _LONGEST_NAME)
 
-    def _harmless(self, text: str, room: int) -> str:
+    def sentence(self, concern: Concern) -> str:
+        """Write why, and what to do; where there is too much of that, something in the middle of the first is cut."""
+        why = _cut(self._line(concern.reason), _LONGEST_REASON, keeps=_LONGEST_REASON // 2)
+        return "; ".join(filter(None, (why, _cut(self._line(concern.hint), _LONGEST_HINT))))
+
+    def _line(self, text: str) -> str:
+        return _LINKS.sub(_DOT, self._harmless("; ".join(filter(None, map(str.strip, text.split("\n"))))))
+
+    def _harmless(self, text: str) -> str:
         shown = visible(self.masked(text)).translate(_HARMLESS).replace("://", ": //")
-        return shown if len(shown) <= room else f"{shown[: room - 1]}\u2026"
+        return _MARKS_UP.sub("\uff3f", shown)
 
-    def key(self, standing: Standing) -> list[str]:
-        """Link to a key that has an id."""
-        account, key = standing.matter.account_id, standing.concern.key_id
-        if self.url is None or account is None or key is None:
+    def link(self, standing: Standing) -> list[str]:
+        """Link to the page of a key; one that does not exist yet has none, but its account has."""
+        account, concern = standing.matter.account_id, standing.concern
+        if self.url is None or account is None or standing.matter.key is None:
             return []
-        return [f"{self.url}/accounts/{quote(account, safe='')}/keys/{quote(key, safe='')}"]
+        address = Address.at(account, standing.matter.sub_account_id, concern.key_id)
+        return [f"{self.url}{address}"]
 
     def about(self, standing: Standing) -> str:
         """Name a key, with its label where that says more; or an account; nothing for what is about neither."""
         matter, label = standing.matter, standing.concern.label
         if matter.key is None:
             return ""
-        called = f'"{self.name(label)}"' if label and label != matter.key else ""
-        return f"{self.name(matter.key)} {called}".rstrip()
+        name = standing.concern.name
+        shown = self.name(name) if name else self.label(matter.key)
+        called = f'"{self.label(label)}"' if label and label != (name or matter.key) else ""
+        return f"{shown} {called}".rstrip()
 
     def account(self, matter: Matter) -> str:
         """Name an account, or a sub account with its account."""
@@ -224,7 +257,7 @@ def _news(news: Sequence[Standing], page: _Page) -> Iterator[Sequence[str]]:
     for each in news:
         matter, concern = each.matter, each.concern
         account = None if matter.kind is Kind.ACCOUNT else matter.account_id
-        groups.setdefault((matter.kind, account, concern.what, concern.reason), []).append(each)
+        groups.setdefault((matter.kind, account, concern.what, concern.reason, concern.hint), []).append(each)
     for group in list(groups.values())[:_MOST_GROUPS]:
         yield [*_group(group, page)]
     if left := [each for group in list(groups.values())[_MOST_GROUPS:] for each in group]:
@@ -243,11 +276,11 @@ def _group(group: Sequence[Standing], page: _Page) -> Iterator[str]:
     yield f"- {head}{f': {about}' if about else ''}"
     if named:
         yield f"  in {place}"
-    if concern.reason:
-        yield f"  {page.sentence(concern.reason)}"
+    if told := page.sentence(concern):
+        yield f"  {told}"
     if concern.source is not None:
         yield f"  asked for at {page.name(f'{concern.source.file}:{concern.source.line}')}"
-    yield from (f"  {link}" for link in page.key(first))
+    yield from (f"  {link}" for link in page.link(first))
 
 
 def _listed(names: Sequence[str], count: int) -> str:
@@ -284,10 +317,17 @@ def _reminders(reminders: Sequence[Standing], page: _Page) -> Iterator[str]:
 
 
 def _tail(notice: Notice, page_url: str | None) -> list[str]:
-    """Say how to approve what awaits approval, and where to see all of it."""
-    awaits = any(each.matter.kind in (Kind.HELD_BACK, Kind.PLANNED) for each in notice.news)
-    approve = [f"Plan: {notice.digest}"] if awaits and notice.digest else []
-    return [*approve, *_link(page_url)]
+    """Say which plan it is, where somebody may apply it who looks at it first, and where to see all of it."""
+    planned = any(each.matter.kind is Kind.PLANNED for each in notice.news)
+    plan = [f"Plan, to compare with what is reviewed: {notice.digest}"] if planned and notice.digest else []
+    return [*plan, *_link(page_url)]
+
+
+def _cut(text: str, room: int, keeps: int = 0) -> str:
+    """Cut a text that has no room, before what it ``keeps`` of its end."""
+    if len(text) <= room:
+        return text
+    return f"{text[: room - 1 - keeps]}\u2026{text[len(text) - keeps :]}"
 
 
 def _link(page_url: str | None) -> list[str]:

@@ -126,7 +126,7 @@ def test_a_dry_run_tells_of_drift(shell: Shell, monkeypatch: pytest.MonkeyPatch)
             daemon.until(lambda: bool(hook.bodies), "nobody was told")
             assert len(daemon.lines("pass.finished")) >= 2
     assert hook.titles[0].startswith("1 key differs from the files")
-    assert "\nPlan: sha256:" in hook.bodies[0]["message"]
+    assert "\nPlan, to compare with what is reviewed: sha256:" in hook.bodies[0]["message"]
 
 
 def test_addresses_are_rotated(shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

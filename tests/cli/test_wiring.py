@@ -10,7 +10,7 @@ import pytest
 from reconciler.ahasend.pace import Paces, Stop
 from reconciler.cli.options import Options
 from reconciler.cli.serving import Daemon
-from reconciler.cli.wiring import MOST_SECRETS, Secrets, Wiring, keep_trail, make_observer
+from reconciler.cli.wiring import MOST_OF_ADDRESSES, MOST_SECRETS, Secrets, Wiring, keep_trail, make_observer
 from reconciler.core.changes import Action, Change, Outcome
 from reconciler.core.events import ChangeApplied, ChangeStarted, PassFinished, PassStarted
 from reconciler.core.keys import AccountRef
@@ -142,3 +142,15 @@ def test_secrets_of_long_ago_are_forgotten() -> None:
     assert "the first one" in kept
     assert f"token-{MOST_SECRETS + 4:05}" in kept
     assert "token-00000" not in kept
+
+
+def test_addresses_of_people_push_no_credential_out() -> None:
+    """However many secrets they have: those have room of their own, which is bounded, too."""
+    secrets = Secrets()
+    secrets.hide("the credential")
+    for number in range(MOST_OF_ADDRESSES):
+        secrets.hide_address((f"part-{number:05}", f"also-{number:05}"))
+    kept = tuple(secrets())
+    assert len(kept) == MOST_OF_ADDRESSES + 1
+    assert "the credential" in kept
+    assert f"also-{MOST_OF_ADDRESSES - 1:05}" in kept

@@ -108,4 +108,9 @@ class Telling:
         """The same in words: ``+`` what is new, ``-`` what is over, ``=`` what still stands."""
         notice = self.passed(result, facts)
         signs = (("+", notice.news), ("-", notice.over), ("=", notice.reminders))
-        return [f"{sign}{each.matter.kind} {each.matter.key or ''}".strip() for sign, some in signs for each in some]
+        named = (
+            (sign, each.matter.kind, each.concern.name or each.matter.key or "")
+            for sign, some in signs
+            for each in some
+        )
+        return [f"{sign}{kind} {name}".strip() for sign, kind, name in named]

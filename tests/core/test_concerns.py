@@ -9,12 +9,13 @@ from reconciler.core.changes import Action, Outcome
 from reconciler.core.concerns import Concern, Facts, Kind, Matter, observe
 from reconciler.core.findings import Severity, Waiver
 from reconciler.core.keys import EVERY_SUB_ACCOUNT, Source
-from reconciler.core.report import Report, ReportedAccount, ReportedFinding
+from reconciler.core.report import AccountStatus, Report, ReportedAccount, ReportedFinding
 
 
 def stands(told: Report | None, facts: Facts | None = None) -> list[tuple[str, str | None]]:
-    """The kinds of what stands, with the keys."""
-    return [(each.kind.value, each.key) for each in observe(told, facts or Facts()).concerns]
+    """The kinds of what stands, with the names of the keys, or else their ids."""
+    concerns = observe(told, facts or Facts()).concerns
+    return [(matter.kind.value, each.name or matter.key) for matter, each in concerns.items()]
 
 
 def test_good_order_is_no_concern() -> None:
@@ -54,16 +55,33 @@ def test_a_change_is_told_whole() -> None:
     told = observe(report(account(changed, inventory=(owned("shop", "team-growth"),))), Facts())
     assert list(told.concerns.values()) == [
         Concern(
-            Matter(Kind.HELD_BACK, SHOP, None, "shop"),
+            Matter(Kind.HELD_BACK, SHOP, None, "id-shop"),
             "Shop",
             "update, refused",
             "hold: INC-1",
             Source("keys/shop.yaml", 12, 5),
             "id-shop",
             "team-growth",
+            "shop",
         )
     ]
-    assert told.digest == DIGEST
+    assert (told.digest, told.owners) == (DIGEST, frozenset({"team-growth"}))
+
+
+def test_a_key_is_known_by_its_id() -> None:
+    """Whatever the files call it; one that does not exist yet by its name, and without one by its label."""
+    changes = (change("a", Outcome.REFUSED), change("b", Outcome.REFUSED, key_id=None))
+    nameless = change(None, Outcome.REFUSED, key_id=None, label="Shop")
+    seen = observe(report(account(*changes, nameless), findings=(finding("c", key_id="id-c"),)), Facts())
+    assert [matter.key for matter in seen.concerns] == ["id-c", "id-a", "b", "Shop"]
+
+
+def test_owners_are_known_where_all_was_read() -> None:
+    """Whose key is in an account that was not read nobody knows."""
+    some = account(inventory=(owned("shop", "team-growth"), owned("free", "")))
+    assert observe(report(some), Facts()).owners == frozenset({"team-growth"})
+    assert observe(report(some, unread(OTHER)), Facts()).owners is None
+    assert observe(None, Facts()).owners is None
 
 
 def test_an_unmanaged_key_is_known_by_its_id() -> None:
@@ -81,7 +99,7 @@ def test_findings() -> None:
         ("finding", "ops", "no-wildcard"),
         ("contested", "fought", "contested"),
     ]
-    assert next(iter(found.values())).reason == "it may do all; list it"
+    assert (next(iter(found.values())).reason, next(iter(found.values())).hint) == ("it may do all", "list it")
 
 
 def test_what_a_finding_tells_is_not_told_twice() -> None:
@@ -109,8 +127,9 @@ def test_a_finding_about_no_key_is_known_by_its_message() -> None:
 
 
 def test_accounts_that_were_not_read() -> None:
-    """An account that failed is a concern with what it said."""
-    told = observe(report(unread(error="403 Forbidden"), account(account_id=OTHER)), Facts()).concerns
+    """An account that failed is a concern with what it said; one that is suspended is none."""
+    suspended = account(account_id=OTHER, status=AccountStatus.SUSPENDED)
+    told = observe(report(unread(error="403 Forbidden"), suspended), Facts()).concerns
     assert [(each.matter, each.reason) for each in told.values()] == [(Matter(Kind.ACCOUNT, SHOP), "403 Forbidden")]
 
 
@@ -121,8 +140,8 @@ def test_the_daemon_itself() -> None:
     assert stands(GOOD, facts) == stands(None, facts) == kinds
 
 
-HELD = Matter(Kind.HELD_BACK, SHOP, None, "shop")
-BELOW = Matter(Kind.HELD_BACK, SHOP, "sub", "shop")
+HELD = Matter(Kind.HELD_BACK, SHOP, None, "id-shop")
+BELOW = Matter(Kind.HELD_BACK, SHOP, "sub", "id-shop")
 
 
 @pytest.mark.parametrize(
@@ -133,6 +152,8 @@ BELOW = Matter(Kind.HELD_BACK, SHOP, "sub", "shop")
         (unread(sub_account_id="sub"), [True, False]),
         (unread(sub_account_id="another"), [True, True]),
         (unread(sub_account_id=EVERY_SUB_ACCOUNT), [True, False]),
+        (account(status=AccountStatus.SUSPENDED), [False, False]),
+        (account(sub_account_id="sub", status=AccountStatus.SUSPENDED), [True, False]),
     ],
 )
 def test_unread_is_not_over(failed: ReportedAccount, known: list[bool]) -> None:

@@ -22,7 +22,8 @@ from core.telling import (
 )
 from reconciler.core.changes import Action, Outcome
 from reconciler.core.concerns import Facts, Kind
-from reconciler.core.telling import FORGOTTEN, Ledger, Situation, owner_tag
+from reconciler.core.report import AccountStatus
+from reconciler.core.telling import FORGOTTEN, Ledger, Situation, Standing, owner_tag
 
 HELD = report(account(change("shop", Outcome.REFUSED)))
 FAILS = report(account(change("shop", Outcome.FAILED)))
@@ -165,8 +166,8 @@ def test_a_day_of_silence_ends_the_suspicion() -> None:
         telling.passed(each)
     telling.now += FORGOTTEN
     telling.passed(report(account(change("other", Outcome.REFUSED))))
-    assert [matter.key for matter in telling.ledger.told] == ["other"]
-    assert [matter.key for matter in telling.situation.standing] == ["other"]
+    assert [matter.key for matter in telling.ledger.told] == ["id-other"]
+    assert [matter.key for matter in telling.situation.standing] == ["id-other"]
 
 
 def test_a_day_later_it_is_told_once_more() -> None:
@@ -187,6 +188,36 @@ def test_what_is_to_be_made_by_hand_is_told_once() -> None:
     telling = Telling(every=60 * MINUTES)
     by_hand = report(account(change("shop", Outcome.SKIPPED, action=Action.CREATE)))
     assert [telling.tells(by_hand) for _ in range(50)] == [["+unsupported shop"], *[[]] * 49]
+
+
+def test_a_sub_account_that_is_suspended_is_not_in_order() -> None:
+    """What stood in it before is not over: nobody looked."""
+    telling = Telling()
+    below = change("shop", Outcome.REFUSED)
+    telling.passed(report(account(below, sub_account_id="sub")))
+    suspended = report(account(sub_account_id="sub", status=AccountStatus.SUSPENDED))
+    assert [telling.tells(suspended) for _ in range(4)] == [[]] * 4
+    assert [telling.tells(report(account(sub_account_id="sub"))) for _ in range(2)] == [[], ["-held_back shop"]]
+
+
+def test_another_name_in_the_files_is_no_recovery() -> None:
+    """A key that is renamed there is the same key: neither over nor news; it is told by its new name."""
+    telling = Telling(every=60 * MINUTES)
+    renamed = report(account(change("shop-eu", Outcome.REFUSED, key_id="id-shop")))
+    assert [telling.tells(each) for each in (HELD, renamed, renamed)] == [["+held_back shop"], [], []]
+    for _ in range(21):
+        telling.passed(renamed)
+    assert telling.tells(renamed) == ["=held_back shop-eu"]
+
+
+def test_what_was_recalled_is_news_once_a_pass_shows_it() -> None:
+    """What was told to others before a restart is due to an address when it was seen again, and not before."""
+    held, fails = concern(Kind.HELD_BACK), concern(Kind.FAILED)
+    standing = {each.matter: Standing.recall(each, NOON, None, NOON) for each in (held, fails)}
+    telling = Telling(situation=Situation(standing), now=NOON + 60 * MINUTES)
+    assert not telling.due()
+    assert telling.tells(report(unread())) == []
+    assert [telling.tells(seen(held, fails)) for _ in range(3)] == [["+held_back shop"], [], ["+failed shop"]]
 
 
 def test_what_is_not_delivered_stays_due() -> None:

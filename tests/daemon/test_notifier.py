@@ -1,6 +1,7 @@
 """The notifier on a clock that jumps: who is told when, whatever addresses do, and that no pass is disturbed by it."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from core.telling import GOOD, NOON, account, change, report
+from core.telling import GOOD, NOON, OTHER, account, change, finding, owned, report, unread
 from daemon.chained import SHOP as A_CHANGE
 from daemon.chained import opened
 from daemon.house import Daemon, minutes, shop
@@ -28,9 +29,10 @@ from reconciler.core.events import (
     tell_all,
 )
 from reconciler.core.report import Mode, Report
-from reconciler.daemon.notifier import LAST_MOMENT, LONGEST_SEND, Notifier, Post, Recipient, Terms
+from reconciler.daemon.notifier import LAST_MOMENT, Notifier, Post, Recipient, Terms
 from reconciler.daemon.trail import Trail
 from reconciler.errors import Problem, TrailError
+from reconciler.notify.delivery import Receipt
 from reconciler.render.notice import Message
 from virtual_time import run_in_calendar
 
@@ -46,6 +48,10 @@ class Somebody:
     name: str = "json://a"
     tags: frozenset[str] = frozenset()
     password: str = ""
+    identity: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "identity", self.identity or f"of {self.name}")
 
 
 @dataclass
@@ -53,9 +59,10 @@ class Office:
     """A notifier with addresses, what they were sent and when, and what each does with a message."""
 
     people: list[Recipient] = field(default_factory=lambda: [Somebody()])
-    does: dict[str, Callable[[], Awaitable[str | None]]] = field(default_factory=dict)
+    does: dict[str, Callable[[], Awaitable[str | Receipt | None]]] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     sent: list[tuple[float, str, Message]] = field(default_factory=list)
+    taken: list[tuple[str, ...]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     trail: Trail | None = None
 
@@ -68,9 +75,12 @@ class Office:
         )
         return self.notifier
 
-    async def send(self, name: str, message: Message) -> str | None:
+    async def send(self, identity: str, message: Message, taken: tuple[str, ...]) -> Receipt:
+        name = next(each.name for each in self.people if each.identity == identity)
         self.sent.append((asyncio.get_running_loop().time(), name, message))
-        return await self.does[name]() if name in self.does else None
+        self.taken.append(taken)
+        result = await self.does[name]() if name in self.does else None
+        return result if isinstance(result, Receipt) else Receipt(result)
 
     def works(self, story: Callable[[], Awaitable[None]]) -> None:
         """Run a notifier while a story is told, and stop it then."""
@@ -249,25 +259,38 @@ def test_what_is_over_before_it_was_delivered_is_not_told() -> None:
 
 
 def test_one_that_hangs_delays_nobody() -> None:
-    """It fails after a minute, gets nothing more while it hangs, and the others are told all along."""
+    """While a message to it is under way it gets nothing more, and the others are told all along."""
     office = Office([Somebody("json://good"), Somebody("json://hangs")], {"json://hangs": hangs})
     office.works(lambda: office.over([HELD, *[BOTH] * 60]))
     assert [at for at, name, _ in office.sent if name == "json://good"] == [0.0, 300.0]
     assert [at for at, name, _ in office.sent if name == "json://hangs"] == [0.0]
-    (failed,) = office.told(NotificationFailed)
-    assert (failed.address, failed.error) == ("json://hangs", f"it has not answered for {LONGEST_SEND:.0f} seconds")
 
 
-def test_one_that_answers_late_is_not_told_twice() -> None:
-    """A message that was taken after all counts as delivered; one that was not is sent again."""
-    office = Office(does={"json://a": after(90)})
-    office.works(lambda: office.over([HELD] * 30))
-    assert len(office.sent) == 1
-    assert len(office.told(NotificationFailed)) == len(office.told(NotificationSent)) == 1
-    office = Office(does={"json://a": after(90, "it answered 500")})
-    office.works(lambda: office.over([HELD] * 5))
-    assert len(office.sent) > 1
-    assert len(office.told(NotificationFailed)) == len(office.sent)
+def test_one_that_hangs_each_time_fails_each_time() -> None:
+    """Each attempt that is given up is told, and the next one comes after the pause."""
+    office = Office(does={"json://a": after(60, "it has not answered for 60 seconds")})
+    office.works(lambda: office.over([HELD] * 60))
+    assert [at for at, _, _ in office.sent] == [0.0, 120.0, 300.0, 600.0, 1140.0, 2100.0, 3060.0]
+    assert len(office.told(NotificationFailed)) == 7
+
+
+def test_what_some_recipients_took_is_not_sent_to_them_again() -> None:
+    """Of the same message the next attempt leaves them out, and the one after that all who took it by then."""
+    office = Office()
+    some = iter([("a",), ("b",), ()])
+
+    async def partly() -> Receipt:
+        return Receipt("its mail server answered 550", next(some, ()))
+
+    office.does["json://a"] = partly
+
+    async def story() -> None:
+        await office.over([HELD] * 6)
+        await office.over([BOTH] * 6)
+
+    office.works(story)
+    assert office.taken == [(), ("a",), ("a", "b"), ()]
+    assert [title for _, title in office.titles] == [*["1 key held back"] * 3, "2 keys held back"]
 
 
 def test_the_end_waits_a_moment() -> None:
@@ -298,6 +321,17 @@ def test_owners_hear_of_their_keys() -> None:
     assert [name for _, name, _ in office.sent] == ["json://a"]
 
 
+def test_an_owner_of_nothing_is_told_of_once() -> None:
+    """A tag that is no owner of any key is told in the log, once all keys were read: nobody hears anything by it."""
+    owners = report(account(inventory=(owned("shop", "Team Growth"),)))
+    office = Office([Somebody("json://b", frozenset({"team-growth", "typo"}))])
+    office.works(lambda: office.over([report(unread()), owners, owners]))
+    assert office.events == [NotificationFailed("json://b", "no key has the owner typo", 0, None)]
+    office = Office([Somebody("json://b", frozenset({"typo"}))])
+    office.works(lambda: office.over([report(unread(), account(account_id=OTHER))] * 3))
+    assert office.events == []
+
+
 def test_addresses_come_and_go() -> None:
     """A new one is told what stands; one that is gone gets nothing more."""
     office = Office()
@@ -315,12 +349,57 @@ def test_addresses_come_and_go() -> None:
     ]
 
 
+def test_an_address_is_the_same_wherever_it_stands() -> None:
+    """Where one is taken out before it, and it is called otherwise by that, it is still told what it was not."""
+    first, second = Somebody("json://a", identity="1"), Somebody("json://a #2", identity="2")
+    office = Office([first, second], {"json://a #2": fails})
+
+    async def story() -> None:
+        await office.over([HELD])
+        office.people[:] = [Somebody("json://a", identity="2")]
+        await office.over([HELD] * 2)
+
+    office.works(story)
+    assert [name for _, name, _ in office.sent] == ["json://a", "json://a #2", "json://a"]
+
+
+def test_what_an_address_was_told_is_kept_for_two_days() -> None:
+    """One that is taken out and put back by then is told nothing twice; later it is a new one."""
+    for hours, told in ((47, 0), (49, 1)):
+        office = Office()
+
+        async def story(office: Office = office, hours: int = hours) -> None:
+            await office.over([HELD], every=3600)
+            people = office.people[:]
+            office.people.clear()
+            await office.over([HELD] * hours, every=3600)
+            office.people[:] = people
+            await office.over([HELD], every=3600)
+
+        office.works(story)
+        assert sum(event.news for event in office.told(NotificationSent)[1:]) == told
+
+
+def test_one_that_is_taken_out_keeps_nothing_in_memory_for_ever() -> None:
+    """What it was told, and hears no more of, is forgotten with it."""
+    office = Office()
+
+    async def story() -> None:
+        await office.over([HELD], every=3600)
+        office.people.clear()
+        await office.over([GOOD] * 100, every=3600)
+        assert not office.notifier._boxes
+        assert not office.notifier._situation.standing
+
+    office.works(story)
+
+
 def test_how_things_stand_is_looked_at_once_a_pass() -> None:
     """However often another address is tried meanwhile: of a hundred thousand keys that takes a while."""
     looks: list[float] = []
 
     class Watched:
-        name = "json://watched"
+        name = identity = "json://watched"
 
         @property
         def tags(self) -> frozenset[str]:
@@ -329,7 +408,7 @@ def test_how_things_stand_is_looked_at_once_a_pass() -> None:
 
     office = Office([Somebody("json://bad"), Watched()], {"json://bad": fails})
     office.works(lambda: office.over([HELD, HELD], every=3600))
-    assert looks == [0.0, 3600.0]
+    assert {*looks} == {0.0, 3600.0}
 
 
 def test_no_secret_is_in_a_message() -> None:
@@ -471,6 +550,77 @@ def test_a_restart_repeats_nothing(tmp_path: Path) -> None:
         ("json://bad", "success"),
     ]
     assert "nothing is held back any more" in office.sent[0][2].body
+
+
+def restarted(path: Path, results: Sequence[Report | PassFailed], every: float = 60) -> Office:
+    """Another process with the trail of the one before."""
+    with opened(path) as trail:
+        office = Office(trail=trail)
+        office.works(lambda: office.over(results, every))
+    return office
+
+
+def test_what_was_over_is_not_news_after_a_restart(tmp_path: Path) -> None:
+    """What was told to be over is neither told as new, nor once more to be over, whatever the passes show."""
+    path = tmp_path / "trail"
+    assert len(restarted(path, [HELD, *[GOOD] * 7]).sent) == 2
+    for results in ([], [GOOD] * 3, [PassFailed("run", "KeyError: 'x'", "f:1")], [report(unread())]):
+        assert restarted(path, results).sent == []
+    assert restarted(path, [HELD]).titles == [(0.0, "1 key held back")]
+
+
+def test_nothing_is_told_before_the_first_pass(tmp_path: Path) -> None:
+    """Not what somebody missed, nor a reminder: it may be over."""
+    path = tmp_path / "trail"
+    restarted(path, [HELD])
+
+    async def nothing() -> None:
+        await asyncio.sleep(3 * 86400)
+
+    with opened(path) as trail:
+        office = Office([Somebody(), Somebody("json://b")], trail=trail)
+        office.works(nothing)
+        assert office.sent == []
+        office = Office([Somebody(), Somebody("json://b")], trail=trail)
+        office.works(lambda: office.over([PassFailed("run", "KeyError: 'x'", "f:1"), HELD]))
+    assert [(at, name) for at, name, _ in office.sent] == [(60.0, "json://b")]
+
+
+def test_a_contested_key_is_not_over_because_of_a_restart(tmp_path: Path) -> None:
+    """A new process must see a key undone several times before it calls it contested: until then that is not over."""
+    path = tmp_path / "trail"
+    fought = report(account(), findings=(finding("shop", rule="contested"),))
+    assert len(restarted(path, [fought]).sent) == 1
+    assert restarted(path, [*[GOOD] * 10, fought, fought]).sent == []
+    assert restarted(path, [*[GOOD] * 5, fought], every=3600).sent == []
+    at, title = restarted(path, [GOOD] * 90).titles[0]
+    assert (at > 3600, title) == (True, "Over: 1 concern, nothing stands any more")
+
+
+def test_lines_stay_short(tmp_path: Path) -> None:
+    """A delivery stores what it told; all that was told is stored by the first one, and when there was a lot of it."""
+    path = tmp_path / "trail"
+    keys = [change(f"key-{n:04}", Outcome.REFUSED, f"reason {n}") for n in range(4000)]
+    rounds = [report(account(*keys[:n])) for n in (2000, 2001, 2002, *range(2500, 4000, 250), 4000)]
+    restarted(path, rounds, every=600)
+    lines = [json.loads(line) for line in path.read_text().splitlines()[1:]]
+    wholes = [line["told"]["whole"] for line in lines]
+    assert wholes[:4] == [True, False, False, False]
+    sizes = [len(json.dumps(line)) for line in lines]
+    assert max(sizes[1:3]) < 1000
+    assert restarted(path, [rounds[-1]]).sent == []
+
+
+def test_the_register_is_whole_again_when_much_was_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a restart need not look far back."""
+    monkeypatch.setattr("reconciler.daemon.notifier.WHOLE_AFTER", 1000)
+    path = tmp_path / "trail"
+    rounds = [report(account(*(change(f"k{n}", Outcome.REFUSED) for n in range(count)))) for count in range(1, 9)]
+    restarted(path, rounds, every=600)
+    wholes = [json.loads(line)["told"]["whole"] for line in path.read_text().splitlines()[1:]]
+    assert wholes.count(True) > 1
+    assert wholes.count(False) > 1
+    assert restarted(path, [rounds[-1]]).sent == []
 
 
 def test_without_a_trail_a_restart_tells_once_more() -> None:

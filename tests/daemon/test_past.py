@@ -98,6 +98,18 @@ def test_only_the_end_of_a_large_trail_is_read(tmp_path: Path) -> None:
     assert told == [str(number) for number in range(60 - len(told), 60)]
 
 
+def test_what_people_were_told_takes_no_room(tmp_path: Path) -> None:
+    """Lines about that are long and tell nothing of keys: those about keys before them are still read, to a limit."""
+    path = tmp_path / "trail"
+    with opened(path) as trail:
+        trail(PassStarted("run", Mode.APPLY, 1))
+        for number in range(4):
+            trail(ChangeSkipped("run", replace(REFUSED, key_id=str(number))))
+            trail.store_notified({"whole": "x" * 5_000})
+    for most, keys in ((6_000, "0123"), (3_000, "23")):
+        assert "".join(str(each.occurrence.key_id) for each in read_past(path, most=most).remembered) == keys
+
+
 def written(path: Path, lines: Iterable[bytes]) -> Path:
     path.write_bytes(b"".join(lines))
     return path

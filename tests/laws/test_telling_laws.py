@@ -15,7 +15,7 @@ from daemon.chained import opened
 from laws.universe import law
 from reconciler.core.concerns import Concern, Kind, Matter, Observation
 from reconciler.core.telling import CALM, OVER_PASSES, Notice, Situation
-from reconciler.daemon.told import recall, to_store
+from reconciler.daemon.told import Register, recall, to_store
 
 matters = st.builds(
     Matter,
@@ -69,10 +69,10 @@ class Story:
         """The daemon ends, and another one begins with what the trail says."""
         path = folder / "trail"
         with opened(path) as trail:
-            trail.store_notified(to_store(self.telling.situation, {"a": self.telling.ledger}))
-        situation, ledgers = recall(path)
+            trail.store_notified(to_store(self.telling.situation, {"a": Register(self.telling.ledger)}))
+        situation, registers = recall(path, self.telling.now)
         self.telling.situation = situation
-        self.telling.ledger = ledgers.get("a", type(self.telling.ledger)())
+        self.telling.ledger = registers["a"].ledger
 
 
 @settings(law)
@@ -129,8 +129,12 @@ def test_a_restart_is_no_event(before: list[Step], after: list[Step]) -> None:
     told = set(whole.telling.ledger.told)
     assert set(again.telling.ledger.told) == {matter for matter in told if matter in whole.telling.situation.standing}
     standing = {matter for matter, each in again.telling.ledger.told.items() if each.over is None}
-    for notice in again.goes(after).told[len(before) :]:
+    assert not again.telling.due().news
+    shown: set[Matter] = set()
+    for step, notice in zip(after, again.goes(after).told[len(before) :], strict=True):
+        shown |= step.seen.concerns.keys()
         assert not {each.matter for each in notice.news} & standing
+        assert {each.matter for each in notice.news} <= shown
         assert {each.matter for each in notice.over} <= standing
         standing = (standing | {each.matter for each in notice.news}) - {each.matter for each in notice.over}
 
@@ -143,13 +147,14 @@ def test_what_is_stored_reads_back(story: list[Step]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "trail"
         with opened(path) as trail:
-            trail.store_notified([])
-            trail.store_notified(to_store(told.situation, {"a": told.ledger, "b": told.ledger}))
-        situation, ledgers = recall(path)
+            registers = {each: Register(told.ledger, each) for each in "ab"}
+            trail.store_notified(to_store(told.situation, {"c": Register()}))
+            trail.store_notified(to_store(told.situation, registers))
+        situation, recalled = recall(path, told.now)
     kept = {matter: each for matter, each in told.ledger.told.items() if matter in told.situation.standing}
-    assert {name: dict(ledger.told) for name, ledger in ledgers.items()} == ({"a": kept, "b": kept} if kept else {})
-    assert {matter: each.since for matter, each in situation.standing.items()} == {
-        matter: told.situation.standing[matter].since for matter in kept
+    assert {name: dict(each.ledger.told) for name, each in recalled.items()} == {"a": kept, "b": kept}
+    assert {matter: (each.since, each.is_over) for matter, each in situation.standing.items()} == {
+        matter: (told.situation.standing[matter].since, told.situation.standing[matter].is_over) for matter in kept
     }
 
 

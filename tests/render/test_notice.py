@@ -1,5 +1,6 @@
 """Messages to people: what they say, how long they are, and that no text of others does anything in them."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from reconciler.core.concerns import Concern, Kind, Matter
 from reconciler.core.keys import EVERY_SUB_ACCOUNT, Source
 from reconciler.core.telling import Notice, Standing
 from reconciler.errors import mask
+from reconciler.render.addresses import Address
 from reconciler.render.notice import LONGEST, Message, Urgency, render
 from reconciler.render.notice import test_message as a_test
 
@@ -35,7 +37,7 @@ def message(page: str | None = None, secrets: tuple[str, ...] = (), **fields: An
 
 
 def test_a_key_that_is_held_back() -> None:
-    """Title and body say what, how many, where, why, what to do, the line of the file, the plan and the link."""
+    """Title and body say what, how many, where, why, what to do, the line of the file and the link."""
     held = standing(
         Kind.HELD_BACK,
         label="Shop (EU)",
@@ -52,10 +54,82 @@ def test_a_key_that_is_held_back() -> None:
         "  max-changes: 9 changes are more than 5: let it through with --allow max-changes\n"
         "  asked for at keys/shop.yaml:12\n"
         f"  {PAGE}/accounts/{SHOP}/keys/3c90\n\n"
-        f"Plan: {DIGEST}\n"
         f"Status: {PAGE}/",
         Urgency.WARNING,
     )
+
+
+def test_the_plan_is_told_where_it_may_be_applied() -> None:
+    """Of what is only planned somebody may apply the very plan that was reviewed; it lets through nothing held back."""
+    told = message(PAGE, news=(standing(Kind.PLANNED),), digest=DIGEST).body
+    assert told.splitlines()[-2] == f"Plan, to compare with what is reviewed: {DIGEST}"
+    assert DIGEST not in message(PAGE, news=(standing(Kind.HELD_BACK),), digest=DIGEST).body
+    assert "Plan" not in message(PAGE, news=(standing(Kind.PLANNED),)).body
+
+
+def test_a_key_is_called_by_its_name() -> None:
+    """As the files have it, with the label where that is another one; one of no file by its id and label."""
+    named = standing(Kind.FAILED, "3c90", name="shop", label="Shop")
+    assert 'now: shop "Shop"\n' in message(news=(named,)).body
+    assert "now: shop\n" in message(news=(standing(Kind.FAILED, "3c90", name="shop", label="shop"),)).body
+    assert 'now: 3c90 "Shop"\n' in message(news=(standing(Kind.FAILED, "3c90", label="Shop"),)).body
+    assert "- shop, in account" in message(over=(over(Kind.FAILED, "3c90", name="shop"),)).body
+
+
+@pytest.mark.parametrize(
+    ("below", "key_id", "path"),
+    [
+        (None, "3c90", f"/accounts/{SHOP}/keys/3c90"),
+        ("sub", "3c90", f"/accounts/{SHOP}/sub-accounts/sub/keys/3c90"),
+        ("sub", None, f"/accounts/{SHOP}/sub-accounts/sub"),
+        (None, None, f"/accounts/{SHOP}"),
+    ],
+)
+def test_links(below: str | None, key_id: str | None, path: str) -> None:
+    """They lead to the key, also of a sub account; one that does not exist yet to its account: to pages there are."""
+    told = Standing(Concern(Matter(Kind.HELD_BACK, SHOP, below, "shop"), key_id=key_id), NOON)
+    assert f"  {PAGE}{path}\n" in message(PAGE, news=(told,)).body
+    assert str(Address.read(path)) == path
+    assert "accounts/" not in message(news=(told,)).body
+
+
+def test_what_to_do_is_told_whole() -> None:
+    """Of a long reason something in the middle is cut, and of what to do nothing that a person could not read."""
+    hint = "find out which person or tool writes the other value, and let one of the two give way"
+    told = message(news=(standing(Kind.CONTESTED, reason="why " * 200, hint=hint),)).body
+    assert f"why; {hint}" in told
+    told = message(news=(standing(Kind.HELD_BACK, reason="scopes " * 200 + "let it through with --allow x"),)).body
+    assert told.endswith("let it through with --allow x")
+    assert len(max(told.splitlines(), key=len)) <= 302
+    assert message(news=(standing(Kind.FINDING, hint="h" * 999),)).body.count("h") < 310
+    assert "  list it" in message(news=(standing(Kind.FINDING, hint="list it"),)).body
+
+
+@pytest.mark.parametrize(
+    "label", ["evil.com/login", "www.evil.com", "WWW.evil.com", "evil.com:80/x", "\u00e4.evil.com?x", "evil.com#x"]
+)
+def test_a_label_makes_no_link(label: str) -> None:
+    """Whatever looks like the address of a page; in a reason neither, where a name alone of a host stays as it is."""
+    told = message(news=(standing(Kind.HELD_BACK, label=label, reason=f"of {label}"),)).body
+    assert ".com" not in told.partition('"')[2].partition('"')[0]
+    assert not re.search(r"www\.|\.com[/:?#]", told, re.IGNORECASE)
+    unnamed = message(news=(standing(Kind.HELD_BACK, label),)).body
+    assert ".com" not in unnamed
+
+
+def test_ordinary_texts_stay_as_they_are() -> None:
+    """Names of files and hosts, words with underscores, sentences."""
+    reason = "keys.yaml:3:1 of team_growth asks for messages:send:{shop.example.com}. Take it out"
+    told = message(news=(standing(Kind.HELD_BACK, reason=reason, source=Source("conf.dir/a_b.yaml", 3, 1)),)).body
+    assert reason in told
+    assert "asked for at conf.dir/a_b.yaml:3" in told
+
+
+@pytest.mark.parametrize("label", ["~~x~~", "__y__", "_z_", "||spoiler||", "snake_ case", "a __b"])
+def test_a_label_marks_nothing_up(label: str) -> None:
+    """Neither struck out, nor hidden, nor in italics."""
+    told = message(news=(standing(Kind.HELD_BACK, label=label, reason=label),)).body
+    assert not re.search(r"[~|]|(?<![a-z])_|_(?![a-z])", told)
 
 
 def test_many_keys_are_one() -> None:
@@ -207,7 +281,7 @@ def test_texts_of_others_do_nothing() -> None:
     assert "://" not in text
     assert "\n" not in told.title
     assert len(told.body.splitlines()) == 13
-    assert f"{PAGE}/accounts/a%0Ab/keys/k%0A%2F" in told.body
+    assert f"{PAGE}/accounts/a%0Ab/sub-accounts/c%3Cd/keys/k%0A%2F" in told.body
 
 
 def test_what_is_cut_holds_no_half_secret() -> None:
@@ -222,13 +296,14 @@ def test_a_message_is_short() -> None:
     """However many and long texts are, a body has room on any service, and ends with plan and link."""
     some = tuple(
         standing(
-            Kind.HELD_BACK, "k" * 200 + str(n), label="l" * 500, reason=f"{n}" * 5000, source=Source("f" * 999, 1, 1)
+            Kind.PLANNED, "k" * 200 + str(n), label="l" * 500, reason=f"{n}" * 5000, source=Source("f" * 999, 1, 1)
         )
         for n in range(50)
     )
     told = message(PAGE, news=some, digest=DIGEST)
     assert len(told.body) <= LONGEST
-    assert told.body.splitlines()[-4:] == ["…", "", f"Plan: {DIGEST}", f"Status: {PAGE}/"]
+    plan = f"Plan, to compare with what is reviewed: {DIGEST}"
+    assert told.body.splitlines()[-4:] == ["…", "", plan, f"Status: {PAGE}/"]
     assert len(told.title) < 250
 
 
