@@ -112,8 +112,6 @@ def _last_lines(path: Path, most: int) -> Iterable[bytes]:
                     lines.appendleft(line[max(0, -most) :])
                 if most <= 0:
                     return lines
-            if farthest <= 0:
-                break
     except OSError:
         pass  # what was read by then is the newest part of it
     return lines

@@ -111,6 +111,9 @@ def test_a_kill_repeats_nothing_with_a_trail(shell: Shell, monkeypatch: pytest.M
             daemon.until_passes(len(daemon.lines("pass.finished")) + 2)
         assert hook.titles[1:] == ["Over: 1 concern, nothing stands any more"]
         assert "nothing is held back any more, after " in hook.bodies[1]["message"]
+        with running(shell, *HELD, *more) as daemon:
+            daemon.until_passes(3)
+        assert len(hook.titles) == 2
     assert shell.run("trail", "verify", str(trail)) == 0
     assert shell.run("trail", "show", "--key", "shop", str(trail)) == 0
     assert "warning" not in shell.err

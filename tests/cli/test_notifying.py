@@ -1,6 +1,7 @@
 """The addresses of notifications as the secrets have them, the command that lists and tests them, and the options."""
 
 import asyncio
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -160,8 +161,10 @@ async def test_no_process_outlives_the_daemon(monkeypatch: pytest.MonkeyPatch) -
             what.notifier(PassFinished("run", HELD, 1.0))
             while not what.office.sender._processes:
                 await asyncio.sleep(0.01)
+        ended = time.monotonic()
         while what.office.sender._processes:
             await asyncio.sleep(0.01)
+    assert time.monotonic() - ended < 3
 
 
 # The command

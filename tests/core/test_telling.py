@@ -220,6 +220,14 @@ def test_what_was_recalled_is_news_once_a_pass_shows_it() -> None:
     assert [telling.tells(seen(held, fails)) for _ in range(3)] == [["+held_back shop"], [], ["+failed shop"]]
 
 
+def test_what_was_over_before_a_restart_begins_anew() -> None:
+    """Of whatever kind: it was seen to be over then."""
+    for kind in Kind:
+        before = Standing.recall(concern(kind), NOON, NOON + MINUTES, NOON + 5 * MINUTES)
+        assert before.is_over
+        assert before.again(concern(kind), NOON + 6 * MINUTES).since == NOON + 6 * MINUTES
+
+
 def test_what_is_not_delivered_stays_due() -> None:
     """Until a message is delivered it is due, with what came meanwhile; what went meanwhile is not told at all."""
     telling = Telling()

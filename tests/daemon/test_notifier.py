@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from core.telling import GOOD, NOON, OTHER, account, change, finding, owned, report, unread
+from core.telling import GOOD, NOON, OTHER, account, change, concern, finding, owned, report, seen, unread
 from daemon.chained import SHOP as A_CHANGE
 from daemon.chained import opened
 from daemon.house import Daemon, minutes, shop
 from daemon.test_trail import events as stored_events
 from reconciler.core.changes import Outcome
+from reconciler.core.concerns import Kind
 from reconciler.core.events import (
     ChangeStarted,
     ConfigRejected,
@@ -29,7 +30,9 @@ from reconciler.core.events import (
     tell_all,
 )
 from reconciler.core.report import Mode, Report
+from reconciler.core.telling import Ledger, Situation, Told
 from reconciler.daemon.notifier import LAST_MOMENT, Notifier, Post, Recipient, Terms
+from reconciler.daemon.told import Register, to_store
 from reconciler.daemon.trail import Trail
 from reconciler.errors import Problem, TrailError
 from reconciler.notify.delivery import Receipt
@@ -365,16 +368,17 @@ def test_an_address_is_the_same_wherever_it_stands() -> None:
 
 def test_what_an_address_was_told_is_kept_for_two_days() -> None:
     """One that is taken out and put back by then is told nothing twice; later it is a new one."""
-    for hours, told in ((47, 0), (49, 1)):
+    for hours, told in (([47], 0), ([49], 1), ([47, 47], 0)):
         office = Office()
 
-        async def story(office: Office = office, hours: int = hours) -> None:
+        async def story(office: Office = office, hours: Sequence[int] = hours) -> None:
             await office.over([HELD], every=3600)
             people = office.people[:]
-            office.people.clear()
-            await office.over([HELD] * hours, every=3600)
-            office.people[:] = people
-            await office.over([HELD], every=3600)
+            for each in hours:
+                office.people.clear()
+                await office.over([HELD] * each, every=3600)
+                office.people[:] = people
+                await office.over([HELD], every=3600)
 
         office.works(story)
         assert sum(event.news for event in office.told(NotificationSent)[1:]) == told
@@ -584,6 +588,21 @@ def test_nothing_is_told_before_the_first_pass(tmp_path: Path) -> None:
         office = Office([Somebody(), Somebody("json://b")], trail=trail)
         office.works(lambda: office.over([PassFailed("run", "KeyError: 'x'", "f:1"), HELD]))
     assert [(at, name) for at, name, _ in office.sent] == [(60.0, "json://b")]
+
+
+def test_no_reminder_and_no_recovery_comes_before_the_first_pass(tmp_path: Path) -> None:
+    """Not even of what was due for long when the process began."""
+    path, ago = tmp_path / "trail", NOON - timedelta(days=2)
+    stood, ended = concern(Kind.HELD_BACK, "id-shop"), concern(Kind.HELD_BACK, "id-news")
+    situation = Situation().after(seen(stood, ended), ago)
+    for _ in range(2):
+        situation = situation.after(seen(stood), ago)
+    told = Register(Ledger({each.matter: Told(ago) for each in (stood, ended)}))
+    with opened(path) as trail:
+        trail.store_notified(to_store(situation, {Somebody().identity: told}))
+    assert restarted(path, []).sent == []
+    (sent,) = restarted(path, [HELD]).told(NotificationSent)
+    assert (sent.news, sent.over, sent.reminders) == (0, 1, 1)
 
 
 def test_a_contested_key_is_not_over_because_of_a_restart(tmp_path: Path) -> None:

@@ -93,6 +93,18 @@ def test_lines_add_to_each_other(tmp_path: Path) -> None:
     assert recalled(path) == {"b": {HELD.matter: Told(NOON, 3)}}
 
 
+def test_what_was_told_otherwise_stands_apart(tmp_path: Path) -> None:
+    """Of the same kind, since the same time, and as often, but told at another time, or to somebody else."""
+    path = tmp_path / "trail"
+    more = [concern(Kind.HELD_BACK, each) for each in ("one", "two", "three")]
+    later = NOON + timedelta(minutes=5)
+    tolds = {"a": {more[0].matter: Told(NOON), more[1].matter: Told(later)}, "b": {more[2].matter: Told(NOON)}}
+    with opened(path) as trail:
+        registers = {address: Register(Ledger(told)) for address, told in tolds.items()}
+        trail.store_notified(to_store(Situation().after(seen(*more), NOON), registers))
+    assert recalled(path) == tolds
+
+
 def test_a_line_about_some_holds_nothing_else() -> None:
     """However much an address was told before."""
     both = Situation().after(seen(HELD, OTHERS), NOON)

@@ -30,6 +30,7 @@ SECRET_ADDRESSES = {
     "mailto://me:correct-horse@example.com?to=ops@example.org": ("correct-horse",),
     "ntfys://tk_lowercasetoken@ntfy.example.com/quiet-topic-name": ("tk_lowercasetoken",),
     "ifttt://WebHook-ID-of-mine@EventID-of-mine": ("WebHook-ID-of-mine",),
+    "ifttt://WebHook%2DID-of-his@EventID-of-mine": ("WebHook%2DID-of-his", "WebHook-ID-of-his"),
     "gotify://gotify.example.com/ABCDEFtoken": ("ABCDEFtoken",),
     "jsons://hooks.example.com/onlylowercaseletterstoken": ("onlylowercaseletterstoken",),
     "jsons://hooks.example.com/x/9f86d081884c7d659a2f": ("9f86d081884c7d659a2f",),

@@ -133,6 +133,20 @@ def test_some_recipients_take_it() -> None:
     assert "ops" not in repr(first)
 
 
+def test_what_a_service_marks_for_itself_is_no_recipient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as that it sent a picture, or a piece: who got that has not got the message."""
+    to = service("json://127.0.0.1:1")
+
+    def marks(**_fields: object) -> bool:
+        to.mark_delivered("a room", per_message=True)
+        to.mark_delivered(object())
+        to.mark_delivered("a telephone")
+        return False
+
+    monkeypatch.setattr(to, "notify", marks)
+    assert deliver(to, Letter("t", "b", "info")).taken == ("'a telephone'",)
+
+
 def test_no_tls_where_there_must_be() -> None:
     """What does not speak TLS is not spoken to without."""
     with webhook() as hook:

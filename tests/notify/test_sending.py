@@ -123,6 +123,14 @@ async def test_no_secret_of_ours_is_given_on(monkeypatch: pytest.MonkeyPatch) ->
         await under_way
 
 
+async def test_nothing_of_the_folder_is_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file beside the desired state that has the name of a module is none."""
+    for name in ("apprise.py", "json.py", "reconciler.py"):
+        (tmp_path / name).write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    assert await Sender().send(the(f"json://{refused()}"), LETTER) == Receipt("the connection was refused")
+
+
 async def test_where_there_can_be_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """That is why it was not delivered."""
     monkeypatch.setattr("sys.executable", "/nowhere/python")
