@@ -6,17 +6,12 @@ SHELL := /bin/bash
 CONFORMANCE := $(VENV)/conformance
 AHASEND_OPENAPI ?= ../shared/ahasend/openapi.yaml
 
-.PHONY: demo test check units others laws browser alerts campaign conformance bench pins schemas man golden pictures clean
+.PHONY: demo test check units laws browser alerts campaign conformance bench pins schemas man golden pictures clean
 
 demo: $(VENV)/.runtime
 	@$(BIN)/python -m reconciler demo
 
-# Units wait half of the time, for processes and clocks: the others have the second core meanwhile. What each says comes at its end.
-test: check
-	@$(MAKE) --no-print-directory -j2 --output-sync=target units others
-
-others:
-	@for each in laws browser alerts conformance; do $(MAKE) --no-print-directory $$each || exit 1; done
+test: check units laws browser alerts conformance
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

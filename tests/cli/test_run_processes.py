@@ -41,7 +41,7 @@ class Running:
         return [line for line in lines if event in ("", line["event"])]
 
     def until(self, happened: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not happened():
             assert time.monotonic() < deadline, f"{what}: {self._logs.read_text()}"
             assert self.process.poll() is None, self._logs.read_text()
@@ -53,7 +53,7 @@ class Running:
     def ends(self) -> tuple[int, float]:
         """Wait for its end; give its exit code, and the seconds that it took."""
         began = time.monotonic()
-        code = self.process.wait(timeout=20)
+        code = self.process.wait(timeout=60)
         return code, time.monotonic() - began
 
 
