@@ -6,10 +6,10 @@ It costs next to nothing while nobody looks: what is kept is what passes made an
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from reconciler import __version__
-from reconciler.core.changes import Change, Outcome
+from reconciler.core.changes import Change
 from reconciler.core.events import (
     ChangeApplied,
     ChangeFailed,
@@ -27,15 +27,12 @@ from reconciler.core.events import (
 from reconciler.core.keys import AccountRef, Source
 from reconciler.core.report import Mode, Report, ReportedChange, report_change
 from reconciler.core.status import SCHEMA, AskedBy, LastPass, Occurrence, Readiness, Status, Sync, in_sync
-from reconciler.daemon.decisions import Decisions, Key, ageless, key_of
+from reconciler.daemon.decisions import REMEMBERED, Decisions, Key, ageless, key_of, planned
 from reconciler.daemon.past import Past
 from reconciler.daemon.recent import Recent
 from reconciler.daemon.segments import stamp
 from reconciler.daemon.service import told
 from reconciler.files.commits import Commits
-
-_REMEMBERED = timedelta(days=1)
-"""For how long a process that starts takes a decision for the same as that of the one before, as the trail does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +97,7 @@ class Chronicle:
     def _recall(self, past: Past) -> None:
         """Take what a trail tells of the time before."""
         self._whole_from = past.whole_from or self._began
-        since = stamp(self._now() - _REMEMBERED)
+        since = stamp(self._now() - REMEMBERED)
         for each in past.remembered:
             became = each.occurrence
             self._recent.add(became)
@@ -217,10 +214,8 @@ class Chronicle:
 
     def _finish(self, event: PassFinished) -> None:
         report = event.report
-        for account in report.accounts:
-            for change in account.changes:
-                if change.outcome is Outcome.PLANNED:  # what a dry run would do is told by no event
-                    self._decide(event.run_id, AccountRef(account.account_id, account.sub_account_id), change)
+        for account, change in planned(report):
+            self._decide(event.run_id, account, change)
         self._decisions.forget(report.accounts)
         self._commits.end()
         found, applied = in_sync(report), report.summary.applied

@@ -4,12 +4,14 @@ It is the same wherever the files ask for it, and whichever pass it is.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
+from datetime import timedelta
 from typing import Final, Generic, TypeVar
 
+from reconciler.core.changes import Outcome
 from reconciler.core.keys import EVERY_SUB_ACCOUNT, AccountRef
-from reconciler.core.report import AccountStatus, ReportedAccount, ReportedChange
+from reconciler.core.report import AccountStatus, Report, ReportedAccount, ReportedChange
 
 Gist = TypeVar("Gist")
 Account = tuple[str | None, str | None]
@@ -30,6 +32,8 @@ DECIDED: Final = (
     "reason",
 )
 """What must be equal in two decisions that are the same; the reason but for ages in it."""
+REMEMBERED: Final = timedelta(days=1)
+"""For how long a process that starts takes a decision for the same as that of the one before."""
 _AGES = re.compile(r"\b\d+ (?:second|minute|hour|day)s? (?=ago|before)")
 
 
@@ -41,6 +45,14 @@ def ageless(reason: str) -> str:
 def key_of(account: AccountRef, change: ReportedChange) -> Key:
     """Give the key that a change is about."""
     return (account.account_id, account.sub_account_id), change.key_id, change.name
+
+
+def planned(report: Report) -> Iterator[tuple[AccountRef, ReportedChange]]:
+    """Give the changes that a dry run would make, with their accounts: no event tells of them one by one."""
+    for account in report.accounts:
+        for change in account.changes:
+            if change.outcome is Outcome.PLANNED:
+                yield AccountRef(account.account_id, account.sub_account_id), change
 
 
 class Decisions(Generic[Gist]):

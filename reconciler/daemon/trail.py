@@ -7,13 +7,13 @@ could not be.
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from json import dumps
 from pathlib import Path
 from typing import Any, Self
 
-from reconciler.core.changes import Change, Outcome
+from reconciler.core.changes import Change
 from reconciler.core.events import (
     ChangeApplied,
     ChangeFailed,
@@ -27,15 +27,12 @@ from reconciler.core.events import (
 from reconciler.core.keys import AccountRef, RemoteKey, Source
 from reconciler.core.report import Mode, Report, ReportedChange, report_change
 from reconciler.daemon.chain import DECISION, NOTIFIED, WRITE_ENDED, WRITE_STARTED, Body
-from reconciler.daemon.decisions import DECIDED, Decisions, Key, ageless, key_of
+from reconciler.daemon.decisions import DECIDED, REMEMBERED, Decisions, Key, ageless, key_of, planned
 from reconciler.daemon.segments import TrailFile, stamp
 from reconciler.daemon.told import masked
 from reconciler.errors import TrailError, mask
 from reconciler.files.commits import Commits
 from reconciler.logs import plain
-
-_REMEMBERED = timedelta(days=1)
-"""For how long a process that starts takes a decision for the same as that of the one before."""
 
 
 def open_trail(
@@ -97,7 +94,7 @@ class Trail:
         self._waiting: list[Body] = []
         self._untold: TrailError | None = None
         self._decisions = Decisions[bytes]()
-        recent = stamp(now() - _REMEMBERED)
+        recent = stamp(now() - REMEMBERED)
         for entry in self._file.recent:
             if entry.time > recent:
                 self._recall(entry.body)
@@ -214,10 +211,8 @@ class Trail:
 
     def _finish(self, run_id: str, report: Report) -> None:
         """Store what a dry run would do, and forget decisions about what is no longer so."""
-        for account in report.accounts:
-            for change in account.changes:
-                if change.outcome is Outcome.PLANNED:
-                    self._decide(run_id, AccountRef(account.account_id, account.sub_account_id), change)
+        for account, change in planned(report):
+            self._decide(run_id, account, change)
         try:
             self._store()
         except TrailError as error:
