@@ -74,14 +74,9 @@ class Maker:
             Interrupted: as `made`.
         """
         kept = self._kept.get(what)
-        if kept is None or kept.version != version:
-            made = await self.made((what, version), make, wish)
-            kept = self._kept.get(what)
-            if kept is not None:
-                kept.end.cancel()
-        else:
-            made = kept.made
-            kept.end.cancel()
+        made = kept.made if kept and kept.version == version else await self.made((what, version), make, wish)
+        if before := self._kept.get(what):  # another one, maybe, since that was awaited
+            before.end.cancel()
         end = asyncio.get_running_loop().call_later(self._kept_seconds, self._kept.pop, what, None)
         self._kept[what] = _Kept(version, made, end)
         return made
