@@ -1,7 +1,7 @@
 """Answers of the daemon's web server, before they are sent."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,8 @@ _PIECE = 64 * 1024
 """Bytes of an answer that are written at once: so much, and no more, is kept twice for a client that reads slowly."""
 _NOT_MODIFIED = 304
 Headers = list[tuple[bytes, bytes]]
+LOOKS: Final = ("GET", "HEAD")
+"""The methods of what is only looked at."""
 HAS_LEFT: Final = "reconciler.has_left"
 """What of the state in an ASGI scope tells whether a client waits no longer."""
 
@@ -41,6 +43,12 @@ def document(status: int, told: dict[str, object], *headers: tuple[bytes, bytes]
 def error(status: int, message: str, *headers: tuple[bytes, bytes]) -> Answer:
     """Answer with what went wrong and what to do."""
     return document(status, {"error": message}, *headers)
+
+
+def not_allowed(allowed: Sequence[str], *, beginning: str = "") -> Answer:
+    """Answer that what was asked for has other methods; ``beginning`` says why."""
+    methods = ", ".join(allowed)
+    return error(405, f"{beginning}the method must be {methods}", (b"allow", methods.encode()))
 
 
 def not_modified(*headers: tuple[bytes, bytes]) -> Answer:

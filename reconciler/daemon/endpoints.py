@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reconciler.core.status import Readiness
-from reconciler.daemon.answers import Answer, Headers, document, error, send_answer, values
+from reconciler.daemon.answers import LOOKS, Answer, Headers, document, error, not_allowed, send_answer, values
 from reconciler.daemon.audience import PageFor
 from reconciler.daemon.shown import Showcase, show_page, show_report, show_status
 from reconciler.errors import Busy, Interrupted
@@ -67,8 +67,7 @@ async def _answer(handlers: Handlers, scope: Scope) -> Answer:
         page = handlers.showcase.audience.page
         return await show_page(handlers.showcase, scope) or (_NOTHING if page is PageFor.NONE else _NO_PAGE)
     if scope["method"] not in endpoint.methods:
-        allowed = ", ".join(endpoint.methods)
-        return error(405, f"the method must be {allowed}", (b"allow", allowed.encode()))
+        return not_allowed(endpoint.methods)
     return await endpoint.answer(handlers, scope)
 
 
@@ -115,14 +114,13 @@ def _bears(headers: Headers, token: str) -> bool:
     return hmac.compare_digest(given.strip(b" "), wanted) and scheme.lower() == b"bearer"
 
 
-_LOOKS = ("GET", "HEAD")
 _ENDPOINTS = {
-    b"/livez": _Endpoint(_LOOKS, _livez),
-    b"/readyz": _Endpoint(_LOOKS, _readyz),
-    b"/metrics": _Endpoint(_LOOKS, _metrics),
+    b"/livez": _Endpoint(LOOKS, _livez),
+    b"/readyz": _Endpoint(LOOKS, _readyz),
+    b"/metrics": _Endpoint(LOOKS, _metrics),
     b"/reconcile": _Endpoint(("POST",), _reconcile),
-    b"/status": _Endpoint(_LOOKS, _status),
-    b"/report": _Endpoint(_LOOKS, _report),
+    b"/status": _Endpoint(LOOKS, _status),
+    b"/report": _Endpoint(LOOKS, _report),
 }
 _THERE = f"there is nothing here, only {', '.join(path.decode() for path in _ENDPOINTS)}"
 _NOTHING = error(404, _THERE)

@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 from starlette.types import Scope
 
 from reconciler.core.status import Status
-from reconciler.daemon.answers import Answer, Headers, error, has_left, not_modified, values
+from reconciler.daemon.answers import LOOKS, Answer, Headers, error, has_left, not_allowed, not_modified, values
 from reconciler.daemon.audience import Audience, PageFor
 from reconciler.daemon.maker import Maker, Turn, Wish
 
@@ -22,7 +22,6 @@ _GUARDS: Final = (
 )
 """What keeps other sites from showing, embedding or reading what is shown here."""
 _NO_MARKUP: Final = "default-src 'none'; frame-ancestors 'none'"
-_LOOKS: Final = ("GET", "HEAD")
 _HTML: Final = "text/html; charset=utf-8"
 _READS_HTML: Final = re.compile(rb"(?:^|[\s,])text/html(?![^,;\s])(?!\s*;[^,]*\bq=0(?:\.0*)?(?![0-9.]))", re.IGNORECASE)
 _BADLY_ENCODED = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -121,11 +120,8 @@ async def show_page(case: Showcase, scope: Scope) -> Answer | None:
         return None
     if refusal := case.audience.refusal(scope):
         return refusal
-    if scope["method"] not in _LOOKS:
-        allowed = ", ".join(_LOOKS)
-        return error(
-            405, f"pages are there to be looked at: the method must be {allowed}", (b"allow", allowed.encode())
-        )
+    if scope["method"] not in LOOKS:
+        return not_allowed(LOOKS, beginning="pages are there to be looked at: ")
     path, query = _path(scope["raw_path"]), _query(scope["query_string"])
     if query is None:
         return error(400, "the query is badly encoded: it must be percent-encoded UTF-8")
