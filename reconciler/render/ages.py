@@ -42,7 +42,7 @@ def moment(text: str | None) -> datetime | None:
 def minute(text: str) -> str:
     """Write a time to the minute; one that nobody can read stays as it is."""
     when = moment(text)
-    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if when else text
+    return f"{when:%Y-%m-%d %H:%M} UTC" if when else text
 
 
 def to_the_minute(text: str) -> str:

@@ -366,4 +366,4 @@ class Overview:
     def _days(self, until: str) -> int | None:
         """Count the days until the end of a day; that day itself is 0."""
         end = moment(until)
-        return (end.date() - self.now.astimezone(UTC).date()).days if end else None
+        return (end.date() - self.now.date()).days if end else None

@@ -6,7 +6,7 @@ back, what changed lately, who can do what, what needs somebody soon. Each part 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import timedelta
 
 from reconciler.core.changes import Outcome
 from reconciler.core.endings import ENDS_SOON
@@ -362,4 +362,4 @@ def _ago(status: Status, text: str) -> str:
 
 def _second(text: str) -> str:
     when = moment(text)
-    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if when else text
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC" if when else text
