@@ -521,22 +521,28 @@ async def test_no_page() -> None:
     assert stands.looked == []
 
 
+class SlowReport:
+    """A report that is being made from when it is asked for until it is told to go on."""
+
+    def __init__(self, stands: Behind) -> None:
+        self.began, self.go_on = threading.Event(), threading.Event()
+        stands.shown["report"] = Shown("run-2", "", "10:00:00", self._make)
+
+    def _make(self) -> str:
+        self.began.set()
+        assert self.go_on.wait(10)
+        return "{}"
+
+
 async def test_clients_that_leave_hold_nobody_up() -> None:
     """Pages that many asked for and left at once are not drawn; those who stay, and the first page, get theirs."""
     stands = behind()
-    go_on, began = threading.Event(), threading.Event()
-
-    def slow() -> str:
-        began.set()
-        assert go_on.wait(10)
-        return "{}"
-
-    stands.shown["report"] = Shown("run-2", "", "10:00:00", slow)
+    slow = SlowReport(stands)
     async with serving(stands) as served:
         await served.get("/")
         stands.looked.clear()
         report = asyncio.create_task(served.get("/report"))
-        await until(began.is_set)
+        await until(slow.began.is_set)
         for number in range(20):
             async with served.visit() as visit:
                 visit.send(request("GET", f"/keys?q={number}"))
@@ -545,7 +551,7 @@ async def test_clients_that_leave_hold_nobody_up() -> None:
         await asyncio.sleep(0.05)
         wall = asyncio.create_task(served.get("/"))
         await asyncio.sleep(0.05)
-        go_on.set()
+        slow.go_on.set()
         answers = await asyncio.gather(report, stays, wall)
     assert [answer.status for answer in answers] == [200, 200, 200]
     assert stands.looked == [("/", ""), ("/keys", "q=a%26b&c=d+e")]
@@ -554,23 +560,16 @@ async def test_clients_that_leave_hold_nobody_up() -> None:
 async def test_who_waited_too_long_is_waited_for_no_more() -> None:
     """What a client was to get that waited so long that it was hung up on is not made."""
     stands = behind()
-    go_on, began = threading.Event(), threading.Event()
-
-    def slow() -> str:
-        began.set()
-        assert go_on.wait(10)
-        return "{}"
-
-    stands.shown["report"] = Shown("run-2", "", "10:00:00", slow)
+    slow = SlowReport(stands)
     async with serving(stands, Limits(answer_seconds=0.05)) as served:
         await served.get("/")
         stands.looked.clear()
         async with served.visit() as report, served.visit() as page:
             report.send(request("GET", "/report"))
-            await until(began.is_set)
+            await until(slow.began.is_set)
             page.send(request("GET", "/keys?q=a%26b&c=d+e"))
             assert await page.rest() == b""
-        go_on.set()
+        slow.go_on.set()
         assert (await served.get("/")).status == 200
     assert stands.looked == [("/", "")]
 
@@ -578,18 +577,11 @@ async def test_who_waited_too_long_is_waited_for_no_more() -> None:
 async def test_more_than_can_be_made() -> None:
     """Who asks for more than can be made is told to ask again; front page and status are there all the same."""
     stands = behind()
-    go_on, began = threading.Event(), threading.Event()
-
-    def slow() -> str:
-        began.set()
-        assert go_on.wait(10)
-        return "{}"
-
-    stands.shown["report"] = Shown("run-2", "", "10:00:00", slow)
+    slow = SlowReport(stands)
     async with serving(stands) as served:
         await served.get("/")
         report = asyncio.create_task(served.get("/report"))
-        await until(began.is_set)
+        await until(slow.began.is_set)
         asking = [asyncio.create_task(served.get(f"/keys?q={number}")) for number in range(MOST_WAITING + 3)]
         done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
         refused = done.pop().result()
@@ -597,6 +589,6 @@ async def test_more_than_can_be_made() -> None:
         assert "ask again" in error(refused)
         more = [asyncio.create_task(served.get(path)) for path in ("/", "/status")]
         await asyncio.sleep(0.05)
-        go_on.set()
+        slow.go_on.set()
         assert {answer.status for answer in await asyncio.gather(report, *more)} == {200}
         assert [answer.status for answer in await asyncio.gather(*asking)].count(503) == 3
