@@ -1,10 +1,12 @@
 """A client of the daemon's web server that sends whatever bytes a story needs."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from reconciler.core.status import Readiness, Status
 from reconciler.daemon.address import Address
@@ -19,6 +21,8 @@ from render.statuses import status
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 TOKEN = "a-token-of-the-tests"
+STATUS = Shown("one", "10:00", "10:00:00", lambda: '{"status": 1}')
+REPORT = Shown("run-1", "", "10:00:00", lambda: '{"report": "\N{SNOWMAN}"}')
 
 
 def ready() -> Readiness:
@@ -175,3 +179,14 @@ async def until(true: Callable[[], bool]) -> None:
 
 def request(method: str, target: str, *headers: str) -> bytes:
     return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: 127.0.0.1", *headers, "", ""]).encode()
+
+
+def behind(**given: Any) -> Behind:
+    """Give what a story begins with: a status, a report and some pages."""
+    pages = {("/", ""): "<p>page</p>", ("/keys", "q=a%26b&c=d+e"): "<p>keys</p>", ("/keys/\N{SNOWMAN}", ""): "<p>"}
+    return Behind(shown={"status": STATUS, "report": REPORT}, pages=pages, **given)
+
+
+def error(answer: Answered) -> str:
+    """Give what an answer says went wrong."""
+    return str(json.loads(answer.body)["error"])
