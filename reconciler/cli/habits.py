@@ -92,7 +92,8 @@ OPTIONS: Final[tuple[tuple[tuple[str, ...], Answers], ...]] = (
         ("--force", "--skip-checks", "--no-verify"),
         (
             Answer(
-                "there is no such way past them all: `--allow GUARDRAIL` lets one through, by name", option="--allow"
+                "there is no such way past the guardrails: `--allow GUARDRAIL` lets one through, by name",
+                option="--allow",
             ),
             Answer("`--overwrite` replaces a file that is there already", option="--overwrite"),
             Answer(
