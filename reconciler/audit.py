@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import assert_never
 
 from reconciler.collector import collector_paused
-from reconciler.core.events import FindingRaised, PassStarted
+from reconciler.core.events import FindingRaised
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.keys import RemoteKey
 from reconciler.core.matching import Unclear
 from reconciler.core.plan import AccountPlan, Plan, plan_account
 from reconciler.core.policy import judge_actual
 from reconciler.core.report import Mode, Report
-from reconciler.core.requirements import KeysOf, Requirement, unmet
+from reconciler.core.requirements import KeysOf, unmet
 from reconciler.core.rules import Policy
 from reconciler.listing import OUT_OF_TIME, Listed, Reading, Suspended, Unread
 from reconciler.reconcile import (
@@ -42,7 +42,7 @@ async def run_audit(inputs: PassInputs, access: DryRun | Saved, now: datetime) -
     """
     clock = asyncio.get_running_loop().time
     began = clock()
-    inputs.observe(PassStarted(inputs.run_id, Mode.AUDIT, 1, desired=inputs.named))
+    inputs.observe(replace(inputs.started, mode=Mode.AUDIT))
     with inputs.stop.within(inputs.patience.per_pass, OUT_OF_TIME) as stop:
         (readings, selected), requests = await read_only(inputs, access, stop)
     with collector_paused():
@@ -51,7 +51,7 @@ async def run_audit(inputs: PassInputs, access: DryRun | Saved, now: datetime) -
         *inputs.notes,
         *about_policy(inputs, now),
         *selected,
-        *_unmet(inputs.consent.limits.require, readings),
+        *_unmet(inputs, readings),
         *(finding for _, found in judged for finding in found),
     )
     for finding in findings:
@@ -87,8 +87,9 @@ def _unclear(plan: AccountPlan, match: Unclear) -> Finding:
     )
 
 
-def _unmet(required: tuple[Requirement, ...], readings: tuple[Reading, ...]) -> tuple[Finding, ...]:
-    return unmet(required, [each for reading in readings for each in _keys_of(reading)])
+def _unmet(inputs: PassInputs, readings: tuple[Reading, ...]) -> tuple[Finding, ...]:
+    elsewhere = tuple(each for account in inputs.desired.elsewhere for each in account.family)
+    return unmet(inputs.consent.limits.require, [each for reading in readings for each in _keys_of(reading)], elsewhere)
 
 
 def _keys_of(reading: Reading) -> Iterator[KeysOf]:

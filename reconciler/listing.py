@@ -16,7 +16,7 @@ from reconciler.ahasend.client import KeyReader, ReadSession
 from reconciler.ahasend.pace import Stop, in_flight
 from reconciler.core.events import AccountListed, Observer, SubAccountsListed
 from reconciler.core.findings import Finding, Severity
-from reconciler.core.keys import AccountRef, DesiredAccount, RemoteKey, RemoteSubAccount
+from reconciler.core.keys import AccountRef, DesiredAccount, DesiredState, RemoteKey, RemoteSubAccount
 from reconciler.core.rests import Failure, Identity, Rest
 from reconciler.core.sub_accounts import Chosen, choose, labels_of_rules, unmatched, unselected
 from reconciler.errors import Forbidden, Interrupted, ReconcilerError, Unauthorized
@@ -290,14 +290,12 @@ class Tell(Protocol):
         ...
 
 
-def look_up(
-    desired: Iterable[DesiredAccount], listing: Listing, tell: Tell
-) -> tuple[tuple[Reading, ...], tuple[Finding, ...]]:
+def look_up(desired: DesiredState, listing: Listing, tell: Tell) -> tuple[tuple[Reading, ...], tuple[Finding, ...]]:
     """Give what :func:`list_accounts` would have, by what was listed then; an account that was not is `Unread`."""
     saved = {account.account_id: account for account in listing.accounts}
     readings: list[Reading] = []
     findings: list[Finding] = []
-    for one in desired:
+    for one in desired.accounts:
         account = saved.get(one.account.account_id)
         if account is None:
             readings.append(Unread(one, f"{_NOT_SAVED}; save it with `reconciler export --actual FILE`"))
@@ -312,7 +310,7 @@ def look_up(
             below, found = _saved_below(one, account.sub_accounts or ())
             readings += below
             findings += found
-    named = {reading.desired.account.account_id for reading in readings}
+    named = {each.account.account_id for each in desired.everywhere}
     findings += (_not_looked_at(each) for each in saved if each not in named)
     for reading in readings:
         keys = len(reading.keys) if isinstance(reading, Listed) else 0

@@ -384,7 +384,7 @@ def _request(event: RequestEnded) -> dict[str, Any]:
 def _started(event: PassStarted) -> dict[str, Any]:
     fields = {"mode": event.mode, "number": event.number, "trigger": event.trigger}
     age = None if event.config_age is None else round(event.config_age, 3)
-    return {**fields, "config_age": age, "desired": event.desired}
+    return {**fields, "config_age": age, "desired": event.desired, "shard": event.shard}
 
 
 def _finished(event: PassFinished) -> dict[str, Any]:

@@ -61,6 +61,7 @@ from reconciler.core.report import (
 )
 from reconciler.core.rests import after_pass, holding
 from reconciler.core.rules import Policy
+from reconciler.core.shards import Shard
 from reconciler.files.saved import Listing
 from reconciler.listing import OUT_OF_TIME, Errand, Listed, Reading, Suspended, Unread, asked, list_accounts, look_up
 
@@ -112,7 +113,7 @@ class PassInputs:
     really begins, where it judges by the time of a listing. ``trigger`` and ``config_age`` are as in `PassStarted`;
     ``policy_files`` are those that ``policy`` comes from. ``clock`` tells the time of day, for change windows that
     begin when it is set; ``superseded`` tells of which accounts files say something else by now, so
-    that nothing more is begun there.
+    that nothing more is begun there. ``shard`` is the one whose accounts ``desired`` has, None where it has all.
     """
 
     run_id: str
@@ -131,11 +132,18 @@ class PassInputs:
     policy_files: frozenset[str] = frozenset()
     clock: Callable[[], datetime] | None = None
     superseded: Callable[[AccountRef], bool] = lambda _account: False
+    shard: Shard | None = None
 
     @property
     def mode(self) -> Mode:
         """What a pass with this access is."""
         return Mode.APPLY if isinstance(self.access, Live) else Mode.PLAN
+
+    @property
+    def started(self) -> PassStarted:
+        """The event with which a pass begins, the first one of a process."""
+        shard = str(self.shard) if self.shard else None
+        return PassStarted(self.run_id, self.mode, 1, self.trigger, self.config_age, self.named, shard)
 
     @property
     def named(self) -> int:
@@ -169,9 +177,7 @@ async def run_pass(inputs: PassInputs, now: datetime, memory: Memory) -> tuple[R
     clock = asyncio.get_running_loop().time
     began = clock()
     memory = replace(memory, passes=memory.passes + 1)
-    inputs.observe(
-        PassStarted(inputs.run_id, inputs.mode, memory.passes, inputs.trigger, inputs.config_age, inputs.named)
-    )
+    inputs.observe(replace(inputs.started, number=memory.passes))
     with inputs.stop.within(inputs.patience.per_pass, OUT_OF_TIME) as stop:
         match inputs.access:
             case DryRun() | Saved() as access:
@@ -219,7 +225,7 @@ async def read_only(
             async with open_session() as session:
                 return await _read(inputs, session, stop, heeded), session.requests
         case Saved(listing=listing):
-            return look_up(inputs.desired.accounts, listing, partial(_tell, inputs)), RequestCounts()
+            return look_up(inputs.desired, listing, partial(_tell, inputs)), RequestCounts()
         case _:
             assert_never(access)
 
@@ -418,6 +424,7 @@ def make_report(inputs: PassInputs, told: Told, times: Times) -> Report:
         waivers=tuple(map(report_waiver, inputs.policy.waivers)),
         pauses=report_pauses(inputs.desired),
         freezes=tuple(map(report_freeze, told.freezes)),
+        shard=str(inputs.shard) if inputs.shard else None,
     )
 
 

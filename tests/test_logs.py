@@ -187,7 +187,8 @@ def test_a_line_begins_with_when_what_and_which_pass() -> None:
     observe(PassStarted("rün", Mode.PLAN, 3))
     assert stream.getvalue() == (
         '{"timestamp": "2026-11-23T09:00:00.123Z", "level": "info", "event": "pass.started", '
-        '"run_id": "r\\u00fcn", "mode": "plan", "number": 3, "trigger": null, "config_age": null, "desired": null}\n'
+        '"run_id": "r\\u00fcn", "mode": "plan", "number": 3, "trigger": null, "config_age": null, "desired": null, '
+        '"shard": null}\n'
     )
 
 
@@ -375,7 +376,7 @@ def test_the_console_line_reads_from_left_to_right() -> None:
     """Time, level and event come first, then the fields in their order."""
     assert " ".join(shown(PassStarted(RUN, Mode.PLAN, 1)).split()) == (
         "2026-11-23T10:00:00.000Z [info ] pass.started run_id='4f1c' mode='plan' number=1 trigger=None config_age=None "
-        "desired=None"
+        "desired=None shard=None"
     )
 
 

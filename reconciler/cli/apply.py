@@ -10,11 +10,13 @@ from reconciler.cli.command import Command
 from reconciler.cli.metrics_file import metrics_written, to_metrics_file
 from reconciler.cli.options import Options
 from reconciler.cli.values import DigestType, Output
+from reconciler.core.shards import Shard
 
 
 @click.command("apply", cls=Command, short_help="Make one pass: plan, approve, write what differs.")
 @options.about_passes
 @options.apply_all(
+    options.shard,
     options.dry_run,
     options.allow,
     click.option(
@@ -35,6 +37,7 @@ from reconciler.cli.values import DigestType, Output
 def command(  # noqa: PLR0913 # one parameter an option
     *,
     about: Options,
+    shard: Shard | None,
     dry_run: bool,
     allow: tuple[str, ...],
     digest: str | None,
@@ -59,7 +62,7 @@ def command(  # noqa: PLR0913 # one parameter an option
     secrets = Secrets()
     with keep_trail(trail, trail_size, secrets) as kept, metrics_written(metrics_file) as count:
         wiring = Wiring(
-            replace(about, dry_run=dry_run, allowed=frozenset(allow), digest=digest),
+            replace(about, dry_run=dry_run, allowed=frozenset(allow), digest=digest, shard=shard),
             make_observer(log_format, log_level, secrets, kept, count),
             secrets,
             trail=kept,

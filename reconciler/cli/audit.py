@@ -1,5 +1,6 @@
 """``reconciler audit``: judges the keys that there are."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from reconciler.cli.command import Command
 from reconciler.cli.options import Options
 from reconciler.cli.values import Output, PathType
 from reconciler.core.findings import Severity
+from reconciler.core.shards import Shard
 from reconciler.errors import FilesError, Problem
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ NEVER = "never"
         envvar="RECONCILER_SINCE",
         help="Compare with an earlier audit, saved with -o json=FILE: what is new, still open, gone.",
     ),
+    options.shard,
     options.actual,
     options.output,
     options.log_format,
@@ -48,6 +51,7 @@ def command(  # noqa: PLR0913 # one parameter an option
     about: Options,
     fail_on: str,
     since: Path | None,
+    shard: Shard | None,
     actual: tuple[Path, ...],
     output: tuple[Output, ...],
     log_format: str | None,
@@ -69,7 +73,8 @@ def command(  # noqa: PLR0913 # one parameter an option
     from reconciler.core.report import audit_exit_code
 
     secrets = Secrets()
-    wiring = Wiring(about.looking(actual, starter=True), make_observer(log_format, log_level, secrets), secrets)
+    about = replace(about.looking(actual, starter=True), shard=shard)
+    wiring = Wiring(about, make_observer(log_format, log_level, secrets), secrets)
     outputs = check_outputs(output, wiring.options.inputs)
     earlier = _earlier(since) if since else None
 

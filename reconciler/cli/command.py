@@ -21,7 +21,7 @@ _FEW: Final = 7
 """Options that need no sections."""
 _SECTIONS: Final = {
     "Files": ("desired", "policy", "actual", "since", "to", "overwrite"),
-    "Account": ("account", "credential", "sub_accounts"),
+    "Account": ("account", "credential", "sub_accounts", "shard"),
     "Safety": ("dry_run", "allow", "digest", "check_domains"),
     "Schedule": ("every", "jitter", "cron", "time_zone"),
     "Web server": ("listen", "page", "page_host"),

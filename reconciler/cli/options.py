@@ -19,11 +19,13 @@ from reconciler.cli.values import (
     PageUrlType,
     PathType,
     RateType,
+    ShardType,
     SizeType,
     SwitchType,
     duration,
 )
 from reconciler.core.allowable import ALLOWABLE
+from reconciler.core.shards import Shard
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 DEFAULT_DESIRED = "config/keys"
@@ -132,6 +134,14 @@ actual = click.option(
     envvar="RECONCILER_ACTUAL",
     help="Go by keys as `export --actual` saved them, with no credential at all; repeatable.",
 )
+shard = click.option(
+    "--shard",
+    type=ShardType(),
+    metavar="INDEX/COUNT",
+    default=None,
+    envvar="RECONCILER_SHARD",
+    help="Look at this share of the accounts alone, such as 3/16; counted from 0.  [default: all accounts]",
+)
 dry_run = click.option(
     "--dry-run",
     is_flag=True,
@@ -234,6 +244,7 @@ class Options:
     starter: bool = False
     without_files: bool = False
     unattended: bool = False
+    shard: Shard | None = None
 
     @property
     def inputs(self) -> tuple[Path, ...]:

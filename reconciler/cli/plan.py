@@ -1,5 +1,6 @@
 """``reconciler plan``: shows what ``apply`` would do."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -8,6 +9,7 @@ from reconciler.cli import options
 from reconciler.cli.command import Command
 from reconciler.cli.options import Options
 from reconciler.cli.values import Output, SwitchType
+from reconciler.core.shards import Shard
 
 
 @click.command("plan", cls=Command, short_help="Show what apply would do; writes nothing.")
@@ -20,15 +22,17 @@ from reconciler.cli.values import Output, SwitchType
         envvar="RECONCILER_DETAILED_EXITCODE",
         help="Exit 2 when actual and desired differ, 3 when something is held back.",
     ),
+    options.shard,
     options.actual,
     options.output,
     options.log_format,
     options.log_level("error"),
 )
-def command(  # one parameter an option
+def command(  # noqa: PLR0913 # one parameter an option
     *,
     about: Options,
     detailed_exitcode: bool,
+    shard: Shard | None,
     actual: tuple[Path, ...],
     output: tuple[Output, ...],
     log_format: str | None,
@@ -46,5 +50,7 @@ def command(  # one parameter an option
     from reconciler.cli.wiring import Secrets, Wiring, make_observer
 
     secrets = Secrets()
-    wiring = Wiring(about.by_listing(actual), make_observer(log_format, log_level, secrets), secrets)
+    wiring = Wiring(
+        replace(about.by_listing(actual), shard=shard), make_observer(log_format, log_level, secrets), secrets
+    )
     return make_pass(wiring, output, tell_differences=detailed_exitcode, judge_held_back=detailed_exitcode)

@@ -10,6 +10,7 @@ from reconciler.cli import options
 from reconciler.cli.command import Command
 from reconciler.cli.options import Options
 from reconciler.cli.values import DurationType, Output, TimeZoneType
+from reconciler.core.shards import Shard
 from reconciler.daemon.address import Address
 
 
@@ -47,6 +48,7 @@ from reconciler.daemon.address import Address
     options.listen,
     options.page,
     options.page_host,
+    options.shard,
     options.dry_run,
     options.allow,
     options.trail,
@@ -67,6 +69,7 @@ def command(  # noqa: PLR0913 # one parameter an option
     listen: Address | None,
     page: str,
     page_host: tuple[str, ...],
+    shard: Shard | None,
     dry_run: bool,
     allow: tuple[str, ...],
     trail: Path | None,
@@ -101,5 +104,5 @@ def command(  # noqa: PLR0913 # one parameter an option
         log_format=log_format,
         log_level=log_level,
     )
-    about = replace(about, dry_run=dry_run, allowed=frozenset(allow), unattended=True)
+    about = replace(about, dry_run=dry_run, allowed=frozenset(allow), unattended=True, shard=shard)
     return serve(about, schedule(every, jitter, cron, time_zone), asked)

@@ -16,12 +16,14 @@ import click
 from click.shell_completion import CompletionItem
 
 from reconciler.core.allowable import ALLOWABLE, NEVER_ALLOWED
+from reconciler.core.shards import Shard
 from reconciler.daemon.address import Address
 
 Value = TypeVar("Value")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _LONGEST = 366 * 86400
 _SIZE = re.compile(r"(\d{1,9})(KiB|MiB|GiB)")
+_SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 _BYTES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -275,6 +277,22 @@ class RateType(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value!r} is no number of requests", param, ctx)
         return number
+
+
+class ShardType(click.ParamType[Shard]):
+    """``INDEX/COUNT``, counted from 0."""
+
+    name = "index/count"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
+        """Read one shard."""
+        match = _SHARD.fullmatch(str(value))
+        if match is None:
+            self.fail(f"{value!r} is no shard: write which of how many, counted from 0, such as 3/16", param, ctx)
+        try:
+            return Shard(int(match[1]), int(match[2]))
+        except ValueError as error:
+            self.fail(f"{value!r} is no shard: {error}", param, ctx)
 
 
 class DigestType(click.ParamType[str]):

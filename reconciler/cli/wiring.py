@@ -24,6 +24,7 @@ from reconciler.core.events import Event, Observer, PassFinished, tell_all
 from reconciler.core.findings import Finding, Severity
 from reconciler.core.guardrails import Consent
 from reconciler.core.keys import UUID_PATTERN, AccountRef, DesiredAccount, DesiredState
+from reconciler.core.shards import Shard
 from reconciler.errors import FilesError, Problem, TrailError
 from reconciler.files.commits import Commits
 from reconciler.files.desired import Loaded, load_desired
@@ -116,6 +117,7 @@ class Wiring:
         """
         listing = load_listings(self.options.actual) if self.options.actual else None
         policy, loaded = self._load(listing)
+        loaded = _of_shard(loaded, self.options.shard) if self.options.shard else loaded
         accounts = [desired.account for desired in loaded.state.accounts]
         settings = self.secrets.remember(load_settings(account.credential for account in accounts))
         consent = Consent(policy.limits, self.options.allowed, settings.self_keys, self.options.digest, settings.hold)
@@ -133,6 +135,7 @@ class Wiring:
             began=datetime.now(UTC),
             policy_files=frozenset(policy.sources),
             clock=None if listing else lambda: datetime.now(UTC),
+            shard=self.options.shard,
         )
 
     def _remarks(self, policy: LoadedPolicy, listing: Listing | None) -> tuple[Finding, ...]:
@@ -171,6 +174,15 @@ class Wiring:
     def client(self, settings: Settings, paces: Paces, stop: Stop) -> ClientConfig:
         """Give the client's configuration."""
         return ClientConfig(Endpoint(settings.endpoint), paces, stop, self.observe, settings.token)
+
+
+def _of_shard(loaded: Loaded, shard: Shard) -> Loaded:
+    """Keep of what was loaded what is about the accounts of one shard, and say so."""
+    state = loaded.state.of(shard)
+    told = f"only the accounts of shard {shard} are looked at: {len(state.accounts)} of {len(state.everywhere)}"
+    note = Finding("shard", Severity.NOTE, told, "every account belongs to exactly one shard, by its id")
+    kept = (each for each in loaded.findings if each.account is None or shard.takes(each.account.account_id))
+    return replace(loaded, state=state, findings=(note, *kept))
 
 
 def _age(listing: Listing) -> tuple[Finding, ...]:

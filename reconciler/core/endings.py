@@ -80,7 +80,7 @@ def _with(until: date, now: datetime, *, ended: bool) -> str:
 
 def idle_waivers(policy: Policy, desired: DesiredState) -> tuple[Finding, ...]:
     """Give a finding for each waiver by name of a key that no file has; one by id may be for a key of no file."""
-    specs = [spec for account in desired.accounts for spec in account.named]
+    specs = [spec for account in desired.everywhere for spec in account.named]
     names = {spec.name for spec in specs} | {spec.id for spec in specs}
     return tuple(
         Finding(
@@ -114,13 +114,8 @@ def idle_requirements(required: Iterable[Requirement], desired: DesiredState) ->
             source=wanted.source,
         )
         for wanted in required
-        if not any(_may_concern(wanted, account) for account in desired.accounts)
+        if not any(wanted.concerns(each) for account in desired.everywhere for each in account.family)
     )
-
-
-def _may_concern(wanted: Requirement, account: DesiredAccount) -> bool:
-    below = account.account.every_sub_account
-    return wanted.concerns(account.account) or (bool(account.sub_accounts) and wanted.concerns(below))
 
 
 def idle_rules(policy: Policy, desired: DesiredState, now: datetime) -> tuple[Finding, ...]:
@@ -135,7 +130,7 @@ def idle_rules(policy: Policy, desired: DesiredState, now: datetime) -> tuple[Fi
         )
         for rule in policy.rules
         if rule.match.managed is not False
-        and not any(_concerns(rule.match, account, now) for account in desired.accounts)
+        and not any(_concerns(rule.match, account, now) for account in desired.everywhere)
     )
 
 

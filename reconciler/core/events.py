@@ -32,7 +32,7 @@ class PassStarted:
 
     ``trigger`` is None where a person or a CronJob made it. ``config_age`` is None but where newer files do not load:
     then it is how many seconds ago those were loaded that are in force. ``desired`` is how many keys the files name for
-    accounts; how many they mean in sub accounts is not known before.
+    accounts; how many they mean in sub accounts is not known before. ``shard`` is None where all accounts are meant.
     """
 
     run_id: str
@@ -41,6 +41,7 @@ class PassStarted:
     trigger: Trigger | None = None
     config_age: float | None = None
     desired: int | None = None
+    shard: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from reconciler.core.keys import AccountRef, Source
 
-OF_THE_RUN = frozenset({"config-rejected", "no-desired-state", "no-policy", "saved-listing", "starter-policy"})
+OF_THE_RUN = frozenset({"config-rejected", "no-desired-state", "no-policy", "saved-listing", "shard", "starter-policy"})
 """Findings that tell how a run was made, and not what it found."""
 
 

@@ -168,7 +168,7 @@ def _note(freeze: Freeze, *, let_through: bool) -> Finding:
 
 def idle_freezes(windows: Iterable[Window], desired: DesiredState) -> tuple[Finding, ...]:
     """Give a warning for each window that is about none of the accounts of the files: it freezes nothing."""
-    ids = [account.account.account_id for account in desired.accounts]
+    ids = [account.account.account_id for account in desired.everywhere]
     return tuple(
         Finding(
             "freeze-matches-nothing",

@@ -1,7 +1,7 @@
 """Keys as the files want them and as the account has them."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -9,6 +9,7 @@ from typing import Final
 from reconciler.core.networks import AllowList
 from reconciler.core.patterns import is_like
 from reconciler.core.scopes import ScopeSet
+from reconciler.core.shards import Shard
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -239,6 +240,11 @@ class DesiredAccount:
     reserved: frozenset[str] = frozenset()
 
     @property
+    def family(self) -> tuple[AccountRef, ...]:
+        """Itself and, where there are rules for them, what stands for all of its sub accounts."""
+        return (self.account, self.account.every_sub_account) if self.sub_accounts else (self.account,)
+
+    @property
     def named(self) -> tuple[KeySpec, ...]:
         """Its own keys, and those of the rules for accounts below it, each once."""
         return (*self.keys, *(spec for rule in self.sub_accounts for spec in rule.keys))
@@ -246,10 +252,25 @@ class DesiredAccount:
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """What all files together say, accounts sorted by identity, each once; ``roles`` are those that keys name."""
+    """What all files together say, accounts sorted by identity, each once; ``roles`` are those that keys name.
+
+    ``elsewhere`` are accounts that belong to other shards: nothing is done there, but a policy may be about them.
+    """
 
     accounts: tuple[DesiredAccount, ...]
     roles: tuple[Role, ...] = ()
+    elsewhere: tuple[DesiredAccount, ...] = ()
+
+    @property
+    def everywhere(self) -> tuple[DesiredAccount, ...]:
+        """All accounts of the files, whosever they are."""
+        return (*self.accounts, *self.elsewhere)
+
+    def of(self, shard: Shard) -> "DesiredState":
+        """Give the same with the accounts of one shard alone, the others elsewhere."""
+        taken = [(shard.takes(each.account.account_id), each) for each in self.accounts]
+        accounts, elsewhere = (tuple(each for took, each in taken if took is wanted) for wanted in (True, False))
+        return replace(self, accounts=accounts, elsewhere=(*self.elsewhere, *elsewhere))
 
     @property
     def named(self) -> int:

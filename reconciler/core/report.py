@@ -248,7 +248,7 @@ class Report:
 
     ``digest`` is None where an account failed, and in an audit; ``since`` where no earlier report was compared.
     ``as_of`` is the time by which ages, pauses and waivers are judged: when the keys were listed. ``freezes`` are the
-    change windows that were in force.
+    change windows that were in force. ``shard`` is the one whose accounts alone were looked at, as ``3/16``.
     """
 
     schema: Literal["reconciler/report/v1"]
@@ -270,6 +270,7 @@ class Report:
     waivers: tuple[ReportedWaiver, ...] = ()
     pauses: tuple[ReportedPausedKey, ...] = ()
     freezes: tuple[ReportedFreeze, ...] = ()
+    shard: str | None = None
 
     @property
     def changes(self) -> tuple[ReportedChange, ...]:

@@ -55,33 +55,53 @@ def named(keys: Iterable[RemoteKey]) -> str:
     return counted([f"{key.label!r} ({key.id})" for key in keys], _MOST_NAMED)
 
 
-def unmet(requirements: Iterable[Requirement], accounts: Sequence[KeysOf]) -> tuple[Finding, ...]:
-    """Give a finding for each requirement that does not hold now, or of which that cannot be told."""
-    return tuple(finding for each in requirements if (finding := _unmet(each, accounts)))
+def unmet(
+    requirements: Iterable[Requirement], accounts: Sequence[KeysOf], elsewhere: Sequence[AccountRef] = ()
+) -> tuple[Finding, ...]:
+    """Give a finding for each requirement that does not hold now, or of which that cannot be told.
+
+    Args:
+        requirements: What must keep working.
+        accounts: What was looked at.
+        elsewhere: The accounts of other shards; what is about those alone is told there.
+    """
+    found = []
+    for wanted in requirements:
+        concerned = [each for each in accounts if wanted.concerns(each.account)]
+        others = sum(map(wanted.concerns, elsewhere))
+        if concerned or not others:
+            found.append(_unmet(wanted, concerned, others))
+    return tuple(finding for finding in found if finding)
 
 
-def _unmet(wanted: Requirement, accounts: Sequence[KeysOf]) -> Finding | None:
-    concerned = [each for each in accounts if wanted.concerns(each.account)]
+def _unmet(wanted: Requirement, concerned: Sequence[KeysOf], others: int) -> Finding | None:
+    """Judge a requirement by the accounts that it concerns; so many ``others`` belong to other shards."""
     if not concerned:
         hint = "correct the account, or remove the requirement"
         return _finding(wanted, Severity.WARN, f"no account that was looked at is the one for {wanted}", hint)
     able = [key for each in concerned for key in each.keys or () if wanted.met_by(key)]
-    if any(wanted.scope in key.scopes.scopes for key in able) or (able and not _unsure(wanted, concerned)):
+    if any(wanted.scope in key.scopes.scopes for key in able) or (
+        able and not _unsure(wanted, len(concerned) + others)
+    ):
         return None
     if able:
         hint = "say with 'account' or 'sub_account' in the requirement which of them has the domain"
-        told = f"only keys that reach every domain can do {wanted}, and {len(concerned)} accounts may have that domain"
+        number = len(concerned) + others
+        told = f"only keys that reach every domain can do {wanted}, and {number} accounts may have that domain"
         return _finding(wanted, Severity.WARN, told, hint)
     if any(each.keys is None for each in concerned):
         told = f"whether any key can do {wanted} is not known: not every account could be read"
         return _finding(wanted, Severity.WARN, told, "see which account failed, and why")
+    if others:
+        told = f"whether any key can do {wanted} is not known: accounts of other shards may have one, too"
+        return _finding(wanted, Severity.WARN, told, "say with 'account' in the requirement whose it is")
     hint = "give some key that is in use the scope, or its networks back"
     return _finding(wanted, Severity.DENY, f"no key that is in use can do {wanted}, which must keep working", hint)
 
 
-def _unsure(wanted: Requirement, concerned: Sequence[KeysOf]) -> bool:
+def _unsure(wanted: Requirement, concerned: int) -> bool:
     """Tell whether a scope for every domain proves nothing: each account has domains of its own."""
-    return wanted.scope.reach is Reach.DOMAIN and len(concerned) > 1
+    return wanted.scope.reach is Reach.DOMAIN and concerned > 1
 
 
 def _finding(wanted: Requirement, severity: Severity, message: str, hint: str) -> Finding:

@@ -43,6 +43,7 @@ RESERVED: Final = frozenset(
         "rule-matches-nothing",
         "repeated-scope",
         "saved-listing",
+        "shard",
         "select-matches-nothing",
         "starter-policy",
         "sub-accounts-not-selected",

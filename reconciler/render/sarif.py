@@ -103,6 +103,7 @@ def _about_run(report: Report) -> _Object:
             "policy": report.policy,
             "digest": report.digest,
             "as_of": report.as_of,
+            "shard": report.shard,
             "requests": asdict(report.requests),
             "since": _since(report, report.since) if report.since else None,
         }

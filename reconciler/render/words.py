@@ -243,12 +243,13 @@ def _intended(report: Report) -> str:
 
 
 def _remainder(report: Report) -> list[str]:
-    """Count what was not done, and what there was nothing to do about."""
+    """Say of which shard alone it is, count what was not done, and what there was nothing to do about."""
     counts = report.summary
     held_back = counts.refused + counts.denied + counts.skipped
     failed = [account for account in report.accounts if account.status is AccountStatus.FAILED]
     suspended = sum(account.status is AccountStatus.SUSPENDED for account in report.accounts)
     told = (
+        (report.shard, f"only shard {report.shard} was looked at"),
         (failed, f"{accounts_in_words(failed)} FAILED"),
         (counts.failed, f"{counts.failed} failed"),
         (counts.stale, f"{counts.stale} stale"),

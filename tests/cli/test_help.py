@@ -67,7 +67,7 @@ def test_long_helps_have_sections(shell: Shell) -> None:
     """Options of a long help stand in sections, each option in one; a short help has one section."""
     shell.run("run", "--help")
     titles = re.findall(r"^([A-Z].*):$", shell.out, re.MULTILINE)
-    passes = ["Files", "Safety", "Schedule"]
+    passes = ["Files", "Account", "Safety", "Schedule"]
     around = ["Web server", "Notifications", "Limits", "Trail", "Output", "Other options"]
     assert titles == [*passes, *around, "Examples"]
     command = ALL["run"]

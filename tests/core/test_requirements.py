@@ -189,3 +189,37 @@ def test_every_requirement_is_told() -> None:
         "no key that is in use can do suppressions:read",
         "no key that is in use can do messages:send for shop.example.com",
     ]
+
+
+ELSEWHERE = (LETTERS,)
+
+
+@pytest.mark.parametrize(
+    ("accounts", "told"),
+    [
+        ((keys_of(SENDER),), None),
+        ((keys_of(GLOBAL),), UNSURE),
+        ((UNREAD,), NOT_KNOWN),
+        (
+            (keys_of(OTHER),),
+            Finding(
+                "coverage",
+                Severity.WARN,
+                "whether any key can do messages:send for shop.example.com is not known: "
+                "accounts of other shards may have one, too",
+                "say with 'account' in the requirement whose it is",
+                source=PLACE,
+            ),
+        ),
+    ],
+)
+def test_the_accounts_of_other_shards(accounts: tuple[KeysOf, ...], told: Finding | None) -> None:
+    """Where an account of another shard may have the key, that none was found here proves nothing."""
+    assert unmet([SENDING], accounts, ELSEWHERE) == ((told,) if told else ())
+
+
+def test_what_other_shards_judge() -> None:
+    """A requirement that is about accounts of other shards alone is their affair; one about none is told as ever."""
+    theirs = Requirement(parse_scope(SHOP), LETTERS.account_id, source=PLACE)
+    assert unmet([theirs], (keys_of(),), ELSEWHERE) == ()
+    assert [finding.severity for finding in unmet([theirs], (keys_of(),))] == [Severity.WARN]

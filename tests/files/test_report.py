@@ -125,6 +125,7 @@ REPORT = Report(
         ReportedFreeze("year end", "2027-01-03T23:00:00Z", "1111*", allow_quarantine=True, source=None),
         ReportedFreeze("moving", "2026-11-24T00:00:00Z", None, False, Source("policy.yaml", 9, 5)),
     ),
+    shard="3/16",
 )
 DUMPED: dict[str, Any] = {
     "schema": "reconciler/report/v1",
@@ -301,6 +302,7 @@ DUMPED: dict[str, Any] = {
             "source": {"file": "policy.yaml", "line": 9, "column": 5},
         },
     ],
+    "shard": "3/16",
 }
 
 
@@ -342,7 +344,7 @@ def test_a_report_from_before_sub_accounts_had_names_loads() -> None:
 def test_a_report_from_before_keys_and_rules_were_told_loads() -> None:
     """Where nothing of this is there at all, keys are not known, none was compared, and no rule or waiver is told."""
     document = json.loads(json.dumps(DUMPED))
-    for name in ("as_of", "rules", "waivers", "pauses", "freezes"):
+    for name in ("as_of", "rules", "waivers", "pauses", "freezes", "shard"):
         del document[name]
     del document["accounts"][0]["inventory"]
     del document["since"]["keys"], document["since"]["not_compared"], document["since"]["as_of"]
@@ -355,6 +357,7 @@ def test_a_report_from_before_keys_and_rules_were_told_loads() -> None:
         waivers=(),
         pauses=(),
         freezes=(),
+        shard=None,
     )
 
 
