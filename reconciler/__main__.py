@@ -6,8 +6,7 @@ import signal
 import sys
 from typing import NoReturn
 
-_INTERRUPTED = 4
-_CLOSED = 1
+from reconciler.exits import ExitCode
 
 
 def run() -> NoReturn:
@@ -35,7 +34,7 @@ def _hold_standard_streams() -> None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 # for as long as the process lives
     if sys.stdout is None:
         sys.stderr.write("error: stdout is closed, so no result could be shown\n  hint: point it at a file\n")
-        raise SystemExit(_CLOSED)
+        raise SystemExit(ExitCode.ERROR)
 
 
 def _leave(_number: int, _frame: object) -> NoReturn:
@@ -43,7 +42,7 @@ def _leave(_number: int, _frame: object) -> NoReturn:
 
     That is how ``run`` is meant to end, and for any other command the work that was asked for is not done.
     """
-    raise SystemExit(0 if _runs() else _INTERRUPTED)
+    raise SystemExit(ExitCode.IN_ORDER if _runs() else ExitCode.UNFINISHED)
 
 
 def _runs() -> bool:

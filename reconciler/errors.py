@@ -30,6 +30,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from reconciler.exits import ExitCode
+
 SHORTEST_SECRET = 8
 SECRET_BEGINS = "aha-sk-"  # noqa: S105 # how each begins, and no more
 MASKED = f"{SECRET_BEGINS}***"
@@ -147,7 +149,7 @@ def uncommanded(text: str) -> str:
 class ReconcilerError(Exception):
     """Base of all errors: a message (what, where), a hint (what to do) and an exit code."""
 
-    exit_code = 1
+    exit_code = ExitCode.ERROR
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -161,7 +163,7 @@ class ReconcilerError(Exception):
 class UsageError(ReconcilerError):
     """An option or an environment variable has a value that cannot be used."""
 
-    exit_code = 64
+    exit_code = ExitCode.USAGE
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -212,7 +214,7 @@ class Busy(ReconcilerError):
 class Interrupted(ReconcilerError):
     """A signal asked to stop before this was done."""
 
-    exit_code = 4
+    exit_code = ExitCode.UNFINISHED
 
     def __init__(self, message: str = "interrupted") -> None:
         super().__init__(message)
@@ -221,13 +223,13 @@ class Interrupted(ReconcilerError):
 class NotWritten(ReconcilerError):
     """A write did not take effect, or nobody could see that it did."""
 
-    exit_code = 4
+    exit_code = ExitCode.UNFINISHED
 
 
 class RemoteError(ReconcilerError):
     """Base of everything that can go wrong with the remote API."""
 
-    exit_code = 4
+    exit_code = ExitCode.UNFINISHED
 
 
 class Unreachable(RemoteError):

@@ -9,8 +9,7 @@ import click
 from reconciler.cli.group import reconciler
 from reconciler.cli.last_line import LINE
 from reconciler.errors import FilesError, OutputError, ReconcilerError, UsageError, mask
-
-_KILLED_BY_INTERRUPT = 130
+from reconciler.exits import ExitCode
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,7 +57,7 @@ def _explained(error: Exception) -> tuple[str, int]:
             forget_stdout()
             return f"error: stdout cannot be written: {error.strerror}", OutputError.exit_code
         case _:
-            return "interrupted", _KILLED_BY_INTERRUPT
+            return "interrupted", ExitCode.KILLED_BY_INTERRUPT
 
 
 def _misunderstood(error: click.ClickException) -> str:

@@ -8,6 +8,7 @@ from reconciler.cli.output import write_stdout
 from reconciler.cli.wiring import Wiring, run_with_signals
 from reconciler.core.findings import Finding
 from reconciler.errors import mask
+from reconciler.exits import ExitCode
 from reconciler.listing import Listed, Reading, Unread
 from reconciler.reconcile import PassInputs
 from reconciler.render.answers import Beside, Unanswered
@@ -45,7 +46,8 @@ def answer(wiring: Wiring, ask: Callable[[PassInputs, Stop], Awaitable[tuple[str
         text, readings = await ask(inputs, stop)
         write_stdout(mask(text, *wiring.secrets()))
         if not any(isinstance(reading, Unread) for reading in readings):
-            return 0
-        return 4 if stop.requested.is_set() or any(isinstance(reading, Listed) for reading in readings) else 1
+            return ExitCode.IN_ORDER
+        some_were_read = any(isinstance(reading, Listed) for reading in readings)
+        return ExitCode.UNFINISHED if stop.requested.is_set() or some_were_read else ExitCode.ERROR
 
     return run_with_signals(work)

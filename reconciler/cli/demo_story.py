@@ -22,6 +22,7 @@ from reconciler.core.report import Report, exit_code
 from reconciler.daemon.schedule import Schedule
 from reconciler.daemon.service import Service
 from reconciler.daemon.watch import Watch
+from reconciler.exits import ExitCode
 from reconciler.files.desired import load_desired
 from reconciler.reconcile import DryRun, Live, PassInputs, run_pass
 
@@ -92,9 +93,9 @@ class _Story:
         self._write_file(quarantined=True)
         last = await self._plan()
         self._show(last)
-        in_sync = healed and exit_code(last) == 0 and not last.changes
+        in_sync = healed and exit_code(last) is ExitCode.IN_ORDER and not last.changes
         write_stdout("The account is in sync\n" if in_sync else "The demo did not end as it should\n")
-        return 0 if in_sync else 1
+        return ExitCode.IN_ORDER if in_sync else ExitCode.ERROR
 
     async def _drift_and_heal(self, emulator: "Emulator") -> bool:
         """Widen a key behind the reconciler's back, and let the daemon's schedule notice and mend it."""

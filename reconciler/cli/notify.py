@@ -8,6 +8,7 @@ from reconciler.cli import options
 from reconciler.cli.command import Command
 from reconciler.cli.values import SwitchType
 from reconciler.errors import UsageError, mask, visible
+from reconciler.exits import ExitCode
 
 if TYPE_CHECKING:
     from reconciler.cli.wiring import Secrets
@@ -62,11 +63,11 @@ async def _send_all(secrets: "Secrets", addresses: "tuple[Address, ...]", letter
 
     sender = Sender()
     sending = [asyncio.create_task(sender.send(each, letter)) for each in addresses]
-    code = 0
+    code = ExitCode.IN_ORDER
     for address, under_way in zip(addresses, sending, strict=True):
         error = (await under_way).error
         _write(secrets, address, f"failed: {error}" if error else "sent")
-        code = 1 if error else code
+        code = ExitCode.ERROR if error else code
     return code
 
 

@@ -11,10 +11,8 @@ from reconciler.cli.wiring import Wiring, as_of, run_with_signals
 from reconciler.core.memory import Memory
 from reconciler.core.report import exit_code
 from reconciler.errors import TrailError, mask
+from reconciler.exits import ExitCode
 from reconciler.reconcile import run_pass
-
-UNREAD = 1
-NOT_STORED = 4
 
 
 def make_pass(
@@ -41,7 +39,7 @@ def make_pass(
         if wiring.trail and (problem := wiring.trail.problem):
             told = TrailError(f"the trail lacks something of this pass: {problem}", hint="make room, and try again")
             click.echo(mask(f"error: {told}", *wiring.secrets()), err=True)
-            return code if code == UNREAD else NOT_STORED
+            return code if code is ExitCode.ERROR else ExitCode.UNFINISHED
         return code
 
     return run_with_signals(work)

@@ -11,6 +11,7 @@ from reconciler.cli.options import DEFAULT_LISTEN
 from reconciler.cli.values import DurationType, SwitchType
 from reconciler.daemon.address import Address
 from reconciler.errors import mask, visible
+from reconciler.exits import ExitCode
 
 if TYPE_CHECKING:
     from reconciler.cli.asking import DaemonAt
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 _SHORTEST = timedelta(milliseconds=100)
 _DEFAULT_TIMEOUT = timedelta(seconds=5)
 _DEFAULT_EVERY = timedelta(seconds=2)
-_NOT_READY = 1
 
 
 class AtType(click.ParamType[Address]):
@@ -145,7 +145,7 @@ def _quiet(daemon: "DaemonAt") -> int:
     readiness = daemon.readiness()
     told = "ready" if readiness.ready else f"not ready: {'; '.join(readiness.reasons)}"
     write_stdout(mask(visible(told)) + "\n")
-    return 0 if readiness.ready else _NOT_READY
+    return ExitCode.IN_ORDER if readiness.ready else ExitCode.ERROR
 
 
 def _json(daemon: "DaemonAt") -> int:
@@ -154,7 +154,7 @@ def _json(daemon: "DaemonAt") -> int:
 
     status = daemon.status()
     write_stdout(mask(json.render(status)), utf8=True)
-    return 0 if status.readiness.ready else _NOT_READY
+    return ExitCode.IN_ORDER if status.readiness.ready else ExitCode.ERROR
 
 
 def _text(daemon: "DaemonAt") -> int:
@@ -163,4 +163,4 @@ def _text(daemon: "DaemonAt") -> int:
 
     status, report = daemon.look()
     write_stdout(mask(render(status, report, terminal_style())))
-    return 0 if status.readiness.ready else _NOT_READY
+    return ExitCode.IN_ORDER if status.readiness.ready else ExitCode.ERROR

@@ -21,6 +21,7 @@ from reconciler.core.inventory import (
 from reconciler.core.keys import DesiredAccount, RemoteKey, Source, is_named
 from reconciler.core.patterns import is_like, is_like_id
 from reconciler.core.plan import AccountPlan, KeyCounts
+from reconciler.exits import ExitCode
 
 SCHEMA: Literal["reconciler/report/v1"] = "reconciler/report/v1"
 
@@ -387,7 +388,7 @@ def summarize(accounts: Iterable[ReportedAccount], findings: Iterable[ReportedFi
 
 def exit_code(
     report: Report, *, tell_differences: bool = False, judge_held_back: bool = True, interrupted: bool = False
-) -> int:
+) -> ExitCode:
     """Give the exit code of a pass: the first that applies of 1, 4, 3, 2, 0.
 
     Args:
@@ -400,13 +401,13 @@ def exit_code(
     if unread := _unread_code(report, interrupted=interrupted):
         return unread
     if any(outcome.may_be_retried for outcome in outcomes):
-        return 4
+        return ExitCode.UNFINISHED
     if judge_held_back and (report.refusals or any(outcome.held_back for outcome in outcomes)):
-        return 3
-    return 2 if tell_differences and Outcome.PLANNED in outcomes else 0
+        return ExitCode.HELD_BACK
+    return ExitCode.DIFFERENT if tell_differences and Outcome.PLANNED in outcomes else ExitCode.IN_ORDER
 
 
-def audit_exit_code(report: Report, fail_on: Severity | None, *, interrupted: bool = False) -> int:
+def audit_exit_code(report: Report, fail_on: Severity | None, *, interrupted: bool = False) -> ExitCode:
     """Give the exit code of an audit: 1 or 4 where accounts could not be read, 3 for a finding, else 0.
 
     Args:
@@ -418,12 +419,12 @@ def audit_exit_code(report: Report, fail_on: Severity | None, *, interrupted: bo
         return unread
     worst = fail_on.rank if fail_on else -1
     found = (one for one in report.findings if one.waived is None and one.rule not in OF_THE_RUN)
-    return 3 if any(finding.severity.rank <= worst for finding in found) else 0
+    return ExitCode.HELD_BACK if any(finding.severity.rank <= worst for finding in found) else ExitCode.IN_ORDER
 
 
-def _unread_code(report: Report, *, interrupted: bool) -> int:
+def _unread_code(report: Report, *, interrupted: bool) -> ExitCode:
     """Give 1 where no account could be read, 4 where some could not, 0 where all could."""
     statuses = {account.status for account in report.accounts}
     if AccountStatus.FAILED not in statuses:
-        return 0
-    return 4 if AccountStatus.OK in statuses or interrupted else 1
+        return ExitCode.IN_ORDER
+    return ExitCode.UNFINISHED if AccountStatus.OK in statuses or interrupted else ExitCode.ERROR

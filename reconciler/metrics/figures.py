@@ -9,6 +9,7 @@ from reconciler.core.changes import Action, Outcome
 from reconciler.core.keys import EVERY_SUB_ACCOUNT
 from reconciler.core.report import AccountStatus, Report, ReportedAccount, ReportedChange, exit_code
 from reconciler.core.rules import end_of
+from reconciler.exits import ExitCode
 from reconciler.metrics.catalogue import GUARDRAILS, OTHER, DaysLeft, KeyState, Result, Values
 
 States = Counter[KeyState]
@@ -20,7 +21,12 @@ DRIFT = frozenset({KeyState.PLANNED, KeyState.FAILED, KeyState.HELD_BACK, KeySta
 PAUSED = frozenset({KeyState.PAUSED})
 """How keys stand that differ on purpose."""
 
-_RESULTS = {0: Result.OK, 1: Result.ERROR, 3: Result.HELD_BACK, 4: Result.FAILED}
+_RESULTS = {
+    ExitCode.IN_ORDER: Result.OK,
+    ExitCode.ERROR: Result.ERROR,
+    ExitCode.HELD_BACK: Result.HELD_BACK,
+    ExitCode.UNFINISHED: Result.FAILED,
+}
 _DAY = 86400.0
 _ENDS = ((0.0, DaysLeft.ENDED), (7.0, DaysLeft.WITHIN_A_WEEK), (14.0, DaysLeft.WITHIN_TWO_WEEKS))
 
