@@ -8,9 +8,9 @@ from reconciler.cli.command import Command
 
 
 @click.command("schema", cls=Command, short_help="Print the JSON Schema of a file format.")
-@click.argument("name", type=click.Choice(["desired", "policy", "report", "status"]))
+@click.argument("name", type=click.Choice(["desired", "policy", "report", "status", "listing"]))
 def command(name: str) -> int:
-    """Print the JSON Schema of desired-state files, policy files, reports or the status of a daemon.
+    """Print the JSON Schema of desired-state files, policy files, reports, the status of a daemon or saved listings.
 
     Example: reconciler schema desired > desired.schema.json
     """
@@ -33,6 +33,10 @@ def _schema(name: str) -> dict[str, object]:
         from reconciler.files.status import status_schema
 
         return status_schema()
+    if name == "listing":
+        from reconciler.files.saved import listing_schema
+
+        return listing_schema()
     from reconciler.files.report import report_schema
 
     return report_schema()

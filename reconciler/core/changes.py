@@ -55,7 +55,12 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What is granted and what is revoked, as canonical texts."""
+    """What is granted and what is revoked, as canonical texts.
+
+    Attributes:
+        granted: What is there afterwards and was not reached before.
+        revoked: What was there before and is not reached afterwards.
+    """
 
     granted: tuple[str, ...] = ()
     revoked: tuple[str, ...] = ()
@@ -63,7 +68,13 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class AccessChange:
-    """What a change grants and revokes, in scopes and in networks (``anywhere`` for an empty list)."""
+    """What a change grants and revokes, and so its direction.
+
+    Attributes:
+        direction: Whether it gives access, takes access, both, or neither.
+        scopes: What a key may do more and less.
+        networks: From where it may be used more and less; `anywhere` for an empty list.
+    """
 
     direction: Direction = Direction.NONE
     scopes: Delta = Delta()
@@ -75,7 +86,12 @@ FieldName = Literal["label", "scopes", "ip_allow_list"]
 
 @dataclass(frozen=True, slots=True)
 class TextDiff:
-    """One text before and after; ``before`` is None where the key does not exist yet."""
+    """One text before and after.
+
+    Attributes:
+        before: The text before; null where the key does not exist yet.
+        after: The text after.
+    """
 
     before: str | None
     after: str
@@ -83,7 +99,12 @@ class TextDiff:
 
 @dataclass(frozen=True, slots=True)
 class ListDiff:
-    """One list before and after, in canonical form; ``before`` is None where the key does not exist yet."""
+    """One list before and after, in canonical form.
+
+    Attributes:
+        before: The list before; null where the key does not exist yet.
+        after: The list after.
+    """
 
     before: tuple[str, ...] | None
     after: tuple[str, ...]
@@ -91,7 +112,13 @@ class ListDiff:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The fields that differ, and only those: exactly what a PUT carries. The others are None."""
+    """The fields that differ, and only those: exactly what a PUT carries. The others are None.
+
+    Attributes:
+        label: The label; left out where it stays as it is.
+        scopes: The scopes; left out where they stay as they are.
+        ip_allow_list: The networks; left out where they stay as they are.
+    """
 
     label: TextDiff | None = None
     scopes: ListDiff | None = None

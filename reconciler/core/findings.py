@@ -27,7 +27,13 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
-    """Why a finding is accepted, by whom and until when (24:00 UTC of that date, ISO 8601)."""
+    """Why a finding is accepted, by whom and until when.
+
+    Attributes:
+        until: Its last day, to 24:00 UTC (ISO 8601).
+        owner: Who answers for it.
+        reason: Why this is accepted.
+    """
 
     until: str
     owner: str

@@ -34,7 +34,12 @@ class KeyStanding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReportedPause:
-    """Why a key is left as it is, and until when (24:00 UTC of that date, ISO 8601)."""
+    """Why a key is left as it is, and until when.
+
+    Attributes:
+        until: Its last day, to 24:00 UTC (ISO 8601).
+        reason: Why.
+    """
 
     until: str
     reason: str
@@ -44,7 +49,18 @@ class ReportedPause:
 class ReportedKey:
     """One actual key as the pass leaves it: as it was listed, and with what was applied; times in RFC 3339.
 
-    ``name``, ``owner``, ``paused`` and ``source`` are what the files say, where they name it.
+    Attributes:
+        key_id: Its id.
+        label: What AhaSend calls it.
+        standing: Whether a file names it.
+        scopes: Its scopes, in canonical form.
+        ip_allow_list: The networks that may use it; empty: it is usable from anywhere.
+        created_at: When it was made.
+        last_used_at: When it was used last; null: never.
+        name: Its name in the files, where they name it; else null.
+        owner: Who answers for it, as the files say; may be empty.
+        paused: Why the files leave it as it is, and until when; null: they do not.
+        source: The place in the files, where they name it; else null.
     """
 
     key_id: str
@@ -64,7 +80,13 @@ class ReportedKey:
 class ReportedRule:
     """One rule that was asked, or something that must keep working.
 
-    ``checks`` says what it looks at, ``why`` what a built-in rule is for.
+    Attributes:
+        rule: Its id; `coverage` for what must keep working.
+        severity: How serious it is when it is broken.
+        checks: What it looks at: an expression, or a built-in rule with its parameters.
+        hint: What to do about it; may be empty.
+        source: Its place in the policy; null: it stands in no file.
+        why: What a built-in rule is for; empty for an expression.
     """
 
     rule: str
@@ -77,7 +99,18 @@ class ReportedRule:
 
 @dataclass(frozen=True, slots=True)
 class ReportedWaiver:
-    """One waiver of the policy, whether or not anything needs it; ``until`` is a date (ISO 8601), to its end in UTC."""
+    """One waiver of the policy, whether or not anything needs it.
+
+    Attributes:
+        rule: The id of the rule that it waives.
+        key: The name of the key in the files, or its id; null: it goes by the label.
+        label: A pattern of labels; null: it goes by the key.
+        account: A pattern of ids of accounts; null: all of them.
+        until: Its last day, to 24:00 UTC (ISO 8601).
+        owner: Who answers for it.
+        reason: Why this is accepted.
+        source: Its place in the policy.
+    """
 
     rule: str
     key: str | None
@@ -91,9 +124,16 @@ class ReportedWaiver:
 
 @dataclass(frozen=True, slots=True)
 class ReportedPausedKey:
-    """One key that the files pause, whether or not it is there, until the end of a date (ISO 8601) in UTC.
+    """One key that the files pause, whether or not it is there.
 
-    ``of_sub_accounts``: it is one of each sub account that a rule selects.
+    Attributes:
+        account_id: Its account.
+        name: Its name in the files.
+        until: The last day of the pause, to 24:00 UTC (ISO 8601).
+        reason: Why it is paused.
+        owner: Who answers for the key; may be empty.
+        source: The place in the files.
+        of_sub_accounts: Whether it is one of each sub account that a rule selects.
     """
 
     account_id: str
@@ -107,7 +147,15 @@ class ReportedPausedKey:
 
 @dataclass(frozen=True, slots=True)
 class ReportedFreeze:
-    """One change window that was in force; ``until`` in RFC 3339, ``account`` a pattern of ids or None for all."""
+    """One change window that was in force.
+
+    Attributes:
+        reason: Why nothing was to be changed.
+        until: When it ends, in RFC 3339.
+        account: A pattern of ids of accounts; null: all of them.
+        allow_quarantine: Whether keys might be switched off all the same.
+        source: Its place in the policy.
+    """
 
     reason: str
     until: str

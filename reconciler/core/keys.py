@@ -14,7 +14,13 @@ from reconciler.core.shards import Shard
 
 @dataclass(frozen=True, slots=True, order=True)
 class Source:
-    """The place in a file that asks for something: 1-based, columns in characters."""
+    """The place in a file that asks for something.
+
+    Attributes:
+        file: The file, as it was named.
+        line: The line, from 1; 0: the file as a whole.
+        column: The column, from 1, in characters; 0: the file as a whole.
+    """
 
     file: str
     line: int

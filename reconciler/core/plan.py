@@ -48,7 +48,14 @@ _ByScopes = Mapping[tuple[str, ...], list[RemoteKey]]
 
 @dataclass(frozen=True, slots=True)
 class KeyCounts:
-    """How many keys there are, and of those whose list is not managed, how many are usable from anywhere."""
+    """How many keys an account has, and how many of them the files ask for.
+
+    Attributes:
+        desired: Keys that the files name.
+        actual: Keys that the account has.
+        list_not_managed: Keys of the files whose networks the files leave as they are.
+        list_open: How many of those are usable from anywhere.
+    """
 
     desired: int = 0
     actual: int = 0

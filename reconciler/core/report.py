@@ -44,7 +44,19 @@ class AccountStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReportedChange:
-    """One change and how it ended."""
+    """One change and how it ended.
+
+    Attributes:
+        action: What it does to the key.
+        name: The name of the key in the files; null: no file names it.
+        key_id: The id of the key; null where there is none yet, or it cannot be told which key is meant.
+        label: The label of the key, as the files want it; of a key of no file, as it is.
+        source: The place in the files that asks for it; null: no file names the key.
+        fields: The fields that differ, before and after.
+        access: What it grants and what it revokes.
+        outcome: How it stands, or how it ended.
+        reason: Why, and what to do; null where there is nothing to say.
+    """
 
     action: Action
     name: str | None
@@ -59,7 +71,15 @@ class ReportedChange:
 
 @dataclass(frozen=True, slots=True)
 class UnmanagedKey:
-    """An actual key that no file names; times in RFC 3339."""
+    """An actual key that no file names.
+
+    Attributes:
+        key_id: Its id.
+        label: What AhaSend calls it.
+        scopes: Its scopes, in canonical form.
+        ip_allow_list: The networks that may use it; empty: it is usable from anywhere.
+        last_used_at: When it was used last, in RFC 3339; null: never.
+    """
 
     key_id: str
     label: str
@@ -70,9 +90,19 @@ class UnmanagedKey:
 
 @dataclass(frozen=True, slots=True)
 class ReportedAccount:
-    """One account: whether it could be read, and what was to be done there; a sub account has a name.
+    """One account or sub account: whether it could be read, and what was to be done there.
 
-    ``inventory`` is None where the keys are not known: nobody read them, or an older version wrote the report.
+    Attributes:
+        account_id: The account; of a sub account its parent.
+        sub_account_id: The sub account; null: this is about the account's own keys.
+        status: Whether it could be read.
+        error: Why it could not be read; null: it could.
+        keys: How many keys there are.
+        changes: Its changes, by the names of their keys; those of keys of no file come last.
+        unmanaged: Its keys that no file names.
+        sub_account_name: What the sub account is called; null for an account.
+        inventory: Every actual key as the pass left it; null where the keys are not known, since nobody read them or an
+            older version wrote the report.
     """
 
     account_id: str
@@ -102,9 +132,21 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReportedFinding:
-    """One finding, with the account and the key that it is about, where there is one.
+    """One finding: a rule that something breaks, and what to do.
 
-    ``since`` tells of an unwaived one whether an earlier report had it, where the two were compared.
+    Attributes:
+        rule: The rule: its id in the policy, or the name of a check that is always made.
+        severity: How serious it is.
+        account_id: The account; null: it is about the run.
+        sub_account_id: The sub account, where it is about one.
+        key: The name of the key in the files, where it is about one that they name.
+        key_id: The id of the key, where it has one.
+        label: The label of the key, where it is about one.
+        message: What is wrong, in words.
+        hint: What to do about it; may be empty.
+        source: The place in the files, or in the policy where no file names the key; null: there is none.
+        waived: Who accepts it until when, and why; null: nobody does.
+        since: How it stands against the earlier report; null: there was none to compare with, or it is waived.
     """
 
     rule: str
@@ -148,9 +190,17 @@ class KeyEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChangedKey:
-    """A key that is not what it was in an earlier report, with what that grants and revokes.
+    """A key that is not what it was in an earlier report.
 
-    ``fields`` are those that differ, ``before`` in the earlier report; there are none where the key is gone.
+    Attributes:
+        what: What became of it.
+        account_id: Its account.
+        sub_account_id: Its sub account; null for an account's own key.
+        key_id: Its id.
+        name: Its name in the files; null: no file names it.
+        label: What AhaSend calls it.
+        fields: The fields that differ, as they were and as they are; none where the key is gone.
+        access: What that grants and revokes.
     """
 
     what: KeyEvent
@@ -170,10 +220,10 @@ class Since:
     Attributes:
         run_id: Its run.
         finished_at: When it was made.
-        as_of: As of when it is, where that is known: when the keys were listed.
         gone: The findings of it that are gone, or waived by now.
         keys: The keys that appeared, changed or are gone, in accounts that both reports have read.
         not_compared: How many accounts only one of the two has read, so that nothing is known of their keys.
+        as_of: As of when it is, where that is known: when the keys were listed.
     """
 
     run_id: str
@@ -191,7 +241,17 @@ class Since:
 
 @dataclass(frozen=True, slots=True)
 class ReportedRefusal:
-    """One guardrail that refused something."""
+    """One guardrail that refused something.
+
+    Attributes:
+        guardrail: Its name.
+        account_id: The account; null: it is about the run.
+        sub_account_id: The sub account, where it is about one.
+        key_id: The id of the key; null: it is about a whole plan, or a key that does not exist yet.
+        message: What it refuses, the limit, and the way out, in words.
+        limit: The number that is allowed; null where no number is.
+        actual: The number that was met; null where no number is.
+    """
 
     guardrail: str
     account_id: str | None
@@ -204,7 +264,13 @@ class ReportedRefusal:
 
 @dataclass(frozen=True, slots=True)
 class FindingCounts:
-    """Unwaived findings by severity."""
+    """Unwaived findings by severity.
+
+    Attributes:
+        deny: Those that hold back what grants.
+        warn: Those that are told, and no reason to hold anything back.
+        note: Those that are told.
+    """
 
     deny: int = 0
     warn: int = 0
@@ -213,7 +279,26 @@ class FindingCounts:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Changes by action and by outcome, and what is left."""
+    """Changes by action and by outcome, and what is left.
+
+    Attributes:
+        update: Changes that bring a key to what the files say.
+        create: Keys that the files ask for and that do not exist.
+        delete: Keys that are to be removed.
+        quarantine: Keys that are to be switched off.
+        restore: Keys that are to be switched on again.
+        unchanged: Desired keys that differ in nothing.
+        unmanaged: Keys that no file names.
+        planned: Changes that would be made.
+        applied: Changes that were made, and seen.
+        failed: Changes that were to be made and were not, or were not seen; the next pass may succeed.
+        stale: Changes that were not made, since the key, or what the files ask for, changed since the plan.
+        denied: Changes that a rule of the policy holds back.
+        refused: Changes that a guardrail holds back.
+        skipped: Changes that wait for another one, or cannot be made.
+        paused: Changes that the files or a change window put off.
+        findings: Findings that nobody waives.
+    """
 
     update: int = 0
     create: int = 0
@@ -235,7 +320,14 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class RequestCounts:
-    """Requests sent to the API, by method, retries included."""
+    """Requests sent to the API, by method, retries included.
+
+    Attributes:
+        GET: Those that read.
+        PUT: Those that change a key.
+        POST: Those that make a key; this version sends none.
+        DELETE: Those that remove a key; this version sends none.
+    """
 
     GET: int = 0
     PUT: int = 0
@@ -245,11 +337,29 @@ class RequestCounts:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One pass, whole; times in RFC 3339, ``policy`` the digest of the policy or None.
+    """One pass, whole; times in RFC 3339.
 
-    ``digest`` is None where an account failed, and in an audit; ``since`` where no earlier report was compared.
-    ``as_of`` is the time by which ages, pauses and waivers are judged: when the keys were listed. ``freezes`` are the
-    change windows that were in force. ``shard`` is the one whose accounts alone were looked at, as ``3/16``.
+    Attributes:
+        schema: What this is.
+        version: The reconciler's.
+        mode: What kind of pass it was.
+        run_id: The pass, as logs and the trail name it.
+        started_at: When it began.
+        finished_at: When it ended.
+        digest: The digest of the plan, as `--digest` takes it; null where an account failed, and in an audit.
+        policy: The digest of the policy; null: there is none.
+        accounts: Each account and each sub account that the files mean.
+        findings: What breaks a rule.
+        refusals: What guardrails refused.
+        summary: Counts of it all.
+        requests: How many requests were sent.
+        since: The earlier report and what became of it; null where none was compared.
+        as_of: The time by which ages, pauses and waivers are judged: when the keys were listed.
+        rules: The rules that were asked, those too that found nothing.
+        waivers: What the policy accepts until when, ended ones too.
+        pauses: The keys that the files leave as they are until when.
+        freezes: The change windows that were in force.
+        shard: The shard whose accounts alone were looked at, as `3/16`; null: all were.
     """
 
     schema: Literal["reconciler/report/v1"]

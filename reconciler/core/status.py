@@ -20,9 +20,9 @@ class ConfigurationStatus:
     """The configuration in force, and newer files or settings that do not load.
 
     Attributes:
-        loaded_at: When the one in force was loaded; None: none is.
+        loaded_at: When the one in force was loaded; null: none is.
         age_seconds: How long ago that was.
-        rejected: Why a newer one does not load; None: there is no newer one.
+        rejected: Why a newer one does not load; null: there is no newer one.
         rejected_at: Since when it does not.
         problems: The first of what is wrong with it, as ``FILE:LINE:COL: message``.
         problem_count: How many there are.
@@ -38,7 +38,14 @@ class ConfigurationStatus:
 
 @dataclass(frozen=True, slots=True)
 class SubAccountReadiness:
-    """A sub account that could not be read the last time, or (not ``ready``) was not read in time."""
+    """A sub account that could not be read the last time, or was not read in time.
+
+    Attributes:
+        sub_account_id: The sub account.
+        read_at: When its keys were last read; null: never yet.
+        ready: Whether that was in time.
+        error: Why they could not be read the last time; null: they could.
+    """
 
     sub_account_id: str
     read_at: datetime | None
@@ -69,9 +76,9 @@ class AccountReadiness:
 
     Attributes:
         account_id: The account.
-        read_at: When its own keys were last read; None: never yet.
+        read_at: When its own keys were last read; null: never yet.
         ready: Whether that was in time.
-        error: Why they could not be read the last time; None: they could.
+        error: Why they could not be read the last time; null: they could.
         sub_accounts: The same, of its sub accounts.
     """
 
@@ -84,7 +91,14 @@ class AccountReadiness:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether the daemon does what it is for; ``reasons`` say why not."""
+    """Whether the daemon does what it is for.
+
+    Attributes:
+        ready: Whether it does.
+        reasons: Why not, in words; empty where it does.
+        configuration: The configuration in force.
+        accounts: Each account of the files in force.
+    """
 
     ready: bool
     reasons: tuple[str, ...]
@@ -94,7 +108,15 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class AskedBy:
-    """The place in the files that asked for something, and the commit that they came from, where that is known."""
+    """The place in the files that asked for something, and the commit that they came from.
+
+    Attributes:
+        file: The file.
+        line: The line, from 1.
+        column: The column, from 1, in characters.
+        commit: The commit of the worktree in which the file lies; null: that is not known.
+        modified: Whether the file was changed since that commit; null: that is not known.
+    """
 
     file: str
     line: int
@@ -109,9 +131,24 @@ class AskedBy:
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """Something that became of a key: a decision about it, or a write as it ended; ``time`` in RFC 3339.
+    """Something that became of a key: a decision about it, or a write as it ended.
 
-    ``trigger`` is why the pass began that it happened in, None where a person or a CronJob made it.
+    Attributes:
+        time: When, in RFC 3339.
+        run_id: The pass in which it happened; null: that is not known.
+        trigger: Why that pass began; null: a person or a CronJob made it.
+        mode: What kind of pass it was; null: that is not known.
+        account_id: The account.
+        sub_account_id: The sub account; null for an account's own key.
+        key_id: The id of the key; null where there is none.
+        name: The name of the key in the files; null: no file names it.
+        label: The label of the key.
+        action: What was to be done to it.
+        fields: The fields that differ, before and after.
+        access: What that grants and revokes.
+        outcome: How it stood, or how it ended.
+        reason: Why; null where there is nothing to say.
+        asked_by: What asked for it; null: no file names the key.
     """
 
     time: str
@@ -136,9 +173,9 @@ class Sync:
     """Whether the accounts are as the files say, and since when.
 
     Attributes:
-        in_sync: Whether they are; None: that is not known, since no pass was made yet or it could not read them all.
+        in_sync: Whether they are; null: that is not known, since no pass was made yet or it could not read them all.
         since: Since when it stands so, in RFC 3339: the end of the first pass that found it so, or of the last one that
-            had to apply something for that; None: before any.
+            had to apply something for that; null: before any.
         at_start: Whether the daemon's first pass found it so already, so that it may stand so for longer.
     """
 
@@ -149,7 +186,15 @@ class Sync:
 
 @dataclass(frozen=True, slots=True)
 class LastPass:
-    """The last pass that ended: its number from 1, its run, why it began and when it ended (RFC 3339)."""
+    """The last pass that ended.
+
+    Attributes:
+        number: Its number, from 1, since the daemon began.
+        run_id: The pass, as logs and the trail name it.
+        trigger: Why it began.
+        finished_at: When it ended, in RFC 3339.
+        seconds: How long it took.
+    """
 
     number: int
     run_id: str
@@ -169,8 +214,8 @@ class Status:
         started_at: When the daemon began.
         mode: ``apply``, or ``plan`` where it makes dry runs only.
         schedule: When passes begin, in words.
-        next_at: When the schedule lets the next pass begin; None: that is not known.
-        last_pass: The last pass that ended; None: there was none.
+        next_at: When the schedule lets the next pass begin; null: that is not known.
+        last_pass: The last pass that ended; null: there was none.
         sync: Whether the accounts are as the files say.
         readiness: Whether the daemon does its work.
         recent: What became of keys lately, the newest first.
@@ -192,7 +237,7 @@ class Status:
 
 
 def in_sync(report: Report) -> bool | None:
-    """Tell whether a pass left every account as the files say; None: it could not read them all.
+    """Tell whether a pass left every account as the files say; null: it could not read them all.
 
     A change that is paused, planned or held back is a difference as any other; a suspended sub account is none.
     """

@@ -43,6 +43,33 @@ VARIABLES: Final[Mapping[str, Type]] = {
     "now": Type.MOMENT,
 }
 """Every variable, none of which is ever null: absent text is empty, and an absent time is the beginning of 1970."""
+HOLDS: Final[Mapping[str, str]] = {
+    "key.name": "its name in the files, empty for a key of no file",
+    "key.label": "what AhaSend calls it",
+    "key.id": "its id, empty for one that does not exist yet",
+    "key.scopes": "its scopes, as text",
+    "key.roles": "the roles that the file gives it",
+    "key.domains": "the domains that fill its roles",
+    "key.ip_allow_list": "its networks; empty: usable from anywhere",
+    "key.list_managed": "whether the file says its networks",
+    "key.owner": "who answers for it, empty where nobody does",
+    "key.state": "`present`, `quarantined` or `absent`",
+    "key.managed": "whether a file names it",
+    "key.annotations": 'text by name: `key.annotations["tier"]`, `"tier" in key.annotations`',
+    "key.created_at": "when it was made",
+    "key.age": "how long ago that was",
+    "key.never_used": "whether it was never used",
+    "key.last_used_at": "when it was used last, 5 to 10 minutes late; the beginning of 1970 if never",
+    "key.idle": "how long nobody used it: since the last use, or since it was made",
+    "key.account": "the id of its account",
+    "key.sub_account": "the id of its sub account, empty for an account's own key",
+    "change.action": "`update`, `create`, `delete`, `quarantine` or `restore`",
+    "change.granted": "what the change gives: scopes, then networks (`anywhere` for an empty list)",
+    "change.revoked": "what it takes",
+    "change.direction": "`widen`, `narrow`, `mixed` or `none`",
+    "now": "the time of the pass, or of the listing",
+}
+"""What each of them holds, in words."""
 ABOUT_CHANGES: Final = "change."
 EXAMPLES: Final = {
     "covers": 'covers(key.scopes, "messages:send:{shop.example.com}")',

@@ -46,7 +46,9 @@ def load_told_report(text: str) -> Report:
 
 def report_schema() -> dict[str, Any]:
     """Give the JSON Schema (draft 2020-12) of a report as :mod:`reconciler.render.json` writes it."""
-    return {"$schema": _DIALECT, **_adapter().json_schema(mode="serialization")}
+    from reconciler.files.described import described
+
+    return {"$schema": _DIALECT, **described(_adapter().json_schema(mode="serialization"))}
 
 
 def _problem(file: str, location: tuple[int | str, ...], message: str) -> Problem:

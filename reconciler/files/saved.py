@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 SCHEMA: Final = "reconciler/listing/v1"
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _MOST_TOLD: Final = 20
 _MOST_APART: Final = timedelta(hours=1)
 
@@ -138,6 +139,17 @@ def _problem(path: Path, location: tuple[int | str, ...], message: str) -> Probl
 
 @dataclass(frozen=True, slots=True)
 class _Key:
+    """One key as it was listed.
+
+    Attributes:
+        id: Its id.
+        label: What AhaSend calls it.
+        scopes: Its scopes, as text.
+        ip_allow_list: The networks that may use it; empty: it is usable from anywhere.
+        created_at: When it was made.
+        last_used_at: When it was used last; null: never.
+    """
+
     id: str
     label: str
     scopes: tuple[str, ...]
@@ -148,6 +160,15 @@ class _Key:
 
 @dataclass(frozen=True, slots=True)
 class _SubAccount:
+    """One sub account and its keys.
+
+    Attributes:
+        id: Its id.
+        name: What it is called.
+        status: Its status, as AhaSend told it.
+        keys: Its keys.
+    """
+
     id: str
     name: str
     status: str
@@ -156,6 +177,14 @@ class _SubAccount:
 
 @dataclass(frozen=True, slots=True)
 class _Account:
+    """One account and its keys.
+
+    Attributes:
+        account_id: Its id.
+        keys: Its own keys.
+        sub_accounts: Its sub accounts; null: they were not listed, which is not the same as none.
+    """
+
     account_id: str
     keys: tuple[_Key, ...]
     sub_accounts: tuple[_SubAccount, ...] | None = None
@@ -163,9 +192,24 @@ class _Account:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
+    """Keys as they were listed; it holds no secret.
+
+    Attributes:
+        schema: What this is.
+        taken_at: When the keys were listed.
+        accounts: The accounts, each once.
+    """
+
     schema: Literal["reconciler/listing/v1"]
     taken_at: datetime
     accounts: tuple[_Account, ...]
+
+
+def listing_schema() -> dict[str, Any]:
+    """Give the JSON Schema (draft 2020-12) of a saved listing."""
+    from reconciler.files.described import described
+
+    return {"$schema": _DIALECT, **described(_adapter().json_schema(mode="validation"))}
 
 
 @cache

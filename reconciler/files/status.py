@@ -67,7 +67,9 @@ def load_readiness(text: bytes, file: str = "readiness") -> Ready:
 
 def status_schema() -> dict[str, Any]:
     """Give the JSON Schema (draft 2020-12) of a status."""
-    return {"$schema": _DIALECT, **_adapter().json_schema(mode="serialization")}
+    from reconciler.files.described import described
+
+    return {"$schema": _DIALECT, **described(_adapter().json_schema(mode="serialization"))}
 
 
 def _wrong(file: str, message: str) -> FilesError:

@@ -446,7 +446,7 @@ def test_export_with_a_wrong_credential(shell: Shell, monkeypatch: pytest.Monkey
     assert not Path("out").exists()
 
 
-@pytest.mark.parametrize("name", ["desired", "policy", "report", "status"])
+@pytest.mark.parametrize("name", ["desired", "policy", "report", "status", "listing"])
 def test_schema(shell: Shell, name: str) -> None:
     """Each schema is JSON Schema on stdout."""
     assert shell.run("schema", name) == 0

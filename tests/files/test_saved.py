@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it ships no types
 
 from builders import ACCOUNT, LONG_AGO, NOW, OFFICE, SHOP, SUB_ACCOUNT, remote
 from reconciler.core.keys import RemoteKey, RemoteSubAccount
 from reconciler.errors import FilesError
 from reconciler.files.export import SubAccountKeys
-from reconciler.files.saved import Listing, SavedAccount, load_listings, write_listing
+from reconciler.files.saved import Listing, SavedAccount, listing_schema, load_listings, write_listing
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "listing.json"
 OTHER = "44444444-abcd-4444-8444-444444444444"
@@ -420,3 +421,12 @@ def test_listings_are_of_one_time(apart: timedelta, said: list[str]) -> None:
         assert refused(*texts) == refused(*reversed(texts)) == said
     else:
         assert load(*texts).taken_at == load(*reversed(texts)).taken_at == NOW + apart
+
+
+def test_the_schema_holds_for_what_is_written() -> None:
+    """The schema is valid draft 2020-12; the example and what is written keep to it, and something else does not."""
+    Draft202012Validator.check_schema(listing_schema())
+    validator = Draft202012Validator(listing_schema())
+    validator.validate(json.loads(EXAMPLE.read_text()))
+    validator.validate(json.loads(write_listing(Listing(NOW, (SavedAccount(ACCOUNT.account_id, ()),)))))
+    assert not validator.is_valid({"schema": "reconciler/listing/v1", "accounts": []})
