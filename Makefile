@@ -6,7 +6,7 @@ SHELL := /bin/bash
 CONFORMANCE := $(VENV)/conformance
 AHASEND_OPENAPI ?= ../shared/ahasend/openapi.yaml
 
-.PHONY: demo test check units laws browser alerts campaign conformance bench pins schemas man golden pictures clean
+.PHONY: demo test check units laws browser alerts campaign conformance bench pins schemas man reference golden pictures clean
 
 demo: $(VENV)/.runtime
 	@$(BIN)/python -m reconciler demo
@@ -59,6 +59,10 @@ schemas: $(VENV)/.dev
 
 man: $(VENV)/.dev
 	$(BIN)/python tests/manual.py
+
+# The pages of docs/reference; the others are written by hand.
+reference: $(VENV)/.dev
+	$(BIN)/python tests/reference.py
 
 # Renders the rich reports of the tests anew: look at what changed before it is committed.
 golden: $(VENV)/.dev

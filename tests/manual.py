@@ -11,9 +11,10 @@ from typing import Final
 
 import click
 
+from command_tree import walk
 from reconciler.cli.command import split_help
-from reconciler.cli.group import COMMANDS, reconciler
 from reconciler.cli.variables import BESIDE_OPTIONS, variables_of
+from reconciler.exits import ExitCode
 
 _DESCRIPTION: Final = """\
 reconciler compares YAML files, which say which AhaSend API keys exist, what each may do and from where, with an
@@ -23,18 +24,7 @@ lets guardrails and a policy judge the difference, and closes it with the fewest
 
 Results go to stdout or to files, logs to stderr. On a terminal a line tells how far a command has come.
 """
-EXIT_CODES: Final = (
-    ("0", "In order; keys that are paused do not change that."),
-    ("1", "Files or settings do not load, or no account could be read."),
-    ("2", "plan --detailed-exitcode: actual and desired differ."),
-    (
-        "3",
-        "Something is held back. plan: only with --detailed-exitcode. audit: an unwaived finding of --fail-on.",
-    ),
-    ("4", "Something failed, or changed meanwhile; a retry may help."),
-    ("64", "Wrong usage: a command, an option or a value that there is not."),
-    ("130", "Interrupted where nothing was under way."),
-)
+EXIT_CODES: Final = tuple((str(int(code)), code.meaning) for code in sorted(ExitCode))
 _FILES: Final = (
     ("config/keys", "The desired state: a file, or a folder that is read whole."),
     ("config/policy.yaml", "The policy; it may be absent."),
@@ -92,7 +82,7 @@ def _head() -> Iterator[str]:
 
 
 def _usages() -> Iterator[str]:
-    for name, command, context in _walk():
+    for name, command, context in walk():
         if not isinstance(command, click.Group):
             pieces = (f" \\fI{escape(piece)}\\fR" for piece in command.collect_usage_pieces(context))
             yield f"\\fBreconciler {escape(name)}\\fR{''.join(pieces)}"
@@ -111,7 +101,7 @@ def _paragraphs(paragraphs: Iterable[str]) -> Iterator[str]:
 def _commands() -> Iterator[str]:
     yield ".SH COMMANDS"
     yield "Each takes \\fB\\-h\\fR and \\fB\\-\\-help\\fR."
-    for name, command, context in _walk():
+    for name, command, context in walk():
         prose, examples = split_help(command)
         yield f".SS reconciler {escape(name)}"
         yield from _paragraphs(prose.split("\n\n"))
@@ -119,21 +109,6 @@ def _commands() -> Iterator[str]:
             if isinstance(each, click.Option) and "--help" not in each.opts:
                 yield from _option(each, context)
         yield from _shown(examples)
-
-
-def _walk() -> Iterator[tuple[str, click.Command, click.Context]]:
-    """Give each command, and each below one, by its whole name."""
-    root = click.Context(reconciler, info_name="reconciler")
-    left = [(name, reconciler.get_command(root, name), root) for name in COMMANDS]
-    while left:
-        name, command, parent = left.pop(0)
-        if command is None:
-            continue
-        context = click.Context(command, parent, name.split()[-1])
-        yield name, command, context
-        if isinstance(command, click.Group):
-            below = command.list_commands(context)
-            left[:0] = [(f"{name} {each}", command.get_command(context, each), context) for each in below]
 
 
 def _option(option: click.Option, context: click.Context) -> Iterator[str]:
@@ -190,7 +165,7 @@ def _variables() -> Iterator[tuple[str, str]]:
     """Give each variable: those beside the options, then those of options with the commands that have them."""
     yield from BESIDE_OPTIONS.items()
     found: dict[str, dict[str, list[str]]] = {}
-    for name, command, _ in _walk():
+    for name, command, _ in walk():
         for each in command.params:
             for variable in variables_of(each):
                 found.setdefault(variable, {}).setdefault(each.opts[-1], []).append(name)

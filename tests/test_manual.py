@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import required
-from manual import EXIT_CODES, PAGE, escape, manual
+from manual import PAGE, escape, manual
 from reconciler.cli.group import COMMANDS
 
 DOCS = PAGE.parent.parent
@@ -42,15 +42,6 @@ def test_it_names_every_page() -> None:
     """SEE ALSO names each page of docs/."""
     seen = manual().partition(".SH SEE ALSO")[2].replace("\\-", "-")
     assert sorted(re.findall(r"[a-z-]+\.md", seen)) == sorted(page.name for page in DOCS.glob("*.md"))
-
-
-def test_the_exit_codes_of_docs() -> None:
-    """docs/command-line.md lists the same exit codes, in the order in which they apply."""
-    page = (DOCS / "command-line.md").read_text(encoding="utf-8")
-    _, _, listed = page.partition("\n## Exit codes\n")
-    rows = re.findall(r"^\| ([0-9]+) \| (.*) \|$", listed, re.MULTILINE)
-    order = ["130", "64", "1", "4", "3", "2", "0"]
-    assert [(code, told.replace("`", "")) for code, told in rows] == [(code, dict(EXIT_CODES)[code]) for code in order]
 
 
 def test_nothing_is_taken_for_a_request() -> None:

@@ -66,15 +66,17 @@ def test_the_snippets_load(block: str, tmp_path: Path) -> None:
     assert loaded.policy.rules or loaded.limits.require or loaded.limits.windows
 
 
-def test_every_variable_is_told() -> None:
-    """The table of variables has a row for each, in the order of the code."""
-    assert re.findall(r"^\| `([a-z_.]+)` \|", section("Expressions"), re.MULTILINE) == list(VARIABLES)
+def test_no_variable_is_told_that_there_is_not() -> None:
+    """The variables that the page names are some of those that there are; the reference has all of them."""
+    told = set(re.findall(r"`((?:key|change)\.[a-z_]+)`", section("Expressions")))
+    assert told
+    assert told <= {*VARIABLES}
 
 
-def test_every_built_in_rule_is_told_with_its_reason() -> None:
-    """The table of built-in rules has a row for each, with the reason that its code gives."""
-    rows = re.findall(r"^\| `([a-z-]+)` \| .*?\| (.*) \|$", section("Built-in rules"), re.MULTILINE)
-    assert rows == [(name, builtin.reason.replace("``", "`")) for name, builtin in BUILTINS.items()]
+def test_the_built_in_rules_are_counted() -> None:
+    """The page says how many there are, and names none that there is not; the reference has all of them."""
+    assert f"There are {len(BUILTINS)} of them" in section("Built-in rules")
+    assert {*re.findall(r"`([a-z]+(?:-[a-z]+)+)`", section("Built-in rules"))} <= {*BUILTINS}
 
 
 def test_every_setting_is_told_with_its_guardrail() -> None:

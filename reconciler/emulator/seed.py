@@ -6,11 +6,12 @@ accounts are made. It is refused when it has another shape.
 
 import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import yaml
@@ -21,17 +22,52 @@ from reconciler.emulator.permissions import is_uuid
 
 STATUSES = ("active", "suspended", "parent-suspended", "deleted")
 
-_SUB_ACCOUNT_FIELDS = (
-    "id",
-    "name",
-    "website",
-    "status",
-    "monthly_credit",
-    "created_at",
-    "last_activity_at",
-    "domains",
-    "keys",
-)
+
+@dataclass(frozen=True, slots=True)
+class SeedField:
+    """One field of a seed: what it must be, what it holds, and what counts where it is left out."""
+
+    kind: str
+    holds: str
+    otherwise: str
+
+
+_MADE_UP = "a new one"
+_ID = SeedField("text, a UUID", "its id", _MADE_UP)
+_DOMAINS = SeedField("list of text", "the domains that it owns", "none")
+_KEYS = SeedField("list of keys", "its keys", "none")
+_STATUS = SeedField(f"one of {', '.join(STATUSES)}", "its status; keys of one that is not active get 401", "active")
+SEED_FIELDS: Final = {"accounts": SeedField("list of accounts", "the accounts", "none")}
+ACCOUNT_FIELDS: Final = {
+    "id": _ID,
+    "status": _STATUS,
+    "domains": _DOMAINS,
+    "keys": _KEYS,
+    "sub_accounts": SeedField("list of sub accounts", "the sub accounts below it", "none"),
+}
+SUB_ACCOUNT_FIELDS: Final = {
+    "id": _ID,
+    "name": SeedField("text", "what it is called", "empty"),
+    "website": SeedField("text", "its web site", "example.com"),
+    "status": _STATUS,
+    "monthly_credit": SeedField("whole number", "how many messages it may send in a month", "0"),
+    "created_at": SeedField("date and time", "when it was made", "now"),
+    "last_activity_at": SeedField("date and time", "when something was last done with it", "never"),
+    "domains": _DOMAINS,
+    "keys": _KEYS,
+}
+KEY_FIELDS: Final = {
+    "id": _ID,
+    "label": SeedField("text", "what it is called", "there must be one"),
+    "secret_key": SeedField("text", "what a request bears to use it, unique in the seed", "nobody can use it"),
+    "scopes": SeedField("list of text", "what it may do", "none"),
+    "ip_allow_list": SeedField(
+        "list of text", "the networks that may use it; empty: it is usable from anywhere", "empty"
+    ),
+    "created_at": SeedField("date and time", "when it was made", "now"),
+    "updated_at": SeedField("date and time", "when it was changed last", "when it was made"),
+    "last_used_at": SeedField("date and time", "when it was used last", "never"),
+}
 
 
 class SeedError(ValueError):
@@ -71,7 +107,7 @@ def parse_seed(document: object, now: datetime) -> dict[str, Account]:
     Raises `SeedError` for another shape, never for values that the API itself would refuse.
     """
     reader = _SeedReader(now)
-    listed = _list(_fields(document, "seed", ("accounts",)), "accounts", "seed")
+    listed = _list(_fields(document, "seed", SEED_FIELDS), "accounts", "seed")
     accounts = [reader.account(item, f"accounts[{index}]") for index, item in enumerate(listed)]
     return {account.id: account for account in accounts}
 
@@ -86,7 +122,7 @@ class _SeedReader:
         self._secrets: set[str] = set()
 
     def account(self, document: object, where: str) -> Account:
-        fields = _fields(document, where, ("id", "status", "domains", "keys", "sub_accounts"))
+        fields = _fields(document, where, ACCOUNT_FIELDS)
         account_id, domains, keys = self._common(fields, where)
         account = Account(account_id, domains, keys, status=_status(fields, where))
         account.adopt(
@@ -96,7 +132,7 @@ class _SeedReader:
         return account
 
     def _sub_account(self, document: object, where: str, parent_id: str) -> SubAccount:
-        fields = _fields(document, where, _SUB_ACCOUNT_FIELDS)
+        fields = _fields(document, where, SUB_ACCOUNT_FIELDS)
         account_id, domains, keys = self._common(fields, where)
         profile = Profile(
             name=_text(fields.get("name", ""), f"{where}.name"),
@@ -123,8 +159,7 @@ class _SeedReader:
         return account_id, _text_tuple(fields, "domains", where), keys
 
     def _key(self, document: object, where: str, account_id: str) -> Key:
-        names = ("id", "label", "secret_key", "scopes", "ip_allow_list", "created_at", "updated_at", "last_used_at")
-        fields = _fields(document, where, names)
+        fields = _fields(document, where, KEY_FIELDS)
         secret = fields.get("secret_key")
         if secret is not None:
             _note(self._secrets, _text(secret, f"{where}.secret_key"), f"{where}.secret_key")
@@ -148,7 +183,7 @@ def _note(seen: set[str], value: str, where: str) -> None:
     seen.add(value)
 
 
-def _fields(document: object, where: str, known: Sequence[str]) -> dict[str, Any]:
+def _fields(document: object, where: str, known: Collection[str]) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise SeedError(f"{where}: a mapping is expected, not {type(document).__name__}")
     for name in document:

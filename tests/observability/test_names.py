@@ -12,7 +12,9 @@ from reconciler.core.findings import Severity
 from reconciler.metrics.catalogue import CATALOGUE, OTHER
 from world import ACCOUNT
 
-PAGE = (Path(__file__).parents[2] / "docs/metrics.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "metrics.md").read_text(encoding="utf-8")
+REFERENCE = (DOCS / "reference/metrics.md").read_text(encoding="utf-8")
 OPEN = {"account_id", "rule"}
 """Labels whose values are not known beforehand."""
 LATER = {"severity": {*Severity}, "status": {OTHER}}
@@ -41,7 +43,7 @@ def test_every_name_is_one_that_is_exposed(expression: str, exposed: dict[str, d
     assert found
     for each in found:
         assert each.metric in exposed
-        assert f"`{re.sub('_(bucket|sum|count)$', '', each.metric)}`" in PAGE
+        assert f"`{re.sub('_(bucket|sum|count)$', '', each.metric)}`" in PAGE + REFERENCE
         for label, value in each.values:
             known = exposed[each.metric] | {target: {value} for target in TARGET}
             assert label in known
