@@ -43,6 +43,8 @@ from reconciler.files.shape import Faults, Spot, link_not_followed, pasted_secre
 
 __all__ = ["Loaded", "desired_schema", "load_desired"]
 
+_OF_SECRETS: Final = re.compile(r"AHASEND_API_KEY(_\w*)?|RECONCILER_(TOKEN|NOTIFY)", re.IGNORECASE)
+"""The variables of our own secrets: one that looks like a UUID would stand in every report as an account's id."""
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _UUID: Final = re.compile(UUID_PATTERN)
 _EVERYTHING: Final = Selector()
@@ -232,6 +234,10 @@ class _Loading:
     def _account_id(self, text: str, spot: Spot) -> str | None:
         """Fill in and check an account's id. What was filled in may be a secret by mistake: it is never shown."""
         names = _VARIABLE.findall(text)
+        if secret := next(filter(_OF_SECRETS.fullmatch, names), None):
+            told = f"account: ${{{secret}}} holds a secret, which would be shown as an account's id: name another one"
+            self._faults.wrong(spot, told)
+            return None
         values = {name: (self._lookup(name) or "").strip() for name in names}
         if lacking := [f"${{{name}}}" for name in names if not values[name]]:
             return self._unset_variable(text, ", ".join(dict.fromkeys(lacking)), spot)
