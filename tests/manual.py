@@ -40,8 +40,8 @@ _EXAMPLES: Final = (
     ("Left to itself:", "reconciler run --every 5m --trail trail.jsonl"),
 )
 _SEE_ALSO: Final = (
-    "README.md and docs/ beside the source: command-line.md, policy.md, reports.md, running.md, status-page.md, "
-    "notifications.md, trail.md, http.md, metrics.md, logs.md, emulator.md."
+    "docs/README.md beside the source, which lists every page: tutorial.md, command-line.md, policy.md, reports.md, "
+    "running.md, status-page.md, notifications.md, trail.md, http.md, metrics.md, logs.md, emulator.md."
 )
 _WIDEST: Final = 70
 """Characters of a line before it is escaped."""

@@ -22,6 +22,7 @@ from playwright.sync_api import Browser
 import fleet
 from browser.boarded import serving
 from browser.pages import browser, opened
+from pages.page import DOCS, Page, read_page
 from reconciler.core.changes import Outcome
 from reconciler.core.inventory import rfc3339
 from reconciler.core.report import Mode, Report
@@ -30,7 +31,7 @@ from reconciler.files.report import load_report
 from render.boards import occurrence
 from render.statuses import status
 
-PICTURES = Path(__file__).parent.parent / "docs/pictures"
+PICTURES = DOCS / "pictures"
 KEYS = 60
 DISPLAY = ":97"
 COMMENT = """<!DOCTYPE html><meta charset="utf-8"><style>
@@ -146,13 +147,41 @@ def screen() -> Iterator[None]:
         server.wait()
 
 
-def take_terminal(folder: Path) -> None:
-    environment = os.environ | {"DISPLAY": DISPLAY}
-    command = f"{sys.executable} -m reconciler plan --actual listing.json --policy policy.yaml; sleep 5"
+def take_terminals(folder: Path) -> None:
+    """Take what a plan looks like, and the healing of the tutorial."""
+    take_terminal("plan", "reconciler plan --actual listing.json --policy policy.yaml", folder)
+    tutorial = folder / "tutorial"
+    tutorial.mkdir()
+    take_terminal("healed", healing(read_page((DOCS / "tutorial.md").read_text(encoding="utf-8")), tutorial), tutorial)
+
+
+def healing(page: Page, folder: Path) -> str:
+    """Write the files of the tutorial, and give what to type so that only the drift and its healing are seen."""
+    before = []
+    for block in page.blocks:
+        if block.file is not None:
+            path = folder / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+        before += [command.text for command in block.commands] if block.is_run else []
+        if "OPENED=" in block.text:
+            break
+    shown = [f"printf '%s\\n' '$ reconciler {one}'; reconciler {one}" for one in ("plan", "apply", "plan")]
+    return f"{{ {''.join(before)} }} > /dev/null 2>&1\n" + "; echo\n".join(shown) + "\n"
+
+
+def take_terminal(name: str, command: str, folder: Path) -> None:
+    """Take a picture of a terminal in which a command was run; what it leaves running ends with it."""
+    environment = {variable: value for variable, value in os.environ.items() if not variable.startswith("RECONCILER_")}
+    environment |= {"DISPLAY": DISPLAY, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     looks = ["-fa", "DejaVu Sans Mono", "-fs", "10", "-bg", "#12161c", "-fg", "#e6eaf0", "-geometry", "100x38+0+0"]
-    terminal = subprocess.Popen(["xterm", "-b", "8", *looks, "-e", command], cwd=folder, env=environment)
-    time.sleep(4)
-    taken = PICTURES / "plan.png"
+    shell = ["bash", "-c", f"trap 'kill $(jobs -p)' EXIT\n{command}\ntouch {folder}/shown; sleep 10"]
+    terminal = subprocess.Popen(["xterm", "-b", "8", *looks, "-e", *shell], cwd=folder, env=environment)
+    while terminal.poll() is None and not (folder / "shown").exists():
+        time.sleep(0.1)
+    (folder / "shown").unlink()
+    time.sleep(1)
+    taken = PICTURES / f"{name}.png"
     subprocess.run(["import", "-window", "root", str(taken)], env=environment, check=True)
     subprocess.run(["convert", str(taken), "-trim", str(taken)], check=True)
     terminal.terminate()
@@ -169,7 +198,7 @@ def main() -> None:
             take_pages(running, folder)
             take_status(running, folder)
         with screen():
-            take_terminal(folder)
+            take_terminals(folder)
     for picture in sorted(PICTURES.glob("*.png")):
         subprocess.run(["convert", str(picture), "-strip", "+dither", "-colors", "128", str(picture)], check=True)
         print(f"{picture.name}: {picture.stat().st_size // 1024} KB")  # noqa: T201 # it is a command
