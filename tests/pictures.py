@@ -152,7 +152,7 @@ def take_terminals(folder: Path) -> None:
     take_terminal("plan", "reconciler plan --actual listing.json --policy policy.yaml", folder)
     tutorial = folder / "tutorial"
     tutorial.mkdir()
-    take_terminal("healed", healing(read_page((DOCS / "tutorial.md").read_text(encoding="utf-8")), tutorial), tutorial)
+    take_terminal("healed", healing(read_page((DOCS / "tutorial.md").read_text("utf-8")), tutorial), tutorial, rows=27)
 
 
 def healing(page: Page, folder: Path) -> str:
@@ -170,11 +170,11 @@ def healing(page: Page, folder: Path) -> str:
     return f"{{ {''.join(before)} }} > /dev/null 2>&1\n" + "; echo\n".join(shown) + "\n"
 
 
-def take_terminal(name: str, command: str, folder: Path) -> None:
+def take_terminal(name: str, command: str, folder: Path, rows: int = 38) -> None:
     """Take a picture of a terminal in which a command was run; what it leaves running ends with it."""
     environment = {variable: value for variable, value in os.environ.items() if not variable.startswith("RECONCILER_")}
     environment |= {"DISPLAY": DISPLAY, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    looks = ["-fa", "DejaVu Sans Mono", "-fs", "10", "-bg", "#12161c", "-fg", "#e6eaf0", "-geometry", "100x38+0+0"]
+    looks = ["-fa", "DejaVu Sans Mono", "-fs", "10", "-bg", "#12161c", "-fg", "#e6eaf0", "-geometry", f"100x{rows}+0+0"]
     shell = ["bash", "-c", f"trap 'kill $(jobs -p)' EXIT\n{command}\ntouch {folder}/shown; sleep 10"]
     terminal = subprocess.Popen(["xterm", "-b", "8", *looks, "-e", *shell], cwd=folder, env=environment)
     while terminal.poll() is None and not (folder / "shown").exists():
