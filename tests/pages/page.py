@@ -1,10 +1,10 @@
 """Pages of the documentation as a test reads them: their blocks, in order, and what a comment says of a block.
 
 A block of commands is either run or has, right before it, a comment ``<!-- not run: WHY -->``. What is run is a block
-``console``: each line that begins with ``$ `` is a command (``> `` goes on with it), and the lines below it are what
-it prints. A block of another kind whose first line is ``# PATH`` is a file that the reader is to write. A comment
-``<!-- account: NAME -->`` anywhere in a page has its commands find the account of ``accounts/NAME.yaml`` in an
-emulator.
+``console`` of a page with a comment ``<!-- account: NAME -->``: its commands find the account of ``accounts/NAME.yaml``
+in an emulator, or with the name ``none`` nothing. No page without that is run: what it would do to this machine nobody
+knows. Each line that begins with ``$ `` is a command (``> `` goes on with it), and the lines below it are what it
+prints. A block of another kind whose first line is ``# PATH`` is a file that the reader is to write.
 """
 
 import re
@@ -35,12 +35,21 @@ class Command:
 
 @dataclass(frozen=True)
 class Block:
-    """One fenced block: its kind (such as ``yaml``), text, line in the page, and why it is not run, if so."""
+    """One fenced block.
+
+    Attributes:
+        kind: What stands after the fence, such as ``yaml``.
+        text: What is in it.
+        line: The number of its line in the page.
+        not_run: Why it is not run, if the page says so.
+        runnable: Whether it is a session's, in a page that is run.
+    """
 
     kind: str
     text: str
     line: int
     not_run: str | None
+    runnable: bool
 
     @property
     def holds_commands(self) -> bool:
@@ -48,7 +57,7 @@ class Block:
 
     @property
     def is_run(self) -> bool:
-        return self.kind == "console" and self.not_run is None
+        return self.runnable and self.not_run is None
 
     @property
     def file(self) -> str | None:
@@ -71,7 +80,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its blocks, and the name of the account that its commands find."""
+    """A page: its blocks, and the name of the account that its commands find, None where it is not run."""
 
     blocks: tuple[Block, ...]
     account: str | None
@@ -83,6 +92,7 @@ class Page:
 
 def read_page(text: str) -> Page:
     """Read a page of Markdown."""
+    account = _ACCOUNT.search(text)
     blocks = []
     before = ""
     for token in MarkdownIt().parse(text):
@@ -90,9 +100,9 @@ def read_page(text: str) -> Page:
             assert token.map is not None
             why = _NOT_RUN.search(before)
             kind = (token.info.split() or [""])[0]
-            blocks.append(Block(kind, token.content, token.map[0] + 1, why[1] if why else None))
+            runnable = kind == "console" and account is not None
+            blocks.append(Block(kind, token.content, token.map[0] + 1, why[1] if why else None, runnable))
         before = token.content if token.type == "html_block" else ""
-    account = _ACCOUNT.search(text)
     return Page(tuple(blocks), account[1] if account else None)
 
 

@@ -8,11 +8,13 @@ import pytest
 
 import required
 from pages.page import DOCS, executed_pages, read_page
-from pages.session import ACCOUNTS, agree, play
+from pages.session import ACCOUNTS, NO_ACCOUNT, agree, play
 
 PAGES = {str(path.relative_to(DOCS)): read_page(path.read_text(encoding="utf-8")) for path in executed_pages()}
 RUN = [name for name, page in PAGES.items() if page.is_run]
 MADE_UP = """# A page
+
+<!-- account: none -->
 
 ```console
 $ echo one; false
@@ -87,7 +89,9 @@ def test_no_block_is_overlooked(name: str) -> None:
 
 def test_no_account_is_left_over() -> None:
     """Each account that waits for a page has one."""
-    assert {page.account for page in PAGES.values()} - {None} == {path.stem for path in ACCOUNTS.glob("*.yaml")}
+    assert {page.account for page in PAGES.values()} - {None, NO_ACCOUNT} == {
+        path.stem for path in ACCOUNTS.glob("*.yaml")
+    }
 
 
 def test_a_made_up_page() -> None:
@@ -102,7 +106,14 @@ def test_a_made_up_page() -> None:
         "echo $?\n",
         "cat <<END\ntwo\nEND\n",
     ]
-    assert [command.line for command in blocks[0].commands] == [4, 6, 8]
+    assert [command.line for command in blocks[0].commands] == [6, 8, 10]
+
+
+def test_a_page_without_an_account_is_not_run() -> None:
+    """Where no comment asks for it, no command of a page is run, whoever wrote it."""
+    page = read_page(MADE_UP.replace("<!-- account: none -->", ""))
+    assert not page.is_run
+    assert not any(block.is_run for block in page.blocks)
 
 
 def test_a_true_page_is_played(tmp_path: Path) -> None:
@@ -113,7 +124,7 @@ def test_a_true_page_is_played(tmp_path: Path) -> None:
 def test_a_wrong_page_is_told(tmp_path: Path) -> None:
     """A page that shows something else is told, with the line of the command, what it shows and what came."""
     wrong = play(read_page(MADE_UP.replace("\n1\n", "\n0\n")), tmp_path)
-    assert wrong == "line 6: $ echo $?\n--- the page shows\n0\n--- what came\n1\n"
+    assert wrong == "line 8: $ echo $?\n--- the page shows\n0\n--- what came\n1\n"
 
 
 @pytest.mark.parametrize(
