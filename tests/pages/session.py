@@ -23,6 +23,7 @@ from reconciler.emulator.server import Emulator, load_seed
 from served import served
 
 ACCOUNTS = Path(__file__).parent / "accounts"
+INSTALLED = Path(sys.executable).parent
 NO_ACCOUNT = "none"
 LONGEST = 60
 """The longest that one command may take, in seconds."""
@@ -71,14 +72,20 @@ class Session:
 
 
 @contextmanager
-def opened(page: Page, folder: Path) -> Iterator[Session]:
-    """Open a session in an empty folder, with the account of the page in an emulator; ends all that it started."""
+def opened(page: Page, folder: Path, commands: Path) -> Iterator[Session]:
+    """Open a session in an empty folder, with the account of the page in an emulator; ends all that it started.
+
+    Args:
+        page: The page.
+        folder: An empty folder.
+        commands: The folder in which ``reconciler`` is.
+    """
     ports = {"4280": _free_port(), "8080": _free_port()}
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_UNKNOWN)}
     (folder / "home").mkdir()
     (folder / "work").mkdir()
     environment |= _SETTINGS | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}",
+        "PATH": f"{commands}{os.pathsep}{environment['PATH']}",
         "HOME": str(folder / "home"),
         "RECONCILER_LISTEN": f"127.0.0.1:{ports['8080']}",
     }
@@ -100,13 +107,13 @@ def opened(page: Page, folder: Path) -> Iterator[Session]:
         yield Session(process, ports)
 
 
-def play(page: Page, folder: Path) -> str:
+def play(page: Page, folder: Path, commands: Path = INSTALLED) -> str:
     """Write the files of a page and run its commands, in its order.
 
     Gives the first place where the page shows something else than what came, or nothing: what follows a command that
     did something else tells nothing.
     """
-    with opened(page, folder) as session:
+    with opened(page, folder, commands) as session:
         for block in page.blocks:
             if block.file is not None:
                 path = folder / "work" / block.file

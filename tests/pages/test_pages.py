@@ -8,6 +8,7 @@ import pytest
 
 import required
 from pages.page import DOCS, executed_pages, read_page
+from pages.quick import quick
 from pages.session import ACCOUNTS, NO_ACCOUNT, agree, play
 
 PAGES = {str(path.relative_to(DOCS)): read_page(path.read_text(encoding="utf-8")) for path in executed_pages()}
@@ -62,8 +63,9 @@ def playing(
     }
     for tool in ("bash", "curl", "git"):
         required.tool(tool)
-    with ThreadPoolExecutor(2) as pool:
-        yield {name: pool.submit(play, PAGES[name], tmp_path_factory.mktemp("page")) for name in RUN if name in asked}
+    folder = tmp_path_factory.mktemp
+    with quick(folder("quick")) as commands, ThreadPoolExecutor(2) as pool:
+        yield {name: pool.submit(play, PAGES[name], folder("page"), commands) for name in RUN if name in asked}
 
 
 @pytest.mark.parametrize("name", RUN)
