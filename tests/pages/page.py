@@ -1,6 +1,7 @@
 """Pages of the documentation as a test reads them: their blocks, in order, and what a comment says of a block.
 
-A block of commands is either run or has, right before it, a comment ``<!-- not run: WHY -->``. What is run is a block
+A block of commands is either run or has, right before it, a comment ``<!-- not run: WHY -->``; a comment
+``<!-- nothing here is run: WHY -->`` says so of all blocks of its page. What is run is a block
 ``console`` of a page with a comment ``<!-- account: NAME -->``: its commands find the account of ``accounts/NAME.yaml``
 in an emulator, or with the name ``none`` nothing. No page without that is run: what it would do to this machine nobody
 knows. Each line that begins with ``$ `` is a command (``> `` goes on with it), and the lines below it are what it
@@ -20,6 +21,7 @@ COMMANDS = ("console", "sh", "bash", "shell")
 """The kinds of blocks that hold commands."""
 
 _NOT_RUN = re.compile(r"<!-- not run: (\S[^>]*) -->\s*\Z")
+_NOTHING = re.compile(r"^<!-- nothing here is run: (\S[^>]*) -->$", re.MULTILINE)
 _ACCOUNT = re.compile(r"^<!-- account: ([a-z-]+) -->$", re.MULTILINE)
 _FILE = re.compile(r"# ([\w./-]+\.\w+)\n")
 
@@ -93,12 +95,14 @@ class Page:
 def read_page(text: str) -> Page:
     """Read a page of Markdown."""
     account = _ACCOUNT.search(text)
+    nothing = _NOTHING.search(text)
+    assert not (account and nothing), "a page is run, or it is not"
     blocks = []
     before = ""
     for token in MarkdownIt().parse(text):
         if token.type == "fence":
             assert token.map is not None
-            why = _NOT_RUN.search(before)
+            why = _NOT_RUN.search(before) or nothing
             kind = (token.info.split() or [""])[0]
             runnable = kind == "console" and account is not None
             blocks.append(Block(kind, token.content, token.map[0] + 1, why[1] if why else None, runnable))

@@ -116,6 +116,16 @@ def test_a_page_without_an_account_is_not_run() -> None:
     page = read_page(MADE_UP.replace("<!-- account: none -->", ""))
     assert not page.is_run
     assert not any(block.is_run for block in page.blocks)
+    assert page.blocks[0].not_run is None
+
+
+def test_a_page_may_say_it_of_all() -> None:
+    """One comment says of all blocks of a page why they are not run; it cannot stand where something is."""
+    nothing = "<!-- nothing here is run: it needs a cluster -->"
+    page = read_page(MADE_UP.replace("<!-- account: none -->", nothing))
+    assert {block.not_run for block in page.blocks} == {"it needs a cluster", "it would take long"}
+    with pytest.raises(AssertionError, match="a page is run, or it is not"):
+        read_page(MADE_UP + nothing)
 
 
 def test_a_true_page_is_played(tmp_path: Path) -> None:
