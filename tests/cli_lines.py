@@ -44,7 +44,7 @@ ALL: Final = dict(commands())
 def parse(line: str) -> None:
     """Read a command line as the command would; nothing is done."""
     line = line.replace("sha256:...", DIGEST).replace("\\|", "|").partition(" | ")[0].partition(" && ")[0]
-    line = re.sub(r"\s(\d?>+|<)\s?\S+", "", line)
+    line = re.sub(r"\s(\d?>+|<)\s?\S+", "", line).removesuffix(" &")
     _, *arguments = shlex.split(line, comments=True)
     _parse(reconciler.make_context("reconciler", arguments))
 

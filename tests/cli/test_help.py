@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 def examples() -> list[str]:
     """Every command line that is shown to be copied: in helps, in README, in docs."""
     shown = [example for command in ALL.values() for example in split_help(command)[1]]
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         text = page.read_text(encoding="utf-8")
         blocks = re.findall(r"^```(?:sh|console)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
         lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
