@@ -27,7 +27,7 @@ INSTALLED = Path(sys.executable).parent
 NO_ACCOUNT = "none"
 LONGEST = 60
 """The longest that one command may take, in seconds."""
-_END = "-- end of output --"
+_END = "-- end of output, exit code "
 _LOG = '{"timestamp": "'
 _VARYING = [
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z| UTC)?"), "TIME"),
@@ -46,28 +46,29 @@ class Session:
         self._process = process
         self._ports = ports
 
-    def run(self, command: str) -> str:
-        """Run a command and give what it printed, to stdout and stderr; ``$?`` is kept for the next one."""
+    def run(self, command: str) -> tuple[str, int]:
+        """Run a command; give what it printed, to stdout and stderr, and its exit code, which ``$?`` still is."""
         assert self._process.stdin is not None
         text = _replaced(command, self._ports)
-        self._process.stdin.write(f"{text}\n_code=$?; echo; echo '{_END}'; (exit $_code)\n")
+        self._process.stdin.write(f"{text}\n_code=$?; echo; echo '{_END}'$_code; (exit $_code)\n")
         self._process.stdin.flush()
         watch = Timer(LONGEST, self._process.kill)
         watch.start()
         try:
-            came = "".join(self._lines(command)).removesuffix("\n")
+            *lines, end = self._lines(command)
         finally:
             watch.cancel()
+        came = "".join(lines).removesuffix("\n")
         came += "" if came.endswith("\n") or not came else "\n"  # a page cannot show that the end of a line is missing
-        return _replaced(came, {ours: theirs for theirs, ours in self._ports.items()})
+        return _replaced(came, {ours: theirs for theirs, ours in self._ports.items()}), int(end.removeprefix(_END))
 
     def _lines(self, command: str) -> Iterator[str]:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            if line == f"{_END}\n":
-                return
             if not line.startswith(_LOG):
                 yield line
+            if line.startswith(_END):
+                return
         raise AssertionError(f"the session ended, or took longer than {LONGEST} s: {command}")
 
 
@@ -120,9 +121,11 @@ def play(page: Page, folder: Path, commands: Path = INSTALLED) -> str:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(block.text, encoding="utf-8")
             for command in block.commands if block.is_run else ():
-                came = session.run(command.text)
+                came, code = session.run(command.text)
                 if not agree(command.shown, came):
                     return told(command, came)
+                if code and not command.shown:
+                    return f"line {command.line}: $ {command.text}--- it prints nothing, and ends with {code}"
     return ""
 
 

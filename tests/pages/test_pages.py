@@ -22,6 +22,7 @@ $ echo one; false
 one
 $ echo $?
 1
+$ grep -q a <<< a
 $ cat <<END
 > two
 > END
@@ -106,9 +107,10 @@ def test_a_made_up_page() -> None:
     assert [command.text for command in blocks[0].commands] == [
         "echo one; false\n",
         "echo $?\n",
+        "grep -q a <<< a\n",
         "cat <<END\ntwo\nEND\n",
     ]
-    assert [command.line for command in blocks[0].commands] == [6, 8, 10]
+    assert [command.line for command in blocks[0].commands] == [6, 8, 10, 11]
 
 
 def test_a_page_without_an_account_is_not_run() -> None:
@@ -131,6 +133,12 @@ def test_a_page_may_say_it_of_all() -> None:
 def test_a_true_page_is_played(tmp_path: Path) -> None:
     """A page whose commands print what it shows has nothing wrong."""
     assert play(read_page(MADE_UP), tmp_path) == ""
+
+
+def test_a_silent_failure_is_told(tmp_path: Path) -> None:
+    """A command that fails and prints nothing is told, though the page shows nothing either."""
+    wrong = play(read_page(MADE_UP.replace("<<< a", "<<< b")), tmp_path)
+    assert wrong == "line 10: $ grep -q a <<< b\n--- it prints nothing, and ends with 1"
 
 
 def test_a_wrong_page_is_told(tmp_path: Path) -> None:
