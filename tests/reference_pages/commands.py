@@ -35,8 +35,12 @@ def _command(name: str, command: click.Command, context: click.Context) -> Itera
     yield f"## reconciler {name}"
     yield from map(_paragraph, prose.split("\n\n"))
     if isinstance(command, click.Group):
-        below = (f"reconciler {name} {each}" for each in command.list_commands(context))
-        yield "Commands below it: " + ", ".join(f"[{code(each)}](#{anchor(each)})" for each in below) + "."
+        below = (f"{name} {each}" for each in command.list_commands(context))
+        yield (
+            "Commands below it: "
+            + ", ".join(f"[{code(each)}](#{anchor(f'reconciler {each}')})" for each in below)
+            + "."
+        )
         return
     yield _block(f"reconciler {name} {' '.join(command.collect_usage_pieces(context))}")
     rows = [
