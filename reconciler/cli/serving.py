@@ -1,11 +1,12 @@
 """Builds the daemon of ``run``, with everything around it, and lets it run."""
 
 import asyncio
+import os
 import signal
 import sys
 import time
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from reconciler.core.report import Report
 from reconciler.daemon.address import Address
 from reconciler.daemon.schedule import Schedule
 from reconciler.daemon.service import Service, told
+from reconciler.daemon.supervisor import Supervisor
 from reconciler.daemon.watch import Watch
 from reconciler.errors import OutputError
 from reconciler.files.commits import Commits
@@ -62,13 +64,15 @@ def serve(about: Options, at: Schedule, asked: Asked) -> int:
         observe = make_observer(asked.log_format, asked.log_level, secrets, kept, metrics, Unhurried(sys.stderr))
         chronicle = make_chronicle(at, commits, kept, observe, dry_run=about.dry_run) if asked.listen else None
         notifier = make_notifier(secrets, observe, kept, asked.notify_every, asked.page_url)
+        supervisor = Supervisor(os.environ, os.getpid())
         beside: list[Observer] = [each for each in (chronicle, notifier.notifier if notifier else None) if each]
+        beside.append(supervisor.observe)
         wiring = Wiring(about, tell_all(observe, *beside), secrets, trail=kept)
         look = Look(asked.listen, asked.page, asked.page_host) if asked.listen else None
         site = Site(look, at, wiring, metrics, token, chronicle) if look and chronicle else None
         read = (*wiring.options.inputs, *((kept.path,) if kept else ()))
         outputs = check_outputs(asked.output, read) if asked.output else ()
-        return run_with_signals(Daemon(wiring, at, outputs, site, notifier).run)
+        return run_with_signals(Daemon(wiring, at, outputs, site, notifier, supervisor).run)
 
 
 def schedule(every: timedelta | None, jitter: timedelta | None, cron: str | None, time_zone: tzinfo | None) -> Schedule:
@@ -111,6 +115,7 @@ class Daemon:
     outputs: tuple[Output, ...]
     site: Site | None
     notifier: Notifying | None = None
+    supervisor: Supervisor = field(default_factory=lambda: Supervisor({}, 0))
 
     async def run(self, stop: Stop) -> int:
         """Make passes until asked to stop, and give the exit code."""
@@ -123,7 +128,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, service.wake, Trigger.SIGNAL)
         _let_signals_be_many()
         site = self.site.open(service) if self.site else nullcontext()
-        async with site as address, notifying(self.notifier):
+        async with self.supervisor.watching(stop), site as address, notifying(self.notifier):
             await service.run(stop, self.wiring.observe, f"http://{address}" if address else None)
         return 0
 
