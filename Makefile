@@ -6,7 +6,7 @@ SHELL := /bin/bash
 CONFORMANCE := $(VENV)/conformance
 AHASEND_OPENAPI ?= ../shared/ahasend/openapi.yaml
 
-.PHONY: demo test check units laws browser alerts campaign conformance bench pins schemas man reference golden pictures clean
+.PHONY: demo test check units laws browser alerts campaign conformance bench pins schemas man reference golden pictures dist clean
 
 demo: $(VENV)/.runtime
 	@$(BIN)/python -m reconciler demo
@@ -71,6 +71,10 @@ golden: $(VENV)/.dev
 # Needs Chromium, xterm, Xvfb and ImageMagick.
 pictures: $(VENV)/.dev
 	$(BIN)/python tests/pictures.py
+
+# Wheel, sdist, what they are made of, and their sums: the same files from the same commit, anywhere.
+dist: $(VENV)/.dev
+	@$(BIN)/python release/dist.py
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is needed; name another with make PYTHON=..." >&2; exit 1; }
