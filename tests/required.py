@@ -47,3 +47,11 @@ def tool(name: str) -> str:
     if found is None:
         not_run(name, "not installed: install Debian's package of that name")
     return found
+
+
+def systemd_analyze() -> str:
+    """Where systemd's own checker of units is; the test is not run where it is missing."""
+    found = shutil.which("systemd-analyze")
+    if found is None:
+        not_run("systemd-analyze", "not installed: Debian's package systemd has it")
+    return found
