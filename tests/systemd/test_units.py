@@ -1,6 +1,7 @@
 """The units for systemd: what systemd's own checker says, and how their commands do under what they allow."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -53,6 +54,21 @@ def test_how_exposed_they_are(folder: Path) -> None:
     for name in SERVICES:
         done = analyze(folder, "security", "--offline=yes", f"--threshold={MOST_EXPOSED}", "--no-pager", f"./{name}")
         assert done.returncode == 0, done.stdout
+
+
+def test_what_the_page_says() -> None:
+    """The page about systemd names every unit, every file that they read, and how exposed systemd finds them."""
+    page = (UNITS.parents[1] / "docs/how-to/run-under-systemd.md").read_text()
+    for name in SERVICES:
+        unit = read_unit(name)
+        sources = [each.partition(":")[2] for each in unit.all("LoadCredential")]
+        named = [*sources, unit.one("EnvironmentFile").lstrip("-"), f"/var/lib/{unit.one('StateDirectory')}"]
+        assert [each for each in named if each not in page] == []
+        rated = analyze(UNITS, "security", "--offline=yes", "--no-pager", f"./{name}").stdout.splitlines()[-1]
+        (level,) = re.findall(r"\d+\.\d", rated)
+        assert f"at {level} of 10" in page
+    for name in (*SERVICES, *TIMERS):
+        assert f"`{name}`" in page or f"`{name.replace('.service', '.timer')}`, `.service`" in page
 
 
 def test_they_are_confined_alike() -> None:
