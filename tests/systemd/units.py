@@ -103,12 +103,13 @@ class Machine:
 
 
 def confined(unit: Unit) -> list[str]:
-    """Give the command that starts another one with the system calls and the memory that the unit allows."""
+    """Give the command that starts another one with the system calls, sockets and memory that the unit allows."""
     allowed: set[str] = set()
     for each in unit.all("SystemCallFilter"):
         names = {name for group in each.lstrip("~").split() for name in system_calls(group)}
         allowed = allowed - names if each.startswith("~") else allowed | names
-    return [sys.executable, "-I", str(CONFINED), ",".join(sorted(allowed)), "--"]
+    families = unit.one("RestrictAddressFamilies").replace(" ", ",")
+    return [sys.executable, "-I", str(CONFINED), ",".join(sorted(allowed)), families, "--"]
 
 
 @cache
@@ -123,7 +124,7 @@ def system_calls(group: str) -> set[str]:
 def can_confine() -> None:
     """Do not run the test where a process cannot give up rights as systemd would make it."""
     done = subprocess.run(
-        [sys.executable, "-I", str(CONFINED), "", "--check"], capture_output=True, text=True, check=False
+        [sys.executable, "-I", str(CONFINED), "", "", "--check"], capture_output=True, text=True, check=False
     )
     if done.returncode:
         not_run("seccomp", done.stderr.strip())
