@@ -64,9 +64,11 @@ man: $(VENV)/.dev
 reference: $(VENV)/.dev
 	$(BIN)/python tests/reference.py
 
-# Renders the rich reports of the tests anew: look at what changed before it is committed.
+# Renders the rich reports of the tests anew, and the manifests of deploy/kubernetes (which needs kubectl, KUBECTL names
+# another): look at what changed before it is committed.
 golden: $(VENV)/.dev
 	$(BIN)/python tests/golden.py
+	$(BIN)/python tests/deploy/rendering.py
 
 # Needs Chromium, xterm, Xvfb and ImageMagick.
 pictures: $(VENV)/.dev

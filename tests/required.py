@@ -5,8 +5,10 @@ Where one of them is missing a test is skipped with ``not run: NAME (why)``. The
 unseen.
 """
 
+import json
 import os
 import shutil
+import subprocess
 from typing import NoReturn
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 REQUIRED = frozenset(os.environ.get("REQUIRE", "").split(","))
 CHROMIUM = os.environ.get("CHROMIUM", "chromium")
 PROMTOOL = os.environ.get("PROMTOOL", "promtool")
+KUBECTL = os.environ.get("KUBECTL", "kubectl")
 
 
 def not_run(name: str, why: str) -> NoReturn:
@@ -38,6 +41,18 @@ def promtool() -> str:
     found = shutil.which(PROMTOOL)
     if found is None:
         not_run("promtool", "not installed: Debian's package prometheus has it, or set PROMTOOL to its path")
+    return found
+
+
+def kubectl() -> str:
+    """Where kubectl is, with a kustomize that knows all that is used here; the test is not run where there is none."""
+    found = shutil.which(KUBECTL)
+    if found is None:
+        not_run("kubectl", "not installed: get version 1.27 or newer, or set KUBECTL to its path")
+    told = subprocess.run([found, "version", "--client", "-o", "json"], capture_output=True, text=True, check=False)
+    version = json.loads(told.stdout or "{}").get("kustomizeVersion", "none")
+    if not version.startswith("v5."):
+        not_run("kubectl", f"its kustomize is {version}: version 5 is needed, which kubectl has since 1.27")
     return found
 
 
