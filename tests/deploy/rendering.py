@@ -43,8 +43,9 @@ def render(name: str) -> str:
     if name not in COMPONENTS:
         return kustomize(KUBERNETES / "overlays" / name)
     overlay, component = COMPONENTS[name]
-    with TemporaryDirectory(dir=KUBERNETES) as folder:
-        text = f"resources: [../overlays/{overlay}]\ncomponents: [../components/{component}]\n"
+    with TemporaryDirectory() as folder:
+        Path(folder, "here").symlink_to(KUBERNETES)
+        text = f"resources: [here/overlays/{overlay}]\ncomponents: [here/components/{component}]\n"
         Path(folder, "kustomization.yaml").write_text(text, encoding="utf-8")
         return kustomize(Path(folder))
 
