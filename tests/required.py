@@ -9,6 +9,8 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -69,4 +71,12 @@ def systemd_analyze() -> str:
     found = shutil.which("systemd-analyze")
     if found is None:
         not_run("systemd-analyze", "not installed: Debian's package systemd has it")
+    return found
+
+
+def beside_python(name: str) -> str:
+    """Where a tool is that pip installs for the checks, if there is one for this machine; a variable names another."""
+    found = shutil.which(os.environ.get(name.upper(), str(Path(sys.executable).parent / name)))
+    if found is None:
+        not_run(name, f"not installed: the index has none for this machine; set {name.upper()} to its path")
     return found
