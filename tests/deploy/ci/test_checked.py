@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from pipelines import CI, INSTALL, gitlab, workflow
+from reconciler import __version__
 from reconciler.cli import main
 from required import beside_python
 from shell import FILES
@@ -133,6 +134,22 @@ def test_the_hook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert main(arguments) == 0
     (tmp_path / "config/keys/a.yaml").write_text("version: 2\n", encoding="utf-8")
     assert main(arguments) == 1
+
+
+def test_the_page() -> None:
+    """What it copies exists, and the names that it has people set are those that the pipelines use."""
+    page = (ROOT / "docs/how-to/plan-on-pull-requests.md").read_text(encoding="utf-8")
+    copied = re.findall(r'"\$clone/([^"]+)"', page)
+    assert len(copied) == 5
+    assert all((ROOT / path).is_file() for path in copied)
+    pipelines = "".join(path.read_text(encoding="utf-8") for path in [*WORKFLOWS, *CI.glob("gitlab/*")])
+    named = {"ahasend-plan", "ahasend-apply", "AHASEND_ACCOUNT_ID", "RECONCILER_SELF_KEY_ID", "TYPED_DIGEST"}
+    assert all(name in page and name in pipelines for name in named)
+    assert "FORGE_TOKEN" in page
+    (sample,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (repository,) = yaml.safe_load(sample)["repos"]
+    assert (repository["rev"], repository["hooks"]) == (f"v{__version__}", [{"id": "reconciler-validate"}])
+    assert all(f"\n| {code} | " in page or f" {code} | " in page for code in (0, 2, 3, 4, 64))
 
 
 TOUCHED = (
