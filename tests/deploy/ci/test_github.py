@@ -3,7 +3,7 @@
 import re
 
 from forges import BOT
-from shell import FILES, SHOP
+from shell import FILES
 from stages import PLAN_TOKEN, WIDENED, Stage
 from world import TOKEN
 
@@ -103,12 +103,16 @@ def test_nothing_to_do_needs_no_digest(stage: Stage) -> None:
 
 
 def test_files_that_do_not_load(stage: Stage) -> None:
-    """They make the job red, are shown at their lines and in the comment, and leave no digest and no SARIF."""
-    stage.propose(FILES.replace("name: shop", "nmae: shop"))
+    """They make the job red, are shown at their lines, tell no secret, and leave no digest and no SARIF."""
+    greedy = FILES.replace("${AHASEND_ACCOUNT_ID}", "${AHASEND_API_KEY}")
+    stage.propose(greedy.replace("name: shop", "nmae: shop"))
     job = stage.plan()
     assert job.red
     assert re.search(r"^::error file=config/keys/keys.yaml,line=6,col=6::unknown field 'nmae'", job.log, re.MULTILINE)
-    assert "unknown field 'nmae'" in stage.own_comments("plan")[0]
+    (told,) = stage.own_comments("plan")
+    assert "unknown field 'nmae'" in told
+    assert '"${AHASEND_API_KEY}" does not come to a UUID' in told
+    assert PLAN_TOKEN[7:] not in told + job.log + job.summary
     (status,) = stage.forge.statuses
     assert (status["state"], status["description"]) == ("failure", "no digest: exit code 1")
     assert "Show findings in the diff" not in job.ran
@@ -163,12 +167,15 @@ def test_the_tools_are_those_of_the_base(stage: Stage) -> None:
     assert len(stage.own_comments("plan")) == 1
 
 
-def test_a_variable_in_the_files_tells_nobody_a_secret(stage: Stage) -> None:
-    """A branch whose account is filled with the credential gets an error that does not hold it."""
-    stage.propose(FILES.replace("${AHASEND_ACCOUNT_ID}", "${AHASEND_API_KEY}"))
-    job = stage.plan()
-    assert job.red
-    told = job.log + job.summary + stage.own_comments("plan")[0]
-    assert '"${AHASEND_API_KEY}" does not come to a UUID' in told
-    assert PLAN_TOKEN[7:] not in told
-    assert SHOP not in told
+def test_a_link_shows_nothing_of_the_runner(stage: Stage) -> None:
+    """A request with a link below config is not planned, a fork's neither, and what the link leads to is not told."""
+    secret = stage.folder / "secret"
+    secret.write_text("hunter2-of-the-runner\n", encoding="utf-8")
+    (stage.origin / "config/policy.yaml").symlink_to(secret)
+    stage.save_listing()
+    stage.propose()
+    for job in (stage.plan(), stage.plan(fork=True)):
+        assert job.red
+        assert "config/policy.yaml: no link is followed here" in job.summary
+        assert "hunter2" not in job.summary + job.log
+        assert stage.warm.commands() == []

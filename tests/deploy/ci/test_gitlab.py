@@ -2,27 +2,25 @@
 
 import re
 
-from forges import GITLAB_TOKEN
-from stages import PLAN_TOKEN, WIDENED, Stage
+from forges import BOT, GITLAB_TOKEN
+from stages import PLAN_TOKEN, Stage
 from world import TOKEN
 
 
 def test_a_plan_is_one_note_that_is_kept_up_to_date(stage: Stage) -> None:
-    """The second pipeline writes over the first one's note and leaves alone one of somebody else."""
+    """The plan is written over our note, one of somebody else is left alone, and the digest is kept."""
     forged = stage.forge.someone_comments("<!-- ahasend-keys/plan -->\nall is well")
+    stage.forge.someone_comments("<!-- ahasend-keys/plan -->\nold", BOT)
     stage.propose()
     code, log, where = stage.gitlab_plan()
     assert code == 0, log
-    assert "domains:read" in stage.own_comments("plan")[0]
+    (told,) = stage.own_comments("plan")
+    assert "domains:read" in told
     assert (where / "ahasend-keys-report/plan.sarif").is_file()
-    stage.propose(WIDENED.replace("domains:read", "messages:read:all"))
-    code, log, _ = stage.gitlab_plan()
-    assert code == 0, log
-    (second,) = stage.own_comments("plan")
-    assert "messages:read:all" in second
     assert forged["body"] == "<!-- ahasend-keys/plan -->\nall is well"
     assert (stage.puts, stage.tokens()) == (0, {PLAN_TOKEN})
-    assert [status["state"] for status in stage.forge.statuses] == ["success", "success"]
+    (status,) = stage.forge.statuses
+    assert (status["state"], status["sha"], status.get("pipeline_id")) == ("success", stage.head, None)
 
 
 def test_what_was_reviewed_is_applied_and_nothing_else(stage: Stage) -> None:
@@ -38,10 +36,6 @@ def test_what_was_reviewed_is_applied_and_nothing_else(stage: Stage) -> None:
     (new,) = (digest for digest in set(re.findall(r"sha256:[0-9a-f]{64}", told)) if digest not in reviewed)
     code, log, _ = stage.gitlab_apply(new)
     assert (code, stage.puts, stage.tokens()) == (0, 1, {TOKEN}), log
-    stage.forge.tip = "f" * 40
-    code, log, _ = stage.gitlab_apply()
-    assert code == 0
-    assert "the branch has moved on" in log
 
 
 def test_what_fails_is_red(stage: Stage) -> None:
@@ -67,3 +61,16 @@ def test_a_fork_goes_by_the_listing(stage: Stage) -> None:
     assert "domains:read" in log
     assert stage.tokens() == {""}
     assert stage.forge.asked == []
+
+
+def test_a_link_shows_nothing_of_the_runner(stage: Stage) -> None:
+    """A request with a link below config is not planned, and what the link leads to is not told."""
+    secret = stage.folder / "secret"
+    secret.write_text("hunter2-of-the-runner\n", encoding="utf-8")
+    (stage.origin / "config/policy.yaml").symlink_to(secret)
+    stage.propose()
+    code, log, _ = stage.gitlab_plan()
+    assert code == 1
+    assert "config/policy.yaml: no link is followed here" in log
+    assert "hunter2" not in log
+    assert stage.warm.commands() == []
