@@ -7,6 +7,7 @@ import pytest
 
 from forges import Forge, forging
 from reconciler.emulator.server import Emulator
+from required import tool
 from served import served
 from stages import Stage, install, seed
 from warm import Warm, warm
@@ -41,6 +42,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
 
 @pytest.fixture
 def stage(tmp_path: Path, forge: Forge, account: tuple[Emulator, str], process: Warm, installed: Path) -> Stage:
+    tool("git")
     emulator, address = account
     emulator.load(seed())
     forge.clear()

@@ -38,6 +38,16 @@ def test_what_was_reviewed_is_applied_and_nothing_else(stage: Stage) -> None:
     assert (code, stage.puts, stage.tokens()) == (0, 1, {TOKEN}), log
 
 
+def test_what_nobody_reviewed_is_not_applied(stage: Stage) -> None:
+    """A commit that no merge request brought is planned and not applied; what differs makes the job red."""
+    stage.propose()
+    stage.merged()
+    stage.forge.pulls = []
+    code, log, _ = stage.gitlab_apply()
+    assert (code, stage.puts, stage.forge.comments) == (3, 0, [])
+    assert "Nothing was applied: this commit is no merge of a pull request" in log
+
+
 def test_what_fails_is_red(stage: Stage) -> None:
     """Files that do not load end the job with their exit code, are told in the note, and leave no digest."""
     stage.propose("version: 1\n")
