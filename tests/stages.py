@@ -1,6 +1,7 @@
 """A repository of a team with its forge and its account: changes are proposed, planned, merged and applied."""
 
 import hashlib
+import json
 import shutil
 import zipfile
 from dataclasses import dataclass, field
@@ -11,16 +12,23 @@ from forges import BOT, GITHUB_TOKEN, GITLAB_TOKEN, Forge
 from pipelines import CI, INSTALL, Job, bash, git, gitlab, plain_environment, workflow
 from reconciler.emulator.server import Emulator
 from shell import FILES, SHOP
-from warm import STANDING_IN, Warm
 from world import ACCOUNT, TOKEN, admin, key, key_id
 
+STANDING_IN = '''"""Tells that it was started, and has a process that is loaded already do the work."""
+import json, os, sys
+
+def run():
+    with open(os.environ["TOLD"], "a") as told:
+        told.write(json.dumps({"argv": sys.argv[1:], "env": dict(os.environ)}) + "\\n")
+    os.execv(os.environ["QUICK"], ["reconciler", *sys.argv[1:]])
+'''
 PLAN_TOKEN = "aha-sk-" + "r" * 64
 WIDENED = FILES.replace(f'["{SHOP}"]', f'["{SHOP}", "domains:read"]')
 KEYS = "config/keys/keys.yaml"
 
 
 def wheel(folder: Path) -> str:
-    """Write a wheel of the reconciler's name, whose command has the warm process do the work; give its requirement."""
+    """Write a wheel of the reconciler's name, whose command tells that it was started; give its requirement."""
     name = "ahasend_key_reconciler-0.1.0"
     info = f"{name}.dist-info"
     texts = {
@@ -65,7 +73,8 @@ class Stage:
     forge: Forge
     emulator: Emulator
     endpoint: str
-    warm: Warm
+    quick: Path
+    """The `reconciler` that starts quickly."""
     installed: Path
     base: str = ""
     head: str = ""
@@ -81,6 +90,10 @@ class Stage:
     @property
     def origin(self) -> Path:
         return self.folder / "origin"
+
+    @property
+    def told(self) -> Path:
+        return self.folder / "told.jsonl"
 
     def begin(self) -> None:
         """Make the repository, with the tools where users put them."""
@@ -137,7 +150,7 @@ class Stage:
 
     def _github(self, name: str, job: str, sha: str, event: str, values: dict[str, str]) -> Job:
         self.jobs += 1
-        self.warm.forget()
+        self.told.write_text("", encoding="utf-8")
         env = plain_environment(
             GITHUB_ACTIONS="true",
             GITHUB_API_URL=self.forge.address,
@@ -149,7 +162,8 @@ class Stage:
             GITHUB_REF_NAME="main",
             GITHUB_EVENT_NAME=event,
             AHASEND_ENDPOINT=self.endpoint,
-            WARM=str(self.warm.address),
+            QUICK=str(self.quick),
+            TOLD=str(self.told),
             **self.more,
         )
         values = {
@@ -203,7 +217,7 @@ class Stage:
     def gitlab(self, job: str, sha: str, **more: str) -> tuple[int, str, Path]:
         """Run a job of GitLab; give its exit code, its log and the folder that it ran in."""
         self.jobs += 1
-        self.warm.forget()
+        self.told.write_text("", encoding="utf-8")
         where = self.folder / f"job{self.jobs}"
         git(self.folder, "clone", "-q", str(self.origin), str(where))
         git(where, "checkout", "-q", "--detach", sha)
@@ -218,7 +232,8 @@ class Stage:
             CI_DEFAULT_BRANCH="main",
             TMPDIR=str(self.folder),
             AHASEND_ENDPOINT=self.endpoint,
-            WARM=str(self.warm.address),
+            QUICK=str(self.quick),
+            TOLD=str(self.told),
             **self.more,
         )
         jobs = gitlab()
@@ -258,6 +273,10 @@ class Stage:
         bodies = [each["body"] for each in self.forge.comments if each["user"]["login"] == BOT]
         return [body for body in bodies if body.startswith(f"<!-- ahasend-keys/{kind} -->")]
 
+    def commands(self) -> list[dict[str, Any]]:
+        """Give how the reconciler was started in the last job: ``argv`` and ``env``."""
+        return [json.loads(line) for line in self.told.read_text(encoding="utf-8").splitlines()]
+
     def tokens(self) -> set[str]:
-        """Give the credentials that the reconciler was started with."""
-        return {command["env"].get("AHASEND_API_KEY", "") for command in self.warm.commands()}
+        """Give the credentials that it was started with."""
+        return {command["env"].get("AHASEND_API_KEY", "") for command in self.commands()}

@@ -29,6 +29,8 @@ LOADED = (
     "validate",
 )
 """The modules of ``reconciler.cli`` with what commands need beside themselves."""
+LATER = ("anyio._backends._asyncio", "anyio.streams.tls", "httpcore", "reconciler.reconcile", "reconciler.settings")
+"""What these import when they are called."""
 _CLIENT = """#!{python} -IS
 import json, os, socket, sys
 if sys.argv[1:2] in (["run"], ["emulator"]):
@@ -64,8 +66,8 @@ def quick(folder: Path) -> Iterator[Path]:
 
 def serve(address: str) -> None:
     """Answer on a socket: for each command that is asked for, a copy of this process is it."""
-    for name in LOADED:
-        importlib.import_module(f"reconciler.cli.{name}")
+    for name in (*(f"reconciler.cli.{each}" for each in LOADED), *LATER):
+        importlib.import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the copies
     with socket.socket(socket.AF_UNIX) as one:
         one.bind(address)

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from forges import Forge, forging
+from pages.quick import quick
 from reconciler.emulator.server import Emulator
 from required import tool
 from served import served
 from stages import Stage, install, seed
-from warm import Warm, warm
 
 
 @pytest.fixture(scope="session")
@@ -35,17 +35,17 @@ def account() -> Iterator[tuple[Emulator, str]]:
 
 
 @pytest.fixture(scope="session")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
-    with warm(tmp_path_factory.mktemp("warm")) as one:
-        yield one
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with quick(tmp_path_factory.mktemp("quick")) as folder:
+        yield folder / "reconciler"
 
 
 @pytest.fixture
-def stage(tmp_path: Path, forge: Forge, account: tuple[Emulator, str], process: Warm, installed: Path) -> Stage:
+def stage(tmp_path: Path, forge: Forge, account: tuple[Emulator, str], loaded: Path, installed: Path) -> Stage:
     tool("git")
     emulator, address = account
     emulator.load(seed())
     forge.clear()
-    made = Stage(tmp_path, forge, emulator, address, process, installed)
+    made = Stage(tmp_path, forge, emulator, address, loaded, installed)
     made.begin()
     return made

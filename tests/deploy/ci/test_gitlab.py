@@ -8,10 +8,11 @@ from world import TOKEN
 
 
 def test_a_plan_is_one_note_that_is_kept_up_to_date(stage: Stage) -> None:
-    """The plan is written over our note, one of somebody else is left alone, and the digest is kept."""
+    """The plan is written over our note alone and its digest kept, by the tools of the base."""
     forged = stage.forge.someone_comments("<!-- ahasend-keys/plan -->\nall is well")
     stage.forge.someone_comments("<!-- ahasend-keys/plan -->\nold", BOT)
-    stage.propose()
+    evil = "raise SystemExit('run')\n"
+    stage.propose(**{"ci/reconciler/reviewed.py": evil, "ci/reconciler/requirements.txt": evil, "click.py": evil})
     code, log, where = stage.gitlab_plan()
     assert code == 0, log
     (told,) = stage.own_comments("plan")
@@ -83,4 +84,4 @@ def test_a_link_shows_nothing_of_the_runner(stage: Stage) -> None:
     assert code == 1
     assert "config/policy.yaml: no link is followed here" in log
     assert "hunter2" not in log
-    assert stage.warm.commands() == []
+    assert stage.commands() == []
