@@ -170,11 +170,14 @@ class GitHub:
 
     def listing_run(self) -> str:
         """Give the run of the default branch, and of no fork, that saved the newest listing."""
+        branch = os.environ["DEFAULT_BRANCH"]
+        runs = []
         for artifact in self.pages(f"actions/artifacts?name={LISTING}"):
             run = artifact["workflow_run"]
             ours = run["head_repository_id"] == run["repository_id"]
-            if ours and run["head_branch"] == os.environ["DEFAULT_BRANCH"] and not artifact["expired"]:
-                return str(run["id"])
+            runs += [int(run["id"])] if ours and run["head_branch"] == branch and not artifact["expired"] else []
+        if runs:
+            return str(max(runs))
         fail(f"no run of the default branch keeps {LISTING}: start the workflow of that name there")
 
 

@@ -186,7 +186,7 @@ def test_what_the_forge_refuses(script: ModuleType, either: Forge, monkeypatch: 
 
 
 def test_no_listing_is_kept(script: ModuleType, either: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is expired, of a fork or of another branch is no listing."""
+    """What is expired, of a fork or of another branch is no listing; of several the newest counts."""
     monkeypatch.setenv("FORGE_TOKEN", GITHUB_TOKEN)
     run = {"id": 1, "repository_id": ME, "head_repository_id": ME, "head_branch": "main"}
     either.artifacts = [
@@ -195,8 +195,8 @@ def test_no_listing_is_kept(script: ModuleType, either: Forge, monkeypatch: pyte
     ]
     with pytest.raises(SystemExit, match="keeps ahasend-keys-listing"):
         script.GitHub().listing_run()
-    either.artifacts.append({"expired": False, "workflow_run": run})
-    assert script.GitHub().listing_run() == "1"
+    either.artifacts += [{"expired": False, "workflow_run": run | {"id": number}} for number in (1, 3, 2)]
+    assert script.GitHub().listing_run() == "3"
 
 
 def test_its_command_line(
