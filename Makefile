@@ -4,9 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 CONFORMANCE := $(VENV)/conformance
+ENGINE ?= docker build
+BASE ?= debian:bookworm-slim
+SOURCE ?=
 AHASEND_OPENAPI ?= ../shared/ahasend/openapi.yaml
 
-.PHONY: demo test check units laws browser alerts campaign conformance bench pins schemas man reference golden pictures dist clean
+.PHONY: demo test check units laws browser alerts campaign conformance image test-image bench pins schemas man reference golden pictures dist clean
 
 demo: $(VENV)/.runtime
 	@$(BIN)/python -m reconciler demo
@@ -44,6 +47,18 @@ campaign: $(VENV)/.dev
 # Schemathesis is set up only where AhaSend's document is there to hold the emulator against; Prism is never set up here.
 conformance: $(VENV)/.dev $(if $(wildcard $(AHASEND_OPENAPI)),$(CONFORMANCE)/.ready)
 	@AHASEND_OPENAPI="$(AHASEND_OPENAPI)" $(BIN)/python -m pytest -q -m conformance tests/conformance
+
+# ENGINE: docker build, podman build --format docker, or what else reads a Dockerfile.
+image:
+	@version=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' reconciler/__init__.py) && epoch=$$(git log -1 --format=%ct) \
+		&& $(ENGINE) -f deploy/Dockerfile -t "ahasend-key-reconciler:$$version" -t ahasend-key-reconciler \
+			--build-arg BASE="$(BASE)" --build-arg VERSION="$$version" --build-arg SOURCE_DATE_EPOCH="$$epoch" \
+			--build-arg REVISION="$$(git rev-parse HEAD)" --build-arg SOURCE="$(SOURCE)" \
+			--build-arg CREATED="$$(date -u -d "@$$epoch" +%Y-%m-%dT%H:%M:%SZ)" .
+
+# Builds the image twice with no engine, and runs what comes out: needs root, debootstrap and buildah, and takes minutes.
+test-image: $(VENV)/.dev
+	@$(BIN)/python tests/image.py
 
 bench: $(VENV)/.dev
 	$(BIN)/python bench/run.py
