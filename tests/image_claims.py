@@ -137,6 +137,11 @@ def files(image: Image) -> str:
     require(not names & set(SOUGHT), f"there is {names & set(SOUGHT)}")
     programs = [path.name for path in everything if path.is_file() and path.parent.name in ("bin", "sbin")]
     require(sorted(programs) == ["python3.11", "reconciler"], f"there are the programs {programs}")
+    packages = {path.name for path in (image.root / "var/lib/dpkg/status.d").iterdir()}
+    require({"libc6", "libssl3", "python3.11-minimal"} <= packages, f"scanners are told of {sorted(packages)} alone")
+    require(
+        "ID=debian" in (image.root / "etc/os-release").read_text(encoding="utf-8"), "it does not say that it is Debian"
+    )
     sources = [path for path in everything if path.suffix == ".py"]
     uncompiled = [path for path in sources if not list(path.parent.glob(f"__pycache__/{path.stem}.cpython-311.pyc"))]
     require(not uncompiled, f"not compiled: {uncompiled[:5]}")

@@ -230,12 +230,14 @@ def test_compose_lets_its_services_do_nothing_but_their_work() -> None:
 
 
 def test_compose_shows_nothing_beyond_this_machine() -> None:
-    """Daemon and emulator share one network namespace; what is published is published on loopback, and is the page."""
+    """Daemon and emulator share one network namespace; the page is published, on loopback; nothing is pulled."""
     emulator, daemon = composed()["services"]["emulator"], composed()["services"]["daemon"]
     port = daemon["environment"]["RECONCILER_LISTEN"].split(":")[1]
 
     assert daemon["network_mode"] == "service:emulator"
     assert "ports" not in daemon
+    assert daemon["pull_policy"] == "never"
+    assert emulator["build"] == {"context": "..", "dockerfile": "deploy/Dockerfile"}
     assert emulator["ports"] == [f"127.0.0.1:{port}:{port}"]
     assert "host" not in " ".join(emulator["command"])
 
