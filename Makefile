@@ -70,6 +70,7 @@ pins: $(VENV)/.dev
 	$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra notify -c requirements/dev.txt -o requirements/image.txt
 	$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group build -c requirements/dev.txt -o requirements/build.txt
 	$(BIN)/uv pip compile -q --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group conformance -o requirements/conformance.txt
+	$(BIN)/uv pip compile -q --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group workflows -o requirements/workflows.txt
 
 schemas: $(VENV)/.dev
 	@for name in desired policy; do $(BIN)/reconciler schema $$name > config/schema/$$name.schema.json; done

@@ -78,5 +78,5 @@ def beside_python(name: str) -> str:
     """Where a tool is that pip installs for the checks, if there is one for this machine; a variable names another."""
     found = shutil.which(os.environ.get(name.upper(), str(Path(sys.executable).parent / name)))
     if found is None:
-        not_run(name, f"not installed: the index has none for this machine; set {name.upper()} to its path")
+        not_run(name, f"not installed: set {name.upper()} to its path")
     return found
