@@ -9,6 +9,9 @@ BASE ?= debian:bookworm-slim
 SOURCE ?=
 AHASEND_OPENAPI ?= ../shared/ahasend/openapi.yaml
 
+# The tests start hundreds of processes: where no bytecode may be kept, each of them compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check units laws browser alerts campaign conformance image test-image bench pins schemas man reference golden pictures dist clean
 
 demo: $(VENV)/.runtime
