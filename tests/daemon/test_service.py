@@ -245,6 +245,13 @@ def test_a_clock_that_is_corrected(daemon: Daemon) -> None:
     assert len(daemon.reports) in (10, 11)
 
 
+@pytest.fixture
+def rare_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file changes in the story of a whole day: to look for that every ten seconds would take most of its time."""
+    monkeypatch.setattr("reconciler.daemon.watch._FALLBACK", 3600.0)
+
+
+@pytest.mark.usefixtures("rare_looks")
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25)])
 def test_a_day_on_which_clocks_change(daemon: Daemon, day: str, hours: int) -> None:
     """A crontab line in a time zone makes its passes on the day that has 23 hours and on the one that has 25."""
@@ -256,6 +263,7 @@ def test_a_day_on_which_clocks_change(daemon: Daemon, day: str, hours: int) -> N
     assert len(daemon.reports) == 1 + hours * 2
 
 
+@pytest.mark.usefixtures("rare_looks")
 def test_a_nightly_pass_in_the_hour_that_comes_twice(daemon: Daemon) -> None:
     """A daily time in the hour that clocks show twice comes twice that night, and once a night after that."""
     berlin = read_zone("Europe/Berlin")
