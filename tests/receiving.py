@@ -75,9 +75,12 @@ def silent() -> Iterator[str]:
 
 
 def refused() -> str:
-    """An address at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"127.0.0.1:{server.getsockname()[1]}"
+    """An address at which nobody listens: it stays taken until the tests end, so that nobody else comes to."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    host, port = taken.getsockname()
+    taken.detach()
+    return f"{host}:{port}"
 
 
 @dataclass

@@ -358,11 +358,12 @@ def test_terminated_while_it_starts(shell: Shell, seconds: float) -> None:
 
 def test_a_storm_of_signals(shell: Shell) -> None:
     """Thousands of SIGHUPs are one wish, or a few; nothing but lines of the log comes of them."""
-    with running(shell, *HOURLY) as daemon:
+    with running(shell, *HOURLY, *HERE) as daemon:
         daemon.until_passes(1)
         for _ in range(20_000):
             daemon.process.send_signal(signal.SIGHUP)
         daemon.until_passes(2)
+        assert ask(daemon, "/livez")[0] == 200  # it has room for one more signal again
         daemon.process.terminate()
         assert daemon.ends()[0] == 0
         assert all(line.startswith("{") for line in (shell.folder / "logs").read_text().splitlines())

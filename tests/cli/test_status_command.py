@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -163,8 +164,11 @@ def test_watching_a_daemon_that_goes_away() -> None:
         watcher = Watcher(daemon)
         before, gist = watcher.look(NOON)
         assert before.startswith("In sync.\n")
-    away, first = watcher.look(NOON + timedelta(seconds=2))
-    again, second = watcher.look(NOON + timedelta(minutes=2))
+    with socket.socket() as taken:  # so that no other test listens there
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", daemon.address.port))
+        away, first = watcher.look(NOON + timedelta(seconds=2))
+        again, second = watcher.look(NOON + timedelta(minutes=2))
     assert away == again
     assert first == second != gist
     assert away.startswith("No answer since 2026-11-23 12:00:02 UTC.\n  no daemon answers at 127.0.0.1:")
@@ -245,6 +249,11 @@ def test_watching_at_a_real_terminal() -> None:
     assert child.exitstatus == 130
 
 
+def _heed_everything() -> None:
+    """A shell starts what runs in the background with a SIGQUIT that is ignored, and the tests may run there."""
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+
 OPEN, CLOSE = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
 
 
@@ -264,7 +273,9 @@ def watched(*before: str) -> Iterator["pexpect.spawn[str]"]:
         ]
         program, *arguments = [*before, shlex.join(watching)] if before else watching
         environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1"}
-        child = pexpect.spawn(program, arguments, env=environment, timeout=20, encoding="utf-8")
+        child = pexpect.spawn(
+            program, arguments, env=environment, timeout=20, encoding="utf-8", preexec_fn=_heed_everything
+        )
         child.expect_exact(OPEN)
         child.expect_exact("In sync.")
         yield child

@@ -113,7 +113,8 @@ class Visit:
         self.writer = writer
 
     def send(self, sent: bytes) -> None:
-        self.writer.write(sent)
+        if not self.writer.is_closing():  # who was hung up on need not be warned of it
+            self.writer.write(sent)
 
     async def answer(self, *, head_only: bool = False) -> Answered:
         """Read one answer."""
