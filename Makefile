@@ -8,6 +8,9 @@ ENGINE ?= docker build
 BASE ?= debian:bookworm-slim
 SOURCE ?=
 AHASEND_OPENAPI ?= ../shared/ahasend/openapi.yaml
+# How many processes share the tests: one a core, or what is given.
+WORKERS ?= auto
+SPREAD := -n $(WORKERS) --dist worksteal
 
 # The tests start hundreds of processes: where no bytecode may be kept, each of them compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -29,12 +32,12 @@ check: $(VENV)/.dev
 # Coverage is counted over units and stories alone: chance never decides a build.
 units: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --ignore=tests/laws -m "not conformance and not browser and not promtool"
+	$(BIN)/coverage run -m pytest $(SPREAD) --ignore=tests/laws -m "not conformance and not browser and not promtool"
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
 laws: $(VENV)/.dev
-	$(BIN)/python -m pytest tests/laws
+	$(BIN)/python -m pytest $(SPREAD) tests/laws
 
 # Chromium is not set up here: where there is none, the tests say so.
 browser: $(VENV)/.dev

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,14 +90,15 @@ def test_a_status(status: int) -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        (f"json://{refused()}", "the connection was refused"),
-        (mail_url(refused()), "the connection was refused"),
-        ("json://no-such-host.invalid", "its host is not known"),
+        (lambda: f"json://{refused()}", "the connection was refused"),
+        (lambda: mail_url(refused()), "the connection was refused"),
+        (lambda: "json://no-such-host.invalid", "its host is not known"),
     ],
+    ids=["hook", "mail", "host"],
 )
-def test_nobody_there(url: str, reason: str) -> None:
+def test_nobody_there(url: Callable[[], str], reason: str) -> None:
     """Why nothing could be sent is told in words of ours."""
-    assert send(service(url), "t", "b", "info") == reason
+    assert send(service(url()), "t", "b", "info") == reason
 
 
 def test_a_login_that_is_wrong() -> None:
