@@ -250,8 +250,9 @@ def test_watching_at_a_real_terminal() -> None:
 
 
 def _heed_everything() -> None:
-    """A shell starts what runs in the background with a SIGQUIT that is ignored, and the tests may run there."""
-    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    """The tests may run in the background or under nohup, where SIGQUIT and SIGHUP are ignored."""
+    for number in (signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 OPEN, CLOSE = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
