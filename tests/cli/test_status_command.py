@@ -226,6 +226,12 @@ def test_watching_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal.text.count("\x1b[H") == len(steps.waits) == 2
 
 
+def _heed_everything() -> None:
+    """The tests may run in the background or under nohup, where these are ignored."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def test_watching_at_a_real_terminal() -> None:
     """In a pseudo terminal the picture comes, tells when the daemon goes away, and Ctrl-C ends it with 130."""
     with answering(WELL) as (daemon, _):
@@ -236,6 +242,7 @@ def test_watching_at_a_real_terminal() -> None:
             dimensions=(24, 80),
             timeout=20,
             encoding="utf-8",
+            preexec_fn=_heed_everything,
         )
         child.expect_exact("\x1b[?1049h\x1b[?25l\x1b[?7l")
         child.expect_exact("In sync.")
@@ -247,12 +254,6 @@ def test_watching_at_a_real_terminal() -> None:
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 130
-
-
-def _heed_everything() -> None:
-    """The tests may run in the background or under nohup, where SIGQUIT and SIGHUP are ignored."""
-    for number in (signal.SIGQUIT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 OPEN, CLOSE = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
