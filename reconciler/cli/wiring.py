@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -335,6 +335,7 @@ def run_with_signals(work: Callable[[Stop], Awaitable[Result]]) -> Result:
 
     Once asked to stop, the loop is left as it is: closing it would wait for threads, which may take minutes to resolve
     a name.
+
     """
     stop = Stop()
 
@@ -342,14 +343,16 @@ def run_with_signals(work: Callable[[Stop], Awaitable[Result]]) -> Result:
         if not stop.requested.is_set():
             stop.request()
 
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+
     async def main() -> Result:
         gc.freeze()  # what is loaded by now stays; the collector need not look at it again
         gc.enable()
         loop = asyncio.get_running_loop()
-        for signal_number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(signal_number, stop.request)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            loop.add_signal_handler(signal.SIGHUP, hang_up)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            _heed(number, loop, stop.request)
+        if before[signal.SIGHUP] is not signal.SIG_IGN:
+            _heed(signal.SIGHUP, loop, hang_up)
         return await work(stop)
 
     runner = asyncio.Runner()
@@ -358,3 +361,19 @@ def run_with_signals(work: Callable[[Stop], Awaitable[Result]]) -> Result:
     finally:
         if not stop.requested.is_set():
             runner.close()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _heed(number: signal.Signals, loop: asyncio.AbstractEventLoop, asked: Callable[[], None]) -> None:
+    """Have a signal call back in the loop, whatever else comes.
+
+    asyncio's own handlers hear of signals through a socket: one that comes while a storm of others fills it is lost.
+    """
+
+    def heard(*_: object) -> None:
+        with suppress(RuntimeError):  # of a loop that is closed: there is nothing left to stop
+            loop.call_soon_threadsafe(asked)
+
+    signal.signal(number, heard)
+    signal.siginterrupt(number, False)  # its only form

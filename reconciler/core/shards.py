@@ -6,7 +6,6 @@ with one shard more only those accounts move that go to the new one.
 """
 
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final
 
 MOST_SHARDS: Final = 1000
@@ -41,4 +40,6 @@ class Shard:
 
 def home(account_id: str, count: int) -> int:
     """Give the index of the shard, of ``count``, to which an account belongs; its id is written in lower case."""
+    from hashlib import sha256  # takes milliseconds, and the command line needs to know only what a shard is
+
     return max(range(count), key=lambda index: sha256(f"{account_id}/{index}".encode()).digest())
