@@ -173,7 +173,7 @@ def checked_out(origin: Path, ref: str, work: Path, given: dict[str, str]) -> No
     assert given["persist-credentials"] == "False"
     target = work / given.get("path", ".")
     target.mkdir(exist_ok=True)
-    only = [given["sparse-checkout"]] if "sparse-checkout" in given else []
+    only = given.get("sparse-checkout", "").split()
     packed = subprocess.run(["git", "-C", str(origin), "archive", ref, *only], check=True, capture_output=True)
     subprocess.run(["tar", "-x", "-C", str(target)], input=packed.stdout, check=True)
 

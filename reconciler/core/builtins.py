@@ -261,7 +261,7 @@ class CanManageKeys:
     """
 
     exceptions: tuple[str, ...] = ()
-    hint: ClassVar = "take it away, or list the key under 'except' if it must"
+    hint: ClassVar = "take it away, or list the key under 'except', by its name in the files or its id, if it must"
 
     def verdict(self, subject: Subject) -> str | None:
         """Say what is wrong with a key, as the rest of a sentence that its name begins, or None."""
@@ -275,7 +275,7 @@ class CanManageKeys:
 class DuplicateLabel:
     """No two keys of an account bear one label: neither people nor the files can tell them apart."""
 
-    hint: ClassVar = "rename one of them, or pin their ids in the files"
+    hint: ClassVar = "rename one of them; until then files tell them apart by id alone"
 
     def alike(self, subject: Subject) -> Hashable | None:
         """Give what makes two keys alike, None for a key that is like no other."""

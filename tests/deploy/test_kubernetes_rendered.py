@@ -65,7 +65,7 @@ def test_a_team_s_own_folder(team: Path, name: str) -> None:
     image = template(workload(documents))["spec"]["containers"][0]["image"]
     kept = rendered("cronjob" if name == "apply" else name)
     tag = template(workload(kept))["spec"]["containers"][0]["image"]
-    assert image == (f"registry.example.com/{tag}" if name in {"apply", "audit"} else tag)
+    assert image == f"registry.example.com/{tag}"
 
 
 def test_apply_and_audit_stand_beside_each_other(team: Path) -> None:

@@ -148,8 +148,9 @@ def test_the_page() -> None:
     named = {"ahasend-plan", "ahasend-apply", "AHASEND_ACCOUNT_ID", "RECONCILER_SELF_KEY_ID", "TYPED_DIGEST"}
     assert all(name in page and name in pipelines for name in named)
     assert "FORGE_TOKEN" in page
-    (sample,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    (repository,) = yaml.safe_load(sample)["repos"]
+    included, hooked = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
+    assert included == {"include": [{"local": "ci/reconciler/ahasend-keys.gitlab-ci.yml"}]}
+    (repository,) = hooked["repos"]
     assert (repository["rev"], repository["hooks"]) == (f"v{__version__}", [{"id": "reconciler-validate"}])
     assert all(f"\n| {code} | " in page or f" {code} | " in page for code in (0, 2, 3, 4, 64))
 

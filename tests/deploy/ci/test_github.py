@@ -43,6 +43,18 @@ def test_a_plan_is_one_comment_that_is_kept_up_to_date(stage: Stage) -> None:
     assert len(stage.forge.comments) == 3
 
 
+def test_a_changed_policy_is_said_before_all_else(stage: Stage) -> None:
+    """A request that brings another policy is judged by that, and the comment begins with it; others say nothing."""
+    stage.propose()
+    stage.plan()
+    assert "This changes the policy" not in stage.own_comments("plan")[0]
+    stage.propose(**{"config/policy.yaml": DENYING})
+    job = stage.plan()
+    (told,) = stage.own_comments("plan")
+    assert "\n\n**This changes the policy**" in told[: told.index("domains:read")]
+    assert "**This changes the policy**" in job.summary
+
+
 def test_what_was_reviewed_is_applied(stage: Stage) -> None:
     """The plan's digest is kept with the head; after the merge exactly its change is written, and told there."""
     stage.failing = frozenset({"github/codeql-action/upload-sarif"})  # as in a private repository without it

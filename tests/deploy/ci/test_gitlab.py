@@ -24,6 +24,18 @@ def test_a_plan_is_one_note_that_is_kept_up_to_date(stage: Stage) -> None:
     assert (status["state"], status["sha"], status.get("pipeline_id")) == ("success", stage.head, None)
 
 
+def test_a_changed_policy_is_said_before_all_else(stage: Stage) -> None:
+    """The note of a request whose policy is another one begins with that; others say nothing."""
+    stage.propose()
+    stage.gitlab_plan()
+    assert "policy is not that" not in stage.own_comments("plan")[0]
+    stage.propose(**{"config/policy.yaml": "version: 1\nrules: []\n"})
+    code, log, _ = stage.gitlab_plan()
+    assert code == 0, log
+    (told,) = stage.own_comments("plan")
+    assert "\n\n**The policy is not that of the target branch**" in told[: told.index("domains:read")]
+
+
 def test_what_was_reviewed_is_applied_and_nothing_else(stage: Stage) -> None:
     """After the merge the reviewed plan is applied, or nothing; a digest that a person types goes on."""
     stage.propose()
