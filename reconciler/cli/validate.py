@@ -38,23 +38,28 @@ def command(desired: tuple[Path, ...], policy: tuple[Path, ...], *, strict: bool
     from reconciler.cli.wiring import load_policies
     from reconciler.core.endings import endings, idle_requirements, idle_rules, idle_waivers
     from reconciler.core.freezes import ended_freezes, idle_freezes
-    from reconciler.files.desired import load_desired
+    from reconciler.files.desired import Loaded, load_desired
     from reconciler.files.loaded import LoadedPolicy
+    from reconciler.files.looks import load_whole
     from reconciler.render.words import number
     from reconciler.settings import look_up
 
-    problems: list[Problem] = []
-    judged, loaded = LoadedPolicy(), None
-    try:
-        judged = load_policies(policy)
-    except FilesError as error:
-        problems += error.problems
-    try:
-        loaded = load_desired(desired, look_up, unset="note")
-    except FilesError as error:
-        problems += error.problems
-    if problems or loaded is None:
-        raise FilesError(tuple(problems))
+    def load() -> tuple[LoadedPolicy, Loaded]:
+        problems: list[Problem] = []
+        judged, loaded = LoadedPolicy(), None
+        try:
+            judged = load_policies(policy)
+        except FilesError as error:
+            problems += error.problems
+        try:
+            loaded = load_desired(desired, look_up, unset="note")
+        except FilesError as error:
+            problems += error.problems
+        if problems or loaded is None:
+            raise FilesError(tuple(problems))
+        return judged, loaded
+
+    judged, loaded = load_whole((*desired, *(policy or (Path(options.DEFAULT_POLICY),))), load)
     now = datetime.now(UTC)
     ending = endings(judged.policy, loaded.state, now)
     idle = idle_rules(judged.policy, loaded.state, now) if strict else ()

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,6 +31,7 @@ from reconciler.files.commits import Commits
 from reconciler.files.desired import Loaded, load_desired
 from reconciler.files.folders import find_files
 from reconciler.files.loaded import LoadedPolicy
+from reconciler.files.looks import load_whole
 from reconciler.files.saved import Listing, load_listings
 from reconciler.logs import LogFormat, LogLevel, Stream, log_observer
 from reconciler.reconcile import Access, DryRun, Live, PassInputs, Patience, Saved
@@ -116,7 +118,7 @@ class Wiring:
             UsageError: a variable of the reconciler's own holds a value that it cannot have.
         """
         listing = load_listings(self.options.actual) if self.options.actual else None
-        policy, loaded = self._load(listing)
+        policy, loaded = self._load_whole(listing)
         loaded = _of_shard(loaded, self.options.shard) if self.options.shard else loaded
         accounts = [desired.account for desired in loaded.state.accounts]
         settings = self.secrets.remember(load_settings(account.credential for account in accounts))
@@ -142,6 +144,12 @@ class Wiring:
         """Say by what is judged, where that may surprise: a daemon that starts without its policy has no rules."""
         remarks = _age(listing) if listing else ()
         return (*remarks, _NO_POLICY) if self.options.unattended and not policy.sources else remarks
+
+    def _load_whole(self, listing: Listing | None) -> tuple[LoadedPolicy, Loaded]:
+        """Load files that may be exchanged meanwhile; a daemon sees to that itself, and waits for what is written."""
+        if self.options.unattended:
+            return self._load(listing)
+        return load_whole(self.options.inputs, partial(self._load, listing))
 
     def _load(self, listing: Listing | None) -> tuple[LoadedPolicy, Loaded]:
         """Load policy and desired state; what is wrong with either is told together."""

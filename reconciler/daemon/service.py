@@ -40,12 +40,11 @@ from reconciler.core.report import AccountStatus, Report
 from reconciler.core.subjects import span
 from reconciler.daemon.schedule import Schedule
 from reconciler.daemon.status import AccountRead, Progress, Rejection
-from reconciler.daemon.watch import Looks, Watch
+from reconciler.daemon.watch import Watch
 from reconciler.errors import FilesError, Interrupted, Problem, ReconcilerError
+from reconciler.files.looks import LOADS_AT_MOST, Looks, keep_changing
 from reconciler.reconcile import PassInputs, run_pass
 
-LOADS_AT_MOST: Final = 3
-"""So often files are loaded that change meanwhile; then they do not load, and the next change is waited for."""
 CLOCK_LOOKS: Final = 5.0
 CLOCK_JUMP: Final = 2.0
 """Seconds that the clock may be corrected by within `CLOCK_LOOKS`; by more, and the schedule is made anew."""
@@ -216,9 +215,7 @@ class Service:
                 if not self._due:
                     self._woken.clear()
                 return inputs
-        raise ReconcilerError(
-            "the files keep changing while they are read", hint="is something writing them over and over?"
-        )
+        raise keep_changing()  # the next change is waited for
 
     async def _stands(self, looks: Looks) -> bool:
         return await self._watch.looks() == looks

@@ -29,7 +29,7 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
 from reconciler.errors import SettingsError
-from reconciler.files.folders import find_files
+from reconciler.files.looks import Looks, look_of, looks_of
 
 SETTLED: Final = 0.2
 """Seconds for which files must look the same before they are read: a file that is being written is not whole."""
@@ -51,28 +51,6 @@ _CHANGES: Final[list[type[FileSystemEvent]]] = [
     FileModifiedEvent,
     FileMovedEvent,
 ]
-
-Looks = tuple[tuple[str | int, ...], ...]
-"""What files look like: for each its name, what it leads to, and what the system says of it, or why it is not seen."""
-
-
-def looks_of(paths: tuple[Path, ...]) -> Looks:
-    """Give what the files behind paths look like; a change of any of them changes it."""
-    looks: list[tuple[str | int, ...]] = []
-    for path in paths:
-        found = find_files([path])
-        looks += ((problem.file, problem.message) for problem in found.problems)
-        looks += ((link, "leads out") for link in found.links_out)
-        looks += (_looks(name, file) for name, file in found.files.items())
-    return tuple(sorted(looks, key=str))
-
-
-def _looks(name: str, file: Path) -> tuple[str | int, ...]:
-    try:
-        about = file.stat()
-    except (OSError, RuntimeError, ValueError) as error:
-        return name, str(error)
-    return name, os.path.realpath(file), about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -166,7 +144,7 @@ class Watch:
             secrets = sorted(folder.iterdir()) if folder else []
         except (OSError, SettingsError) as error:
             return (*looks_of(self._paths), ("secrets", str(error)))
-        return (*looks_of(self._paths), *(_looks("secrets", each) for each in secrets))
+        return (*looks_of(self._paths), *(look_of("secrets", each) for each in secrets))
 
     def _watched(self) -> tuple[Path, ...]:
         with suppress(SettingsError):

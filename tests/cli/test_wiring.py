@@ -4,6 +4,7 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,9 +18,10 @@ from reconciler.core.keys import AccountRef
 from reconciler.core.report import SCHEMA, Mode, Report, RequestCounts, Summary
 from reconciler.daemon.schedule import Schedule
 from reconciler.errors import TrailError
+from reconciler.files.desired import Loaded, load_desired
 from reconciler.metrics import Metrics
 from reconciler.reconcile import PassInputs
-from shell import Shell
+from shell import FILES, Shell
 
 REPORT = Report(SCHEMA, "0.1.0", Mode.APPLY, "r", "t0", "t1", None, None, (), (), (), Summary(), RequestCounts())
 POLICY = "version: 1\nrules: [{id: wide, uses: no-wildcard, severity: deny}]\n"
@@ -154,3 +156,23 @@ def test_addresses_of_people_push_no_credential_out() -> None:
     assert len(kept) == MOST_OF_ADDRESSES + 1
     assert "the credential" in kept
     assert f"also-{MOST_OF_ADDRESSES - 1:05}" in kept
+
+
+def test_a_key_that_moves_to_another_file_meanwhile(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was in no file while they were read, since it moves from one to another, is not taken for unmanaged."""
+    without = FILES.replace("  - {name: shop,", "  # {name: shop,")
+    acting = "unmanaged: {then: quarantine, min_age: 24h, include_senders: true}\n"
+    shell.write(f"{without}{acting}")
+    loads = []
+
+    def moving(*arguments: Any, **options: Any) -> Loaded:
+        loads.append(load_desired(*arguments, **options))
+        moved = 'keys: [{name: shop, scopes: ["messages:send:{shop.example.com}"], ip_allow_list: [203.0.113.0/24]}]\n'
+        if len(loads) == 1:
+            Path("config/keys/other.yaml").write_text(f"version: 1\naccount: ${{AHASEND_ACCOUNT_ID}}\n{moved}")
+        return loads[-1]
+
+    monkeypatch.setattr("reconciler.cli.wiring.load_desired", moving)
+    assert shell.run("apply", "-o", "json") == 0
+    assert (shell.report()["summary"]["quarantine"], shell.emulator.requests["PUT"]) == (0, 0)
+    assert len(loads) == 2

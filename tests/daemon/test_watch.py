@@ -11,8 +11,9 @@ import pytest
 from watchdog.observers import Observer
 
 from reconciler.daemon import watch
-from reconciler.daemon.watch import Place, Watch, looks_of, places_of
+from reconciler.daemon.watch import Place, Watch, places_of
 from reconciler.errors import SettingsError
+from reconciler.files.looks import Looks, looks_of
 
 SOON = 5.0
 
@@ -194,7 +195,7 @@ async def test_reading_is_no_change(folder: Path) -> None:
     """Files that are read, over and over, are not looked at for that: else reading them would never end."""
     looked: list[tuple[Path, ...]] = []
 
-    def look(paths: tuple[Path, ...]) -> watch.Looks:
+    def look(paths: tuple[Path, ...]) -> Looks:
         looked.append(paths)
         return looks_of(paths)
 
@@ -273,7 +274,7 @@ async def test_files_that_never_rest(folder: Path, monkeypatch: pytest.MonkeyPat
     looked: list[int] = []
 
     class Restless(Watch):
-        async def looks(self) -> watch.Looks:
+        async def looks(self) -> Looks:
             looked.append(1)
             return ((len(looked),),)
 
