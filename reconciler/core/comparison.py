@@ -68,18 +68,21 @@ def compared(report: Report, earlier: Report) -> Report:
 
 
 class _Unread:
-    """What a report knows nothing of: accounts that it could not read."""
+    """What a report knows nothing of: accounts that it could not read, and with a shard those of all others."""
 
     def __init__(self, report: Report) -> None:
         failed = [one for one in report.accounts if one.status is AccountStatus.FAILED]
         self._accounts = {one.account_id for one in report.accounts}
         self._unread = {(one.account_id, one.sub_account_id) for one in failed}
+        self._partial = report.shard is not None
         self._families = {one.account_id for one in failed if one.sub_account_id in (None, EVERY_SUB_ACCOUNT)}
 
     def hides(self, finding: ReportedFinding) -> bool:
         """Tell whether a finding may be there although the report does not have it."""
         account, below = finding.account_id, finding.sub_account_id
-        if self._unread and finding.rule == COVERAGE:  # the account that could not be read may be the one
+        if (self._unread or self._partial) and finding.rule == COVERAGE:  # what was not read may be the one
+            return True
+        if self._partial and self.foreign(finding):
             return True
         return (account, below) in self._unread or (below is not None and account in self._families)
 

@@ -21,19 +21,21 @@ class Approval:
         planned: Whether something would be applied by it as it is.
         allow: The guardrails that must be let through for what they refuse; none where that is of no use.
         partly_applied: Whether the pass that made the plan applied some of it: what is left has another digest.
+        shard: Whose accounts alone it is of, as ``3/16``.
     """
 
     digest: str
     planned: bool
     allow: tuple[str, ...]
     partly_applied: bool
+    shard: str | None = None
 
     @property
     def commands(self) -> list[tuple[str, str]]:
         """The commands that apply something, each after what it applies."""
         if self.partly_applied:
             return []
-        command = f"reconciler apply --digest {shlex.quote(self.digest)}"
+        command = apply_exactly(self.digest, self.shard)
         told = [("To apply exactly what is planned here", command)] if self.planned else []
         if self.allow:
             allowed = " ".join(f"--allow {name}" for name in self.allow)
@@ -47,7 +49,14 @@ def approval(report: Report) -> Approval | None:
     outcomes = {change.outcome for change in report.changes}
     if report.digest is None or outcomes <= {Outcome.APPLIED}:
         return None
-    return Approval(report.digest, Outcome.PLANNED in outcomes, _allowed(report), Outcome.APPLIED in outcomes)
+    planned, applied = Outcome.PLANNED in outcomes, Outcome.APPLIED in outcomes
+    return Approval(report.digest, planned, _allowed(report), applied, report.shard)
+
+
+def apply_exactly(digest: str, shard: str | None) -> str:
+    """Give the command that applies exactly the plan with a digest, in accounts of the same shard."""
+    of = "" if shard is None else f"--shard {shlex.quote(shard)} "
+    return f"reconciler apply {of}--digest {shlex.quote(digest)}"
 
 
 def _allowed(report: Report) -> tuple[str, ...]:

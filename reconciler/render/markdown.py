@@ -4,7 +4,6 @@ What needs nobody's eye is folded, what is the same in many sub accounts is told
 for a comment is cut from its end up.
 """
 
-import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
@@ -26,6 +25,7 @@ from reconciler.core.report import (
 )
 from reconciler.errors import visible
 from reconciler.render import groups
+from reconciler.render.approval import apply_exactly
 from reconciler.render.comment import LONG, Item, Section, code, compose, fence, sentence
 from reconciler.render.groups import Group, Once, Owner, group_of
 from reconciler.render.page import listed
@@ -89,8 +89,8 @@ def _approval(report: Report) -> str:
     """Give the command that applies exactly this plan; nothing where there is nothing to approve."""
     if not approvable(report) or report.digest is None:
         return ""
-    digest = shlex.quote(visible(report.digest))
-    return f"To apply exactly this plan:\n\n{fence([f'reconciler apply --digest {digest}'], 'sh')}"
+    command = apply_exactly(visible(report.digest), report.shard)
+    return f"To apply exactly this plan:\n\n{fence([command], 'sh')}"
 
 
 # Changes, and what holds them back

@@ -26,6 +26,7 @@ from reconciler.core.report import (
 )
 from reconciler.render import groups
 from reconciler.render.ages import Life, Scale, Share, last_uses, minute, moment
+from reconciler.render.approval import apply_exactly
 from reconciler.render.groups import Group, Once, Owner, group_of
 from reconciler.render.matrix import Column, Holder, Matrix, Row, matrix
 from reconciler.render.tables import MOST_BARS, Ending, Found, KeyRow, Lives, Tile
@@ -93,6 +94,11 @@ class Overview:
     def approvable(self) -> bool:
         """Whether there is something to apply by its digest."""
         return approvable(self.report)
+
+    @property
+    def apply_exactly(self) -> str:
+        """The command that applies exactly this."""
+        return apply_exactly(self.report.digest or "", self.report.shard)
 
     @property
     def list_not_managed(self) -> list[str]:

@@ -307,6 +307,10 @@ def _sentence(page: Page, beginning: str, words: Sequence[str]) -> None:
     page.words("", [*beginning.split(" "), *words[:-1], f"{words[-1]}."])
 
 
+def _of(report: Report) -> str:
+    return "" if report.shard is None else f"--shard {visible(report.shard)} "
+
+
 def _end(page: Page, report: Report) -> None:
     """End with what is left alone, one line that says it all, and the digest to approve the plan by."""
     page.gap()
@@ -314,6 +318,6 @@ def _end(page: Page, report: Report) -> None:
     good = in_sync(report) and report.mode is not Mode.AUDIT
     page.hang("", summary(report), "bold green" if good else "bold")
     if approvable(report) and report.digest is not None:
-        digest, use = visible(f"digest {report.digest}"), "(apply exactly this with --digest)"
+        digest, use = visible(f"digest {report.digest}"), f"(apply exactly this with {_of(report)}--digest)"
         between = " " if len(digest) + len(use) < page.width else "\n"  # a terminal must not break what is to be copied
         page.add(f"{digest}{between}{page.paint(use, 'dim')}")

@@ -94,6 +94,15 @@ def test_every_rendering_says_which_shard_it_is(shell: Shell) -> None:
     assert json.loads(written["sarif"])["runs"][0]["properties"]["shard"] == f"{MINE}/2"
 
 
+def test_what_applies_the_plan_of_a_shard(shell: Shell) -> None:
+    """The command that a report offers is of the same shard: without it the digest is that of another plan."""
+    shell.drift("domains:read")
+    assert shell.run("plan", "--shard", f"{MINE}/2", "-o", "text", "-o", "markdown=a.md", "-o", "html=a.html") == 0
+    assert f"(apply exactly this with --shard {MINE}/2 --digest)" in shell.out
+    command = f"reconciler apply --shard {MINE}/2 --digest sha256:"
+    assert all(command in Path(name).read_text(encoding="utf-8") for name in ("a.md", "a.html"))
+
+
 def test_sub_accounts_stay_with_their_parent(shell: Shell) -> None:
     """Sub accounts are looked at where their parent is, whose pace they share."""
     state = shell.emulator.dump()

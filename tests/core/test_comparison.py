@@ -258,3 +258,15 @@ def test_what_could_not_be_read_comes_first(
     made = report(found("a", "1"), accounts=tuple(read(below(n), status) for n, status in enumerate(statuses)))
     assert audit_exit_code(made, Severity.DENY) == code
     assert audit_exit_code(made, Severity.DENY, interrupted=True) == code_if_interrupted
+
+
+def test_shards_are_compared_where_both_looked() -> None:
+    """What was found in accounts of another shard is neither gone nor new: nobody looked there."""
+    coverage, theirs = found("coverage", None, None), found("a", "2", OTHER)
+    one = replace(earlier(found("a", "1"), coverage), shard="0/2")
+    other = replace(report(theirs, accounts=(read(OTHER),)), shard="1/2")
+    whole = report(theirs, accounts=(read(ACCOUNT), read(OTHER)))
+    assert (gone(other, one), standings(compared(other, one))) == ([], [None])
+    assert (gone(whole, one), standings(compared(whole, one))) == ([("a", "1"), ("coverage", None)], [None])
+    both = replace(earlier(found("a", "1"), found("a", "3", OTHER), coverage), accounts=whole.accounts)
+    assert (gone(other, both), standings(compared(other, both))) == ([("a", "3")], [Standing.NEW])

@@ -371,6 +371,7 @@ def test_only_what_would_apply_something_is_offered() -> None:
     assert approvals(replace(last, digest=None)) == []
     odd = report(account(planned), mode=Mode.PLAN)
     assert approvals(replace(odd, digest="sha256:ab; true")) == ["reconciler apply --digest 'sha256:ab; true'"]
+    assert approvals(replace(odd, shard="3/16")) == ["reconciler apply --shard 3/16 --digest sha256:ab"]
     assert "plan" not in shown(status(NOT_IN_SYNC), report(account(change("e", outcome=Outcome.APPLIED)), mode=LIVE))
 
 
