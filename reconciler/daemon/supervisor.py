@@ -1,6 +1,7 @@
 """Tells systemd how the daemon stands, as ``sd_notify(3)`` says, where systemd asked for it."""
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -10,8 +11,6 @@ from reconciler.ahasend.pace import Stop
 from reconciler.core.events import DaemonStarted, Event, PassFailed, PassFinished
 from reconciler.render.verdict import verdict
 
-_PATIENCE: Final = 1.0
-"""Seconds that a message waits for room in the supervisor's queue; then it is lost, and nothing else."""
 _MICROSECONDS: Final = 1_000_000
 
 
@@ -62,13 +61,13 @@ class Supervisor:
         if not self._address:
             return
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker:
-            speaker.settimeout(_PATIENCE)
+            speaker.setblocking(False)  # what finds no room is lost, and nothing else: passes do not wait for it
             speaker.sendto("\n".join(lines).encode(), self._address)
 
 
 def _half_of_limit(environment: Mapping[str, str], process: int) -> float | None:
     """Give the seconds between two signs of life, of which one may be late; None: none are wanted of this process."""
     limit, wanted_of = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
-    if not limit.isdecimal() or wanted_of not in ("", str(process)):
+    if not re.fullmatch("[0-9]{1,18}", limit) or wanted_of not in ("", str(process)):
         return None
     return int(limit) / _MICROSECONDS / 2
