@@ -59,7 +59,7 @@ image:
 	@version=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' reconciler/__init__.py) && epoch=$$(git log -1 --format=%ct) \
 		&& $(ENGINE) -f deploy/Dockerfile -t "ahasend-key-reconciler:$$version" -t ahasend-key-reconciler \
 			--build-arg BASE="$(BASE)" --build-arg VERSION="$$version" --build-arg SOURCE_DATE_EPOCH="$$epoch" \
-			--build-arg REVISION="$$(git rev-parse HEAD)$$(git diff --quiet HEAD || echo -modified)" --build-arg SOURCE="$(SOURCE)" \
+			--build-arg REVISION="$$(git rev-parse HEAD)$$(test -z "$$(git status --porcelain)" || echo -modified)" --build-arg SOURCE="$(SOURCE)" \
 			--build-arg CREATED="$$(date -u -d "@$$epoch" +%Y-%m-%dT%H:%M:%SZ)" .
 
 # Builds the image twice with no engine, and runs what comes out: needs root, debootstrap and buildah, and takes minutes.

@@ -46,9 +46,15 @@ def release(into: Path) -> str:
     """
     version = str(runpy.run_path(str(PROJECT / "reconciler/__init__.py"))["__version__"])
     _check(version)
-    epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or _git("log", "-1", "--format=%ct"))
+    epoch = int(_git("log", "-1", "--format=%ct"))
     into.mkdir()
-    wheel = build(PROJECT, into, epoch)
+    with tempfile.TemporaryDirectory() as temporary:
+        # Of the commit alone: what git is told not to see lies in a working tree as well.
+        packed = Path(temporary, "commit.tar")
+        _git("archive", f"--output={packed}", "HEAD")
+        committed = Path(temporary, "commit")
+        shutil.unpack_archive(packed, committed)
+        wheel = build(committed, into, epoch)
     hashed = wheel.name, _sha256(wheel)
     stem = wheel.name.removesuffix("-py3-none-any.whl")
     for name, make in ((f"{stem}.cdx.json", product_bom), (f"{stem}-image.cdx.json", image_bom)):

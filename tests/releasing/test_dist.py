@@ -43,6 +43,19 @@ def test_the_sdist_is_what_git_holds(release: Release) -> None:
     assert set(contents(release.sdist)) == {*held, "PKG-INFO"}
 
 
+def test_what_git_is_told_not_to_see_is_not_released(release: Release, tmp_path: Path) -> None:
+    """A file that a list of the user's own ignores, and a change that git is to assume away, are in no release."""
+    tree = tmp_path / "tree"
+    shutil.copytree(release.tree, tree, symlinks=True)
+    (tree / ".git/info/exclude").write_text("hidden.py\n")
+    (tree / "reconciler/hidden.py").write_text("SECRET = 1\n")
+    git(tree, "update-index", "--assume-unchanged", "README.md")
+    (tree / "README.md").write_text("another one\n")
+    done = make_dist(tree)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (release.dist / "SHA256SUMS").read_text()
+
+
 def test_the_wheel_is_the_package(release: Release) -> None:
     """The wheel has every file of the package, templates, shell scripts, policy and marker of types included."""
     wheel = contents(release.wheel)
@@ -125,6 +138,6 @@ NAMED = re.compile(
 def test_no_other_version_is_named() -> None:
     """Where a page or a manifest names this package or its image with a version, it is the one of the package."""
     places = [*(PROJECT / "deploy").rglob("*"), *(PROJECT / "docs").rglob("*"), *PROJECT.glob("*.md")]
-    texts = [path for path in places if path.is_file() and path.suffix not in (".png", ".svg", ".1")]
+    texts = [path for path in places if path.is_file() and path.suffix not in (".png", ".svg", ".1", ".pyc")]
     named = {(path.name, "".join(found)) for path in texts for found in NAMED.findall(path.read_text("utf-8"))}
     assert {each for each in named if each[1] != __version__} == set()
