@@ -67,9 +67,10 @@ class Node:
         listed = list(container["env"])
         if index is not None:
             about["annotations"] = {INDEX: str(index)}
-            # It comes last: what stands before it cannot refer to it, arguments can.
+            # The Job adds it only where there is none, and at the end: what stands before it cannot refer to it.
             source = {"fieldRef": {"fieldPath": f"metadata.annotations['{INDEX}']"}}
-            listed.append({"name": "JOB_COMPLETION_INDEX", "valueFrom": source})
+            if all(each["name"] != "JOB_COMPLETION_INDEX" for each in listed):
+                listed.append({"name": "JOB_COMPLETION_INDEX", "valueFrom": source})
         variables: dict[str, str] = {}
         for each in listed:
             value = self._value(each, about)

@@ -23,14 +23,20 @@ def test_expansion(text: str, becomes: str) -> None:
 
 
 def test_a_variable_knows_only_those_before_it(tmp_path: Path) -> None:
-    """The index of a Job's Pod is known to arguments and not to variables: it is added behind them."""
+    """What the Job adds to a Pod is known to arguments and not to variables: it is added behind them."""
     documents = rendered("sharded")
     container = template(workload(documents))["spec"]["containers"][0]
     container["env"] = [{"name": "RECONCILER_SHARD", "value": "$(JOB_COMPLETION_INDEX)/8"}]
     command = Node(tmp_path, documents, {"reconciler-apply": {}}).command(workload(documents), index=3)
     assert command.variables == {"RECONCILER_SHARD": "$(JOB_COMPLETION_INDEX)/8", "JOB_COMPLETION_INDEX": "3"}
+
+
+def test_a_shard_knows_its_index(tmp_path: Path) -> None:
+    """The overlay names the index before what refers to it, and then the Job does not add it once more."""
+    documents = rendered("sharded")
+    command = Node(tmp_path, documents, {"reconciler-apply": {}}).command(workload(documents), index=3)
     count = workload(documents)["spec"]["jobTemplate"]["spec"]["completions"]
-    assert command.arguments == ("apply", f"--shard=3/{count}")
+    assert (command.arguments, command.variables["RECONCILER_SHARD"]) == (("apply",), f"3/{count}")
 
 
 def test_files_of_a_volume(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_what_each_exit_code_does(name: str) -> None:
     """What a retry may mend is tried again; wrong usage and what waits for a person is not; a move is no failure."""
     ends = "FailIndex" if name == "sharded" else "FailJob"
     wanted = {
-        ExitCode.ERROR: "Count" if name == "audit" else ends,
+        ExitCode.ERROR: "Count",
         ExitCode.UNFINISHED: "Count",
         ExitCode.HELD_BACK: ends,
         ExitCode.USAGE: ends,
@@ -189,7 +189,8 @@ def test_shards() -> None:
     """Each Pod of an Indexed Job has its share: the number of shares is that of the Pods, written once."""
     sharded = job("sharded")
     assert (sharded["completionMode"], sharded["completions"], sharded["parallelism"]) == ("Indexed", 8, 8)
-    assert container("sharded")["args"] == ["apply", f"--shard=$(JOB_COMPLETION_INDEX)/{sharded['completions']}"]
+    shares = [each["value"] for each in container("sharded")["env"] if each["name"] == "RECONCILER_SHARD"]
+    assert shares == [f"$(JOB_COMPLETION_INDEX)/{sharded['completions']}"]
     (spread,) = spec("sharded")["topologySpreadConstraints"]
     labels = template(workload(rendered("sharded")))["metadata"]["labels"]
     assert spread["labelSelector"]["matchLabels"].items() <= labels.items()

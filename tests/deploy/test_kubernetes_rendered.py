@@ -37,9 +37,12 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shards(documents: list[Document]) -> tuple[int, str]:
-    """Give the number of an Indexed Job's Pods, and its Pods' arguments."""
+    """Give the number of an Indexed Job's Pods, and which share each of them is told to make."""
     cron = workload(documents)
-    return cron["spec"]["jobTemplate"]["spec"]["completions"], template(cron)["spec"]["containers"][0]["args"][1]
+    (share,) = (
+        each["value"] for each in template(cron)["spec"]["containers"][0]["env"] if each["name"] == "RECONCILER_SHARD"
+    )
+    return cron["spec"]["jobTemplate"]["spec"]["completions"], share
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -97,7 +100,29 @@ def test_the_number_of_shards_is_one_number(team: Path, count: int) -> None:
     folder.mkdir()
     text = snippets()["sharded/kustomization.yaml"]
     (folder / "kustomization.yaml").write_text(text.replace("completions, value: 16", f"completions, value: {count}"))
-    assert shards(parsed(kustomize(folder))) == (count, f"--shard=$(JOB_COMPLETION_INDEX)/{count}")
+    assert shards(parsed(kustomize(folder))) == (count, f"$(JOB_COMPLETION_INDEX)/{count}")
+
+
+def test_what_else_a_pod_is_told_moves_no_number(team: Path) -> None:
+    """Arguments and variables that a team puts before the share leave it alone; without it kustomize refuses."""
+    folder = team / "more"
+    folder.mkdir()
+    text = snippets()["sharded/kustomization.yaml"]
+    path = "/spec/jobTemplate/spec/template/spec/containers/0"
+    more = (
+        f"      - {{op: add, path: {path}/args/1, value: --output=json=reports/x.json}}\n"
+        f"      - {{op: add, path: {path}/env/0, value: {{name: RECONCILER_OUTPUT, value: json=a/b}}}}\n"
+    )
+    at = text.index("images:")
+    (folder / "kustomization.yaml").write_text(text[:at] + more + text[at:])
+    documents = parsed(kustomize(folder))
+    assert shards(documents) == (16, "$(JOB_COMPLETION_INDEX)/16")
+    (container,) = template(workload(documents))["spec"]["containers"]
+    assert container["args"] == ["apply", "--output=json=reports/x.json"]
+    gone = f"      - {{op: replace, path: {path}/env, value: []}}\n"
+    (folder / "kustomization.yaml").write_text(text[:at] + gone + text[at:])
+    with pytest.raises(CalledProcessError):
+        kustomize(folder)
 
 
 def test_without_the_transformer_the_numbers_differ(team: Path) -> None:
@@ -106,7 +131,7 @@ def test_without_the_transformer_the_numbers_differ(team: Path) -> None:
     folder.mkdir()
     text = snippets()["sharded/kustomization.yaml"]
     (folder / "kustomization.yaml").write_text(text[: text.index("transformers:")])
-    assert shards(parsed(kustomize(folder))) == (16, "--shard=$(JOB_COMPLETION_INDEX)/8")
+    assert shards(parsed(kustomize(folder))) == (16, "$(JOB_COMPLETION_INDEX)/8")
 
 
 def test_the_argument_follows_the_overlay(team: Path) -> None:
@@ -118,7 +143,7 @@ def test_the_argument_follows_the_overlay(team: Path) -> None:
     (folder / "cronjob.yaml").write_text(cron)
     text = "resources: [cronjob.yaml]\ntransformers: [../reconciler/deploy/kubernetes/transformers/shards]\n"
     (folder / "kustomization.yaml").write_text(text)
-    assert shards(parsed(kustomize(folder))) == (8, "--shard=$(JOB_COMPLETION_INDEX)/8")
+    assert shards(parsed(kustomize(folder))) == (8, "$(JOB_COMPLETION_INDEX)/8")
 
 
 def test_a_trail_that_outlives_the_pod(team: Path) -> None:
