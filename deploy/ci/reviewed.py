@@ -24,6 +24,7 @@ import re
 import sys
 from collections.abc import Iterator
 from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 from urllib.parse import quote, urljoin, urlsplit
@@ -90,7 +91,7 @@ def exchange(
             return answer.status, answer.read(), ""
     except HTTPError as error:
         return error.code, b"", error.headers.get("Location", "")
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         fail(f"{method} {urlsplit(url).path}: no answer: {error}")
 
 
@@ -154,7 +155,7 @@ class GitHub:
         for pull in self.pages(f"commits/{self._sha}/pulls"):
             into = pull["base"]["ref"] == self._branch
             if pull["merged_at"] and into and pull["merge_commit_sha"] == self._sha:
-                return str(pull["number"]), pull["head"]["sha"]
+                return str(int(pull["number"])), str(pull["head"]["sha"])
         return None
 
     def kept(self, sha: str) -> str:
@@ -222,7 +223,7 @@ class GitLab:
         for request in self.pages(f"repository/commits/{self._sha}/merge_requests"):
             ends = (request["merge_commit_sha"], request["squash_commit_sha"], request["sha"])
             if request["state"] == "merged" and request["target_branch"] == self._branch and self._sha in ends:
-                return str(request["iid"]), request["sha"]
+                return str(int(request["iid"])), str(request["sha"])
         return None
 
     def kept(self, sha: str) -> str:
@@ -379,8 +380,11 @@ def main() -> None:
             command.add_argument(each, **ARGUMENTS[each])
     given = vars(parser.parse_args())
     _, work = COMMANDS[given.pop("command")]
-    for line in work(**given) or ():
-        sys.stdout.write(f"{line}\n")
+    try:
+        for line in work(**given) or ():
+            sys.stdout.write(f"{line}\n")
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        fail(f"what the forge or the reconciler says is not what was expected: {type(error).__name__}")
 
 
 ARGUMENTS: dict[str, Any] = {

@@ -185,10 +185,12 @@ def test_a_link_shows_nothing_of_the_runner(stage: Stage) -> None:
     secret = stage.folder / "secret"
     secret.write_text("hunter2-of-the-runner\n", encoding="utf-8")
     (stage.origin / "config/policy.yaml").symlink_to(secret)
+    (stage.origin / "config/keys/##[add-mask]a\r::notice::all is well\r\x1b[31m").symlink_to(secret)
     stage.save_listing()
     stage.propose()
     for job in (stage.plan(), stage.plan(fork=True)):
         assert job.red
         assert "config/policy.yaml: no link is followed here" in job.summary
         assert "hunter2" not in job.summary + job.log
+        assert not re.search(r"##\[|::notice|[\r\x1b]", job.summary + job.log)
         assert stage.commands() == []

@@ -185,6 +185,26 @@ def test_what_the_forge_refuses(script: ModuleType, either: Forge, monkeypatch: 
         script.find()
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"number": "12\ndigest=sha256:" + "e" * 64, "iid": "12\ndigest=sha256:" + "e" * 64},
+        {"merge_commit_sha": None, "head": None, "squash_commit_sha": COMMIT, "iid": None},
+    ],
+)
+def test_a_forge_that_says_odd_things(
+    script: ModuleType, either: Forge, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], odd: Any
+) -> None:
+    """An answer that is not as it should be gives no digest, and adds no line to what a step hands on."""
+    either.pulls = [pull(**odd)]
+    monkeypatch.setattr(sys, "argv", ["reviewed.py", "find"])
+    try:
+        script.main()
+    except SystemExit as ended:
+        assert str(ended).startswith("error: what the forge or the reconciler says is not what was expected")  # noqa: PT017
+    assert "digest=sha256" not in capsys.readouterr().out
+
+
 def test_no_listing_is_kept(script: ModuleType, either: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is expired, of a fork or of another branch is no listing; of several the newest counts."""
     monkeypatch.setenv("FORGE_TOKEN", GITHUB_TOKEN)
