@@ -34,9 +34,18 @@ def entry(number: int) -> str:
 
 
 def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Start a command that heeds SIGHUP, also where the tests themselves were started by nohup."""
     return subprocess.Popen(
-        [*RECONCILER, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        [*RECONCILER, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **{"preexec_fn": heed_hang_ups, **options},
     )
+
+
+def heed_hang_ups() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def wait_for_writes(emulator: Emulator, count: int) -> None:
@@ -106,7 +115,7 @@ def test_a_terminal_that_is_closed(shell: Shell) -> None:
     """Where the terminal is closed no write is left of which the trail does not tell the end."""
     drifted(shell)
     arguments = ["apply", "--allow", "max-changes", "--rate", "40", "--burst", "6", "--trail", "trail.jsonl"]
-    spawned = pexpect.spawn(sys.executable, ["-m", "reconciler", *arguments], timeout=20)
+    spawned = pexpect.spawn(sys.executable, ["-m", "reconciler", *arguments], timeout=20, preexec_fn=heed_hang_ups)
     wait_for_writes(shell.emulator, 3)
     os.close(spawned.child_fd)
     assert spawned.pid is not None
