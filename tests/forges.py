@@ -2,13 +2,14 @@
 
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from served import answering
 
 GITHUB_TOKEN = "ghs_ofTheWorkflow"
 GITLAB_TOKEN = "glpat-ofTheProject"
@@ -147,11 +148,5 @@ def forging() -> Iterator[Forge]:
     forge = Forge()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"forge": forge}))
     forge.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with answering(server):
         yield forge
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

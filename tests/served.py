@@ -1,16 +1,17 @@
-"""The emulator on a real socket, in a thread of its own, for tests of whole commands."""
+"""Servers on real sockets, each in a thread of its own, for tests of whole commands."""
 
 import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import HTTPServer
 
 from reconciler.emulator.server import Emulator, Server
 
 
 @contextmanager
 def served(emulator: Emulator) -> Iterator[str]:
-    """Serve until the block ends; gives the address."""
+    """Serve an emulator until the block ends; gives the address."""
     ready = threading.Event()
     addresses: list[str] = []
     ends: list[asyncio.Event] = []
@@ -33,3 +34,16 @@ def served(emulator: Emulator) -> Iterator[str]:
         loop.call_soon_threadsafe(ends[0].set)
         thread.join()
         loop.close()
+
+
+@contextmanager
+def answering(server: HTTPServer) -> Iterator[None]:
+    """Let a server of the standard library answer until the block ends."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
