@@ -144,14 +144,14 @@ def load_settings(credentials: Iterable[str | None]) -> Settings:
     """
     wanted = tuple(dict.fromkeys((None, *credentials)))
     token_names = {one: credential_variable(_TOKEN, one) for one in wanted}
-    values = _read(["AHASEND_ENDPOINT", "AHASEND_ACCOUNT_ID", *token_names.values()])
-    tokens = {one: token for one, name in token_names.items() if (token := values[name])}
     self_names = {one: credential_variable(_SELF_KEY, one) for one in wanted}
+    values = _read(["AHASEND_ENDPOINT", "AHASEND_ACCOUNT_ID", *token_names.values(), *self_names.values()])
+    tokens = {one: token for one, name in token_names.items() if (token := values[name])}
     return Settings(
         endpoint=values["AHASEND_ENDPOINT"] or DEFAULT_ENDPOINT,
         account_id=values["AHASEND_ACCOUNT_ID"],
         credentials=Credentials(tokens, wanted, secrets_directory()),
-        self_keys={one: _uuid(name, text) for one, name in self_names.items() if (text := os.environ.get(name))},
+        self_keys={one: _uuid(name, text) for one, name in self_names.items() if (text := values[name])},
         hold=os.environ.get("RECONCILER_HOLD") or None,
     )
 

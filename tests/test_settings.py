@@ -17,6 +17,7 @@ from reconciler.errors import SettingsError, UsageError
 from reconciler.settings import DEFAULT_ENDPOINT, load_settings, look_up, notify_addresses, web_token
 
 KEY_ID = "aaaaaaaa-0000-4000-8000-000000000001"
+OTHER_ID = "4da1a1dd-1d55-4c61-9999-9ee46847163b"
 
 
 def test_defaults() -> None:
@@ -110,6 +111,20 @@ def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def settle() -> AbstractContextManager[object]:
     """Go on an hour later, when nothing was written lately."""
     return time_machine.travel(datetime.now(UTC) + timedelta(hours=1), tick=False)
+
+
+def test_the_id_of_its_own_key_comes_with_its_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file beside the credential says which key that is, and wins: both are exchanged at once, with no restart."""
+    monkeypatch.setenv("RECONCILER_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("RECONCILER_SELF_KEY_ID", OTHER_ID)
+    assert load_settings([]).self_keys == {None: OTHER_ID}
+    (tmp_path / "reconciler_self_key_id").write_text(f"{KEY_ID}\n")
+    (tmp_path / "reconciler_self_key_id_eu_west").write_text(OTHER_ID)
+    assert load_settings(["eu-west"]).self_keys == {None: KEY_ID, "eu-west": OTHER_ID}
+    (tmp_path / "reconciler_self_key_id").write_text("aha-sk-pasted")
+    with pytest.raises(UsageError, match="RECONCILER_SELF_KEY_ID is not the id of a key") as caught:
+        load_settings([])
+    assert "pasted" not in str(caught.value)
 
 
 def test_a_file_that_changes_is_followed(secrets: Path) -> None:

@@ -15,7 +15,7 @@ BESIDE_OPTIONS: Final = {
     "AHASEND_ACCOUNT_ID": "The account that export reads, and what ${AHASEND_ACCOUNT_ID} in a file stands for.",
     "AHASEND_ENDPOINT": "Another address than https://api.ahasend.com, such as an emulator's.",
     "RECONCILER_SELF_KEY_ID": "The id of the reconciler's own key, which the guardrail guardian protects; "
-    "RECONCILER_SELF_KEY_ID_MY_PROD for that credential.",
+    "RECONCILER_SELF_KEY_ID_MY_PROD for that credential. A file reconciler_self_key_id of the secrets directory wins.",
     "RECONCILER_HOLD": "Why nothing may be changed at present: every pass only plans.",
     "RECONCILER_TOKEN": "What a request to run for a pass must bear.",
     "RECONCILER_NOTIFY": "The addresses that run notifies, one a line.",
