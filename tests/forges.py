@@ -34,7 +34,8 @@ class Forge:
 
     def clear(self) -> None:
         """Forget everything but the address."""
-        self.__init__(self.address)  # type: ignore[misc]
+        for name, value in vars(Forge(self.address)).items():
+            setattr(self, name, value)
 
     def someone_comments(self, body: str, author: str = "mallory") -> dict[str, Any]:
         """Add a comment by somebody; the user id of GitLab's follows from the name."""

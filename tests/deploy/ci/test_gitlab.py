@@ -2,7 +2,10 @@
 
 import re
 
+import pytest
+
 from forges import BOT, GITLAB_TOKEN
+from pipelines import gitlab
 from stages import PLAN_TOKEN, Stage
 from world import TOKEN
 
@@ -97,3 +100,79 @@ def test_a_link_shows_nothing_of_the_runner(stage: Stage) -> None:
     assert "config/policy.yaml: no link is followed here" in log
     assert "hunter2" not in log
     assert stage.commands() == []
+
+
+OURS = {"CI_PROJECT_ID": "7", "CI_DEFAULT_BRANCH": "main"}
+REQUEST = {
+    **OURS,
+    "CI_PIPELINE_SOURCE": "merge_request_event",
+    "CI_MERGE_REQUEST_PROJECT_ID": "7",
+    "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "7",
+    "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+}
+FORK = {"CI_PROJECT_ID": "8", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "8"}
+
+
+def begun(source: str, branch: str | None = "main", **more: str) -> dict[str, str]:
+    return {**OURS, "CI_PIPELINE_SOURCE": source, **({"CI_COMMIT_BRANCH": branch} if branch else {}), **more}
+
+
+def holds(expression: str, variables: dict[str, str]) -> bool:
+    """Tell whether a rule's condition holds, as GitLab evaluates it: what is not set is null, and empty is false."""
+
+    def value(word: str) -> str | None:
+        return word[1:-1] if word.startswith('"') else variables.get(word.removeprefix("$"))
+
+    for term in expression.split("&&"):
+        words = term.split()
+        assert len(words) in (1, 3), term
+        if len(words) == 1:
+            met = bool(value(words[0]))
+        else:
+            assert words[1] in ("==", "!="), term
+            met = (value(words[0]) == value(words[2])) is (words[1] == "==")
+        if not met:
+            return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "jobs"),
+    [
+        (REQUEST, {"plan"}),
+        (REQUEST | {"CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "stable"}, set()),
+        (REQUEST | FORK, {"fork"}),
+        (REQUEST | {"CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "8"}, set()),
+        (begun("push"), {"apply"}),
+        (begun("push", "change"), set()),
+        (begun("push", None), set()),
+        (begun("web"), set()),
+        (begun("web", TYPED_DIGEST="sha256:ab"), {"apply"}),
+        (begun("web", "change", TYPED_DIGEST="sha256:ab"), set()),
+        (begun("api", TYPED_DIGEST="sha256:ab"), set()),
+        (begun("schedule"), {"listing"}),
+        (begun("schedule", "change"), set()),
+    ],
+)
+def test_which_jobs_a_pipeline_has(pipeline: dict[str, str], jobs: set[str]) -> None:
+    """What writes runs for the default branch alone, what plans for requests into it, and a fork's without a secret."""
+    started = {
+        name.removeprefix("ahasend-keys-")
+        for name, job in gitlab().items()
+        if not name.startswith(".") and any(holds(rule["if"], pipeline) for rule in job["rules"])
+    }
+    assert started == jobs
+
+
+def test_what_a_job_may_read() -> None:
+    """Each job has the variables of one environment, a fork's of none; only the listing is for whoever may read all."""
+    jobs = gitlab()
+    environments = {name: job.get("environment", {}) for name, job in jobs.items() if not name.startswith(".")}
+    assert environments == {
+        "ahasend-keys-plan": {"name": "ahasend-plan", "action": "access"},
+        "ahasend-keys-fork": {},
+        "ahasend-keys-apply": {"name": "ahasend-apply"},
+        "ahasend-keys-listing": {"name": "ahasend-plan", "action": "access"},
+    }
+    access = {name: job["artifacts"]["access"] for name, job in jobs.items() if "artifacts" in job}
+    assert access == {".ahasend-keys": "developer", "ahasend-keys-listing": "all"}
