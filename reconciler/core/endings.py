@@ -130,7 +130,7 @@ def idle_rules(policy: Policy, desired: DesiredState, now: datetime) -> tuple[Fi
         )
         for rule in policy.rules
         if rule.match.managed is not False
-        and not any(_concerns(rule.match, account, now) for account in desired.everywhere)
+        and not any(_concerns(rule.match, account, now) for account in desired.accounts)
     )
 
 

@@ -122,7 +122,7 @@ def test_sub_accounts_stay_with_their_parent(shell: Shell) -> None:
 
 POLICY = """version: 1
 rules: [{id: no-wildcard, uses: no-wildcard, severity: deny}]
-waivers: [{rule: no-wildcard, key: shop, until: 2099-01-31, owner: sec, reason: known}]
+waivers: [{rule: no-wildcard, key: only-here, until: 2099-01-31, owner: sec, reason: known}]
 require: [{account: 00000000-*, can: "domains:write"}, {account: 55000000-*, can: "api-keys:write"}]
 freeze: [{from: 2099-01-01, until: 2099-01-02, account: 00000000-*, reason: sale}]
 """
@@ -131,6 +131,8 @@ freeze: [{from: 2099-01-01, until: 2099-01-02, account: 00000000-*, reason: sale
 def test_nothing_false_is_said_of_other_shards(fleet: Shell) -> None:
     """A waiver, a requirement or a change window for an account of another shard is not taken for one about nothing."""
     Path("config/policy.yaml").write_text(POLICY, encoding="utf-8")
+    path = Path("config/keys/team-0.yaml")
+    path.write_text(f"{path.read_text(encoding='utf-8')}  - {{name: only-here, state: absent}}\n", encoding="utf-8")
     assert fleet.run("plan", "-o", "json") == 0
     assert [finding["rule"] for finding in fleet.report()["findings"]] == []
     denied = []

@@ -1,5 +1,7 @@
 """What must keep working: who can do it, who may be the one, and what an audit says when nobody can."""
 
+from dataclasses import replace
+
 import pytest
 
 from builders import ACCOUNT, FENCE, NEWS, NOW, SHOP, SUB_ACCOUNT, below, remote
@@ -192,6 +194,7 @@ def test_every_requirement_is_told() -> None:
 
 
 ELSEWHERE = (LETTERS,)
+UNSURE_OF_FOUR = replace(UNSURE, message=UNSURE.message.replace("2 accounts", "4 accounts"))
 
 
 @pytest.mark.parametrize(
@@ -216,6 +219,11 @@ ELSEWHERE = (LETTERS,)
 def test_the_accounts_of_other_shards(accounts: tuple[KeysOf, ...], told: Finding | None) -> None:
     """Where an account of another shard may have the key, that none was found here proves nothing."""
     assert unmet([SENDING], accounts, ELSEWHERE) == ((told,) if told else ())
+
+
+def test_how_many_may_have_it() -> None:
+    """All accounts that may have the domain are counted, wherever they are looked at."""
+    assert unmet([SENDING], (keys_of(GLOBAL),), (LETTERS, EVERY, below(4))) == (UNSURE_OF_FOUR,)
 
 
 def test_what_other_shards_judge() -> None:

@@ -15,6 +15,7 @@ from reconciler.core.changes import Outcome
 from reconciler.core.events import ConfigReloaded, DaemonStarted, PassFailed, PassFinished
 from reconciler.daemon.supervisor import Supervisor
 from render.reports import account, change, report
+from virtual_time import run_virtual
 
 PROCESS = 4711
 STARTED = DaemonStarted("every 5m")
@@ -74,23 +75,21 @@ def test_an_abstract_address() -> None:
 
 
 @pytest.mark.parametrize("process", ["", str(PROCESS)])
-async def test_signs_of_life(tmp_path: Path, process: str) -> None:
+def test_signs_of_life(tmp_path: Path, process: str) -> None:
     """It gives two signs of life in each limit, as long as it runs; the end is told when it is asked for."""
     address, stop = str(tmp_path / "notify"), Stop()
-    with ear(address) as systemd:
-        watched = supervisor(address, WATCHDOG_USEC="40000", WATCHDOG_PID=process)
-        async with watched.watching(stop):
-            async with asyncio.timeout(10):
-                signs: list[str] = []
-                while len(signs) < 3:
-                    await asyncio.sleep(0.001)
-                    signs += systemd.heard()
-            assert set(signs) == {"WATCHDOG=1"}
-            systemd.heard()
-            stop.request()
-            assert "STOPPING=1" in systemd.heard()
-        await asyncio.sleep(0.1)
-        assert systemd.heard() == []
+
+    async def story() -> None:
+        with ear(address) as systemd:
+            async with supervisor(address, WATCHDOG_USEC="120000000", WATCHDOG_PID=process).watching(stop):
+                await asyncio.sleep(241)  # of virtual time
+                assert systemd.heard() == ["WATCHDOG=1"] * 5
+                stop.request()
+                assert systemd.heard() == ["STOPPING=1"]
+            await asyncio.sleep(600)
+            assert systemd.heard() == []
+
+    run_virtual(story())
 
 
 @pytest.mark.parametrize(
@@ -103,23 +102,33 @@ async def test_signs_of_life(tmp_path: Path, process: str) -> None:
         {"WATCHDOG_USEC": "1000", "WATCHDOG_PID": str(PROCESS + 1)},
     ],
 )
-async def test_no_signs_are_wanted(tmp_path: Path, variables: dict[str, str]) -> None:
+def test_no_signs_are_wanted(tmp_path: Path, variables: dict[str, str]) -> None:
     """Without a limit that is one, or with that of another process, there are no signs of life; the end is told."""
     address, stop = str(tmp_path / "notify"), Stop()
-    with ear(address) as systemd:
-        async with supervisor(address, **variables).watching(stop):
-            await asyncio.sleep(0.01)
-            stop.request()
-        assert systemd.heard() == ["STOPPING=1"]
+
+    async def story() -> None:
+        with ear(address) as systemd:
+            async with supervisor(address, **variables).watching(stop):
+                await asyncio.sleep(600)
+                stop.request()
+            assert systemd.heard() == ["STOPPING=1"]
+
+    run_virtual(story())
 
 
-async def test_nobody_listens(tmp_path: Path) -> None:
-    """Without a supervisor nothing is told, and one that is gone, or does not read, is no error."""
-    for address in ("", str(tmp_path / "gone")):
-        nobody = supervisor(address, WATCHDOG_USEC="1000")
+@pytest.mark.parametrize("name", ["", "gone"])
+def test_nobody_listens(tmp_path: Path, name: str) -> None:
+    """Without a supervisor nothing is told, and one that is gone is no error: the daemon lives as long as it would."""
+    nobody = supervisor(str(tmp_path / name) if name else "", WATCHDOG_USEC="1000000")
+
+    async def story() -> float:
         nobody.observe(STARTED)
         async with nobody.watching(Stop()):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(10)
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(story()) >= 10
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_supervisor_that_does_not_read(tmp_path: Path) -> None:
