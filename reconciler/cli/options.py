@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -25,7 +25,9 @@ from reconciler.cli.values import (
     duration,
 )
 from reconciler.core.allowable import ALLOWABLE
-from reconciler.core.shards import Shard
+
+if TYPE_CHECKING:
+    from reconciler.core.shards import Shard
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 DEFAULT_DESIRED = "config/keys"
@@ -244,7 +246,7 @@ class Options:
     starter: bool = False
     without_files: bool = False
     unattended: bool = False
-    shard: Shard | None = None
+    shard: "Shard | None" = None
 
     @property
     def inputs(self) -> tuple[Path, ...]:

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from reconciler.core.allowable import ALLOWABLE, NEVER_ALLOWED
-from reconciler.core.shards import Shard
 from reconciler.daemon.address import Address
+
+if TYPE_CHECKING:
+    from reconciler.core.shards import Shard
 
 Value = TypeVar("Value")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -279,13 +281,15 @@ class RateType(click.FloatRange):
         return number
 
 
-class ShardType(click.ParamType[Shard]):
+class ShardType(click.ParamType["Shard"]):
     """``INDEX/COUNT``, counted from 0."""
 
     name = "index/count"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Shard":
         """Read one shard."""
+        from reconciler.core.shards import Shard
+
         match = _SHARD.fullmatch(str(value))
         if match is None:
             self.fail(f"{value!r} is no shard: write which of how many, counted from 0, such as 3/16", param, ctx)

@@ -357,6 +357,6 @@ def test_a_health_check_imports_next_to_nothing() -> None:
     with answering(says(readyz=http(READY))) as (daemon, _):
         modules = imported("status", "--quiet", "--at", str(daemon.address))
     assert modules.isdisjoint({"httpx", "pydantic", "yaml", "structlog", "asyncio", "uvicorn", "jinja2", "rich"})
-    few = {f"reconciler.core.{name}" for name in ("allowable", "patterns", "scopes", "shards")}
+    few = {f"reconciler.core.{name}" for name in ("allowable", "patterns", "scopes")}
     assert {name for name in modules if name.startswith("reconciler.core.")} <= few
     assert not {name for name in modules if name.startswith("reconciler.render.")}
