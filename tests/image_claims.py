@@ -203,7 +203,7 @@ def daemon(image: Image, _folder: Path) -> str:
         ):
             require(line in privileges, f"no {line!r} in {privileges}")
         require(privileges.split("NSpid:")[1].split("\n")[0].split()[-1] == "1", "it is not PID 1")
-        for place in ("/", "/etc/reconciler", "/etc/reconciler/keys", "/opt/reconciler/bin", "/tmp", "/run", "/dev"):  # noqa: S108
+        for place in ("/", "/etc/reconciler", "/etc/reconciler/keys", "/opt/reconciler/bin", "/tmp", "/run", "/dev"):  # noqa: S108 # of the image
             write = f"import os; os.close(os.open('{place}/new', os.O_CREAT | os.O_WRONLY))"
             refused = replace(container, argv=("python", "-c", write), inside=first).run()
             require(

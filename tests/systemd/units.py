@@ -69,7 +69,7 @@ class Machine:
         command = [*confined(unit), *shlex.split(self._expanded(unit, unit.one("ExecStart")))]
         command[command.index(PROGRAM)] = str(program)
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        with subprocess.Popen(command, cwd="/", env=environment, **pipes) as process:  # type: ignore[call-overload]
+        with subprocess.Popen(command, cwd="/", env=environment, **pipes) as process:  # type: ignore[call-overload] # the pipes are told by a dictionary
             try:
                 yield process
             finally:
