@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import socket
+import socketserver
 import ssl
 import stat
 import struct
@@ -31,6 +32,7 @@ from receiving import webhook
 
 EMULATOR: Final = "http://127.0.0.1:4280"
 STATE: Final = "/var/lib/reconciler"
+NAMED: Final = "api.example.test"
 SOUGHT: Final = (
     "sh",
     "bash",
@@ -281,9 +283,9 @@ def commands(image: Image, _folder: Path) -> str:
 
 
 def encrypted(image: Image, folder: Path) -> str:
-    """An https server is trusted where its authority is named, and only there."""
+    """An https server is found by its name, and trusted where its authority is named, and only there."""
     key, certificate = folder / "key.pem", folder / "ca.pem"
-    subject = ["-subj", "/CN=authority", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subject = ["-subj", "/CN=authority", "-addext", f"subjectAltName=IP:127.0.0.1,DNS:{NAMED}"]
     make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", *subject]
     subprocess.run([*make, "-keyout", str(key), "-out", str(certificate)], capture_output=True, check=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -296,9 +298,19 @@ def encrypted(image: Image, folder: Path) -> str:
             "plan", like=like, AHASEND_ENDPOINT=address, SSL_CERT_FILE="/etc/reconciler/ca.pem"
         ).run()
         refused = image.container("plan", like=like, AHASEND_ENDPOINT=address).run()
+        (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n", encoding="utf-8")
+        knowing = replace(like, mounts={**like.mounts, "/etc/resolv.conf": folder / "resolv.conf"})
+        with naming():
+            named = image.container(
+                "plan",
+                like=knowing,
+                AHASEND_ENDPOINT=f"https://{NAMED}:{port}",
+                SSL_CERT_FILE="/etc/reconciler/ca.pem",
+            ).run()
     require(trusted.returncode == 0 and "1 to update" in trusted.stdout, f"with its authority: {trusted}")
     require(refused.returncode == 1 and "certificate" in refused.stdout + refused.stderr, f"without it: {refused}")
-    return "https: trusted with SSL_CERT_FILE, refused without it"
+    require(named.returncode == 0 and "1 to update" in named.stdout, f"by its name: {named}")
+    return "https: found by name, trusted with SSL_CERT_FILE, refused without it"
 
 
 def committed(image: Image, folder: Path) -> str:
@@ -319,6 +331,29 @@ def committed(image: Image, folder: Path) -> str:
     recent = json.loads(status.stdout)["recent"]
     require([change["asked_by"]["commit"] for change in recent] == [commit], f"no {commit} in {recent}")
     return f"commit {commit[:12]} of a mounted worktree is told"
+
+
+class Names(socketserver.BaseRequestHandler):
+    """Answers every question for an address of IPv4 with this machine's own, as a name server does (RFC 1035)."""
+
+    def handle(self) -> None:
+        asked, connection = self.request
+        end = asked.index(b"\0", 12) + 5
+        known = asked[end - 4 : end - 2] == b"\0\1"
+        head = asked[:2] + struct.pack("!HHHHH", 0x8180, 1, known, 0, 0)
+        address = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 0, 4) + socket.inet_aton("127.0.0.1")
+        connection.sendto(head + asked[12:end] + (address if known else b""), self.client_address)
+
+
+@contextmanager
+def naming() -> Iterator[None]:
+    """Serve names until the block ends."""
+    with socketserver.UDPServer(("127.0.0.1", 53), Names) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+        try:
+            yield
+        finally:
+            server.shutdown()
 
 
 @contextmanager

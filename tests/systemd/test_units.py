@@ -89,8 +89,30 @@ def test_what_fits_the_product() -> None:
     assert daemon.one("RestartPreventExitStatus") == "64"
     assert {each.one("TimeoutStopSec") for each in map(read_unit, SERVICES)} == {"30s"}
     assert [each.all("SuccessExitStatus") for each in (daemon, apply)] == [[], []]
-    assert "reconciler-apply.timer" in daemon.one("Conflicts").split()
+    assert daemon.one("Conflicts").split() == ["reconciler-apply.timer", "reconciler-apply.service"]
     assert read_unit("reconciler-apply.timer").one("Conflicts") == "reconciler.service"
+
+
+RESTARTED = {"Type": "notify", "Restart": "on-failure", "RestartSec": "30s", "WatchdogSec": "2min", "KillMode": "mixed"}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("reconciler.service", RESTARTED | {"TimeoutStartSec": "2min"}),
+        ("reconciler-apply.service", {"Type": "oneshot", "TimeoutStartSec": "35min"}),
+        ("reconciler-audit.service", {"Type": "oneshot", "TimeoutStartSec": "35min"}),
+        ("reconciler-apply.timer", {"OnCalendar": "*:0/10", "Persistent": "yes", "RandomizedDelaySec": "1min"}),
+        ("reconciler-audit.timer", {"OnCalendar": "*-*-* 06:00:00", "Persistent": "yes"}),
+    ],
+)
+def test_when_they_start_and_end(name: str, settings: dict[str, str]) -> None:
+    """A daemon that failed or hangs is started anew; passes come at the times that the page says, and have time."""
+    unit = read_unit(name)
+    assert {each: unit.one(each) for each in settings} == settings
+    if name.endswith(".service"):
+        kept = {each: unit.one(each) for each in ("StateDirectoryMode", "UMask", "LimitCORE", "KeyringMode")}
+        assert kept == {"StateDirectoryMode": "0700", "UMask": "0077", "LimitCORE": "0", "KeyringMode": "private"}
 
 
 @pytest.fixture
