@@ -24,16 +24,13 @@ from composed import COMPOSE, composed, service
 from dockerfile import DOCKERFILE, IGNORED, REPOSITORY, Instruction, instructions, seen
 from reconciler import __version__
 from required import not_run
+from sbom import Pin, read_pins
 
 LABELS = {"title", "description", "licenses", "version", "revision", "created", "source"}
 
 
-def pins(name: str) -> dict[str, frozenset[str]]:
-    """Give the hashes of each pin of a file of requirements, by name==version."""
-    found: dict[str, frozenset[str]] = {}
-    for entry in re.split(r"\n(?=\S)", (REPOSITORY / "requirements" / name).read_text(encoding="utf-8").strip()):
-        found[entry.split()[0]] = frozenset(re.findall(r"--hash=sha256:([0-9a-f]{64})", entry))
-    return found
+def pins(name: str) -> set[Pin]:
+    return set(read_pins(REPOSITORY / "requirements" / name).values())
 
 
 def only(name: str, stage: int = 2) -> Instruction:
@@ -49,9 +46,9 @@ def test_the_image_holds_what_everybody_gets_and_apprise() -> None:
     """Its pins are those of `pip install .`, to the hash, with those that `notify` adds; the checks run with them."""
     image, runtime, checked = pins("image.txt"), pins("runtime.txt"), pins("dev.txt")
 
-    assert runtime.items() <= image.items() <= checked.items()
-    assert all(image.values())
-    assert "apprise" in {pin.split("==")[0] for pin in image.keys() - runtime.keys()}
+    assert runtime <= image <= checked
+    assert all(pin.hashes for pin in image)
+    assert "apprise" in {pin.name for pin in image - runtime}
 
 
 def test_the_wheel_is_made_by_pinned_tools() -> None:
@@ -59,8 +56,8 @@ def test_the_wheel_is_made_by_pinned_tools() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 
     assert project["dependency-groups"]["build"] == project["build-system"]["requires"]
-    assert pins("build.txt").items() <= pins("dev.txt").items()
-    assert "hatchling" in {pin.split("==")[0] for pin in pins("build.txt")}
+    assert pins("build.txt") <= pins("dev.txt")
+    assert "hatchling" in {pin.name for pin in pins("build.txt")}
 
 
 def test_nothing_is_installed_that_is_not_pinned() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from forges import BOT, GITHUB_TOKEN, GITLAB_TOKEN, ME, Forge
 from pipelines import CI
+from reconciler.exits import ExitCode
 
 DIGEST = f"sha256:{'d' * 64}"
 COMMIT, HEAD, LATER = "a" * 40, "b" * 40, "c" * 40
@@ -231,3 +232,13 @@ def test_its_command_line(
     monkeypatch.setattr(sys, "argv", ["reviewed.py", "annotate", str(tmp_path / "errors.txt")])
     script.main()
     assert capsys.readouterr().out == "::error file=a.yaml,line=1,col=2::wrong\n"
+
+
+def test_every_exit_code_is_told(script: ModuleType) -> None:
+    """What a comment says of an exit code is what that code means, and no code of a pass is without words."""
+    codes = {int(code) for code in ExitCode} - {int(ExitCode.KILLED_BY_INTERRUPT)}
+    assert set(script.MEANINGS) == codes
+    assert "a person must act" in script.MEANINGS[ExitCode.HELD_BACK]
+    assert "a retry may help" in script.MEANINGS[ExitCode.UNFINISHED]
+    assert "could be read" in script.MEANINGS[ExitCode.ERROR]
+    assert "differs" in script.MEANINGS[ExitCode.DIFFERENT]
