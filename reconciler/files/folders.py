@@ -30,7 +30,7 @@ _DESIRED: Final = "desired-state", "`reconciler export` writes them from the acc
 def find_files(paths: Iterable[Path], kind: tuple[str, str] = _DESIRED) -> Found:
     """Find the files behind ``paths``, sorted, each once, whatever the order the paths come in.
 
-    A folder is read whole; names that begin with a dot are skipped, since a mounted ConfigMap shows each file three
+    A folder is read whole, ``*.yaml`` and ``*.yml`` in whatever case; names that begin with a dot are skipped, since a mounted ConfigMap shows each file three
     times, and links out of the folder are not followed, since what they lead to was not reviewed with it. ``kind`` says
     which files there should be, and what to do where there are none.
     """
@@ -103,7 +103,9 @@ def _walk(top: Path, found: Found) -> Iterator[Path]:
 
 
 def _is_read(path: Path, root: str, found: Found, *, is_folder: bool) -> bool:
-    if not is_folder and path.suffix not in _SUFFIXES:
+    if (
+        not is_folder and path.suffix.lower() not in _SUFFIXES
+    ):  # a rule must not count for nothing by its name in capitals
         return False
     inside = Path(os.path.realpath(path)).is_relative_to(root)
     if not inside:

@@ -362,13 +362,13 @@ def test_a_folder_is_read_whole() -> None:
     Path("top/sub").mkdir(parents=True)
     Path("top/..data").mkdir()
     Path("top/sub.yaml").mkdir()
-    for number, name in enumerate(["top/b.yml", "top/sub/c.yaml", "top/..data/a.yaml", "top/.d.yaml", "top/e.txt"]):
+    for number, name in enumerate(["top/b.yml", "top/sub/c.YAML", "top/..data/a.yaml", "top/.d.yaml", "top/e.txt"]):
         Path(name).write_text(f"version: 1\naccount: {A[:-1]}{number}\n")
     Path("top/a.yaml").symlink_to("..data/a.yaml")
     Path("top/again.yaml").symlink_to("b.yml")
     Path("top/inner").symlink_to("sub")
     loaded = load("top", "top", "top/b.yml")
-    assert loaded.sources == ("top/a.yaml", "top/again.yaml", "top/sub/c.yaml")
+    assert loaded.sources == ("top/a.yaml", "top/again.yaml", "top/sub/c.YAML")
     assert loaded.findings == ()
 
 
