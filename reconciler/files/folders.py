@@ -30,9 +30,9 @@ _DESIRED: Final = "desired-state", "`reconciler export` writes them from the acc
 def find_files(paths: Iterable[Path], kind: tuple[str, str] = _DESIRED) -> Found:
     """Find the files behind ``paths``, sorted, each once, whatever the order the paths come in.
 
-    A folder is read whole, ``*.yaml`` and ``*.yml`` in whatever case; names that begin with a dot are skipped, since a mounted ConfigMap shows each file three
-    times, and links out of the folder are not followed, since what they lead to was not reviewed with it. ``kind`` says
-    which files there should be, and what to do where there are none.
+    A folder is read whole, ``*.yaml`` and ``*.yml`` in whatever case; names that begin with a dot are skipped, since a
+    mounted ConfigMap shows each file three times, and links out of the folder are not followed, since what they lead
+    to was not reviewed with it. ``kind`` says which files there should be, and what to do where there are none.
     """
     found = Found()
     seen: set[str] = set()
