@@ -8,9 +8,9 @@ ENGINE ?= docker build
 BASE ?= debian:bookworm-slim
 SOURCE ?=
 AHASEND_OPENAPI ?= ../shared/ahasend/openapi.yaml
-# How many processes share the tests: one a core, or what is given.
-WORKERS ?= auto
-SPREAD := -n $(WORKERS) --dist worksteal
+# How many processes share the tests: two a core, since many of them wait for processes of their own, and at most 16.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(16, 2 * (os.cpu_count() or 1)))')
+SPREAD = -n $(WORKERS) --dist worksteal
 
 # The tests start hundreds of processes: where no bytecode may be kept, each of them compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
