@@ -21,9 +21,14 @@ def run() -> NoReturn:
     signal.signal(signal.SIGTERM, _leave)
     if _runs():
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is somebody to heed it
-    from reconciler.cli import main
+    try:
+        from reconciler.cli import main
 
-    code = main()
+        code = main()
+    except KeyboardInterrupt:  # before there was anything to interrupt, or for the second time
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        sys.stderr.write("interrupted\n")
+        code = ExitCode.KILLED_BY_INTERRUPT
     sys.stderr.flush()
     os._exit(code)
 

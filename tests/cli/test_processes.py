@@ -207,6 +207,19 @@ def test_terminated_before_anything_was_begun() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 4
 
 
+@pytest.mark.parametrize("where", ["c.main = interrupt", "sys.modules['reconciler.cli'] = Loading('x')"])
+def test_interrupted_before_anything_was_begun(where: str) -> None:
+    """Ctrl-C while the process still starts, or a second one while the first is told, is one word, and 130."""
+    program = (
+        "import os, signal, sys, types; import reconciler.__main__ as m; import reconciler.cli as c\n"
+        "def interrupt(*_): os.kill(os.getpid(), signal.SIGINT)\n"
+        "class Loading(types.ModuleType):\n    __getattr__ = interrupt\n"
+        f"{where}; m.run()"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "interrupted\n")
+
+
 @pytest.mark.parametrize(("command", "code"), [("run", 0), ("apply", 4)])
 def test_signals_before_anything_was_begun(command: str, code: int) -> None:
     """While it still starts, `run` ends with 0 on SIGTERM, as it is meant to end, and lives on after a SIGHUP."""
