@@ -44,25 +44,42 @@ def release(into: Path) -> str:
         NotReleasable: something is not committed, or the commit bears the tag of another version.
         NotPinned: the pins are not what the project needs.
     """
-    version = str(runpy.run_path(str(PROJECT / "reconciler/__init__.py"))["__version__"])
-    _check(version)
+    if changed := _git("status", "--porcelain"):
+        raise NotReleasable(f"only what is committed can be released; commit it, or put it away:\n{changed}")
     epoch = int(_git("log", "-1", "--format=%ct"))
     into.mkdir()
     with tempfile.TemporaryDirectory() as temporary:
-        # Of the commit alone: what git is told not to see lies in a working tree as well.
-        packed = Path(temporary, "commit.tar")
-        _git("archive", f"--output={packed}", "HEAD")
         committed = Path(temporary, "commit")
-        shutil.unpack_archive(packed, committed)
+        unpack(committed)
+        version = str(runpy.run_path(str(committed / "reconciler/__init__.py"))["__version__"])
+        _check(version)
         wheel = build(committed, into, epoch)
-    hashed = wheel.name, _sha256(wheel)
-    stem = wheel.name.removesuffix("-py3-none-any.whl")
-    for name, make in ((f"{stem}.cdx.json", product_bom), (f"{stem}-image.cdx.json", image_bom)):
-        content = json.dumps(make(PROJECT, version, epoch, hashed), indent=2, ensure_ascii=False)
-        (into / name).write_text(f"{content}\n", encoding="utf-8")
+        hashed = wheel.name, _sha256(wheel)
+        stem = wheel.name.removesuffix("-py3-none-any.whl")
+        for name, make in ((f"{stem}.cdx.json", product_bom), (f"{stem}-image.cdx.json", image_bom)):
+            content = json.dumps(make(committed, version, epoch, hashed), indent=2, ensure_ascii=False)
+            (into / name).write_text(f"{content}\n", encoding="utf-8")
     sums = "".join(f"{_sha256(path)}  {path.name}\n" for path in sorted(into.iterdir()))
     (into / "SHA256SUMS").write_text(sums, encoding="utf-8")
     return sums
+
+
+def unpack(into: Path) -> None:
+    """Write the files of the commit, byte for byte as it holds them.
+
+    Nothing else would do: a working tree holds what git is told not to see, and an archive what the settings of this
+    clone make of the commit.
+    """
+    for entry in filter(None, _git("ls-tree", "-r", "-z", "HEAD").split("\0")):
+        about, name = entry.split("\t", 1)
+        mode, kind, blob = about.split()
+        if kind != "blob" or mode not in ("100644", "100755"):
+            raise NotReleasable(f"{name} is no file (mode {mode})")
+        path = into / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            subprocess.run(["git", "cat-file", "blob", blob], cwd=PROJECT, stdout=file, check=True)
+        path.chmod(int(mode[-3:], 8))
 
 
 def build(project: Path, into: Path, epoch: int) -> Path:
@@ -88,8 +105,6 @@ def _hatchling(target: str, project: Path, into: Path, epoch: int) -> None:
 
 
 def _check(version: str) -> None:
-    if changed := _git("status", "--porcelain"):
-        raise NotReleasable(f"only what is committed can be released; commit it, or put it away:\n{changed}")
     tags = re.findall(r"^v(\d.*)$", _git("tag", "--points-at", "HEAD"), re.MULTILINE)
     if tags and version not in tags:
         raise NotReleasable(f"the commit is tagged v{tags[0]}, but reconciler/__init__.py says {version}")

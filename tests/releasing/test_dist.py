@@ -44,13 +44,16 @@ def test_the_sdist_is_what_git_holds(release: Release) -> None:
 
 
 def test_what_git_is_told_not_to_see_is_not_released(release: Release, tmp_path: Path) -> None:
-    """A file that a list of the user's own ignores, and a change that git is to assume away, are in no release."""
+    """What a clone's own lists, settings and attributes hide or change is in no release: the commit alone is."""
     tree = tmp_path / "tree"
     shutil.copytree(release.tree, tree, symlinks=True)
     (tree / ".git/info/exclude").write_text("hidden.py\n")
     (tree / "reconciler/hidden.py").write_text("SECRET = 1\n")
-    git(tree, "update-index", "--assume-unchanged", "README.md")
-    (tree / "README.md").write_text("another one\n")
+    (tree / ".git/info/attributes").write_text("*.md export-ignore export-subst\n")
+    git(tree, "config", "core.autocrlf", "true")
+    for name, text in (("README.md", "another one\n"), ("reconciler/__init__.py", '__version__ = "9.9.9"\n')):
+        git(tree, "update-index", "--assume-unchanged", name)
+        (tree / name).write_text(text)
     done = make_dist(tree)
     assert done.returncode == 0, done.stderr
     assert done.stdout == (release.dist / "SHA256SUMS").read_text()
