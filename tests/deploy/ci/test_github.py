@@ -53,6 +53,14 @@ def test_a_changed_policy_is_said_before_all_else(stage: Stage) -> None:
     (told,) = stage.own_comments("plan")
     assert "\n\n**This changes the policy**" in told[: told.index("domains:read")]
     assert "**This changes the policy**" in job.summary
+    stage.propose(**{"config/policy.yaml": DENYING, "config/rules/keys/more.yaml": "version: 1\n"})
+    stage.merged()
+    stage.propose(WIDENED.replace("domains:read", "messages:read:all"))
+    stage.plan()
+    assert "This changes the policy" not in stage.own_comments("plan")[0]
+    stage.propose(**{"config/rules/keys/more.yaml": "version: 1\nrules: []\n"})
+    stage.plan()
+    assert "This changes the policy" in stage.own_comments("plan")[0]
 
 
 def test_what_was_reviewed_is_applied(stage: Stage) -> None:
