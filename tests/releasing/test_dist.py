@@ -59,6 +59,19 @@ def test_what_git_is_told_not_to_see_is_not_released(release: Release, tmp_path:
     assert done.stdout == (release.dist / "SHA256SUMS").read_text()
 
 
+def test_a_link_is_not_released(release: Release, tmp_path: Path) -> None:
+    """A commit that holds a link is refused: what it leads to would be another thing on another machine."""
+    tree = tmp_path / "tree"
+    shutil.copytree(release.tree, tree, symlinks=True)
+    (tree / "docs/hosts").symlink_to("/etc/hosts")
+    git(tree, "add", "docs/hosts")
+    git(tree, "commit", "-q", "-m", "A link")
+    done = make_dist(tree)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "docs/hosts is no file (mode 120000)" in done.stderr
+    assert not (tree / "dist").exists()
+
+
 def test_the_wheel_is_the_package(release: Release) -> None:
     """The wheel has every file of the package, templates, shell scripts, policy and marker of types included."""
     wheel = contents(release.wheel)
