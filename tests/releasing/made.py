@@ -1,6 +1,7 @@
 """A release of this tree, made once, and what is in it."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -40,8 +41,7 @@ class Release:
 def make_release(folder: Path) -> Release:
     """Unpack an sdist of this tree, commit what is in it, and make the release of that commit."""
     sdist = build("sdist", PROJECT, folder / "first")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
+    shutil.unpack_archive(sdist, folder)
     tree = folder / sdist.name.removesuffix(".tar.gz")
     (tree / "PKG-INFO").unlink()  # the one file that the build adds
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Released"]):

@@ -79,8 +79,10 @@ class Machine:
     def _environment(self, unit: Unit) -> dict[str, str]:
         credentials = self.path(f"/run/credentials/{unit.name}")
         credentials.mkdir(parents=True, exist_ok=True)
+        credentials.chmod(0o700)  # it may be that of a start before
         for each in unit.all("LoadCredential"):
             name, _, source = each.partition(":")
+            (credentials / name).unlink(missing_ok=True)
             (credentials / name).write_bytes(self.path(source).read_bytes())
             (credentials / name).chmod(0o400)
         credentials.chmod(0o500)
