@@ -165,14 +165,18 @@ class _Weight:
             case PassStarted(mode=mode):
                 self._judges_only = mode is not Mode.APPLY
                 self._told, self._found = self._found, set()
+                return severity
             case FindingRaised(finding=finding):
                 self._found.add(finding)
-                if finding in self._told:
-                    return LogLevel.DEBUG  # a year of passes must not bury what is new
-                if self._judges_only and severity is LogLevel.ERROR:
-                    return LogLevel.WARNING  # what a dry run finds is its result, and no failure of it
+                return self._of_finding(finding, severity)
             case _:
-                pass
+                return severity
+
+    def _of_finding(self, finding: Finding, severity: LogLevel) -> LogLevel:
+        if finding in self._told:
+            return LogLevel.DEBUG  # a year of passes must not bury what is new
+        if self._judges_only and severity is LogLevel.ERROR:
+            return LogLevel.WARNING  # what a dry run finds is its result, and no failure of it
         return severity
 
 

@@ -159,8 +159,7 @@ class Notifier:
         match event:
             case PassStarted(config_age=age):
                 self._in_pass = True
-                if age is None:
-                    self._rejected = None
+                self._rejected = None if age is None else self._rejected
             case ConfigRejected(problems, message):
                 self._rejected = f"{message}: {problems[0]}" if problems else message
                 if self._in_pass:  # a pass that ends by it

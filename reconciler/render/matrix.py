@@ -176,8 +176,7 @@ def _held(scopes: ScopeSet) -> dict[str, Cell]:
                 cells[scope.family] = Cell(Grant.ALL)
             case Reach.DOMAIN:
                 before = cells.get(scope.family, Cell())
-                if before.grant is not Grant.ALL:
-                    cells[scope.family] = Cell(Grant.DOMAINS, before.domains + 1)
+                cells[scope.family] = before if before.grant is Grant.ALL else Cell(Grant.DOMAINS, before.domains + 1)
             case _:
                 cells[scope.family] = Cell(Grant.PLAIN)
     return cells
