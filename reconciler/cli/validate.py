@@ -1,6 +1,7 @@
 """``reconciler validate``: checks files, offline."""
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -35,30 +36,16 @@ def command(desired: tuple[Path, ...], policy: tuple[Path, ...], *, strict: bool
     Example: reconciler validate --desired config/keys --policy config/policy.yaml --strict
     """
     from reconciler.cli.output import write_stdout
-    from reconciler.cli.wiring import load_policies
+    from reconciler.cli.wiring import load_both, load_policies
     from reconciler.core.endings import endings, idle_requirements, idle_rules, idle_waivers
     from reconciler.core.freezes import ended_freezes, idle_freezes
-    from reconciler.files.desired import Loaded, load_desired
-    from reconciler.files.loaded import LoadedPolicy
+    from reconciler.files.desired import load_desired
     from reconciler.files.looks import load_whole
     from reconciler.render.words import number
     from reconciler.settings import look_up
 
-    def load() -> tuple[LoadedPolicy, Loaded]:
-        problems: list[Problem] = []
-        judged, loaded = LoadedPolicy(), None
-        try:
-            judged = load_policies(policy)
-        except FilesError as error:
-            problems += error.problems
-        try:
-            loaded = load_desired(desired, look_up, unset="note")
-        except FilesError as error:
-            problems += error.problems
-        if problems or loaded is None:
-            raise FilesError(tuple(problems))
-        return judged, loaded
-
+    states = partial(load_desired, desired, look_up, unset="note")
+    load = partial(load_both, partial(load_policies, policy), states)
     judged, loaded = load_whole((*desired, *(policy or (Path(options.DEFAULT_POLICY),))), load)
     now = datetime.now(UTC)
     ending = endings(judged.policy, loaded.state, now)

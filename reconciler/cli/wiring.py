@@ -118,7 +118,7 @@ class Wiring:
             UsageError: a variable of the reconciler's own holds a value that it cannot have.
         """
         listing = load_listings(self.options.actual) if self.options.actual else None
-        policy, loaded = self._load_whole(listing)
+        policy, loaded = self._load(listing)
         loaded = _of_shard(loaded, self.options.shard) if self.options.shard else loaded
         accounts = [desired.account for desired in loaded.state.accounts]
         settings = self.secrets.remember(load_settings(account.credential for account in accounts))
@@ -137,7 +137,7 @@ class Wiring:
             began=datetime.now(UTC),
             policy_files=frozenset(policy.sources),
             clock=None if listing else lambda: datetime.now(UTC),
-            shard=self.options.shard,
+            shard=str(self.options.shard) if self.options.shard else None,
         )
 
     def _remarks(self, policy: LoadedPolicy, listing: Listing | None) -> tuple[Finding, ...]:
@@ -145,27 +145,11 @@ class Wiring:
         remarks = _age(listing) if listing else ()
         return (*remarks, _NO_POLICY) if self.options.unattended and not policy.sources else remarks
 
-    def _load_whole(self, listing: Listing | None) -> tuple[LoadedPolicy, Loaded]:
-        """Load files that may be exchanged meanwhile; a daemon sees to that itself, and waits for what is written."""
-        if self.options.unattended:
-            return self._load(listing)
-        return load_whole(self.options.inputs, partial(self._load, listing))
-
     def _load(self, listing: Listing | None) -> tuple[LoadedPolicy, Loaded]:
-        """Load policy and desired state; what is wrong with either is told together."""
-        problems: list[Problem] = []
-        policy, loaded = LoadedPolicy(), None
-        try:
-            policy = load_policies(self.options.policy, starter=self.options.starter)
-        except FilesError as error:
-            problems += error.problems
-        try:
-            loaded = self._desired(listing)
-        except FilesError as error:
-            problems += error.problems
-        if problems or loaded is None:
-            raise FilesError(tuple(problems))
-        return policy, loaded
+        """Load files that may be exchanged meanwhile; a daemon sees to that itself, and waits for what is written."""
+        policies = partial(load_policies, self.options.policy, starter=self.options.starter)
+        load = partial(load_both, policies, partial(self._desired, listing))
+        return load() if self.options.unattended else load_whole(self.options.inputs, load)
 
     def _desired(self, listing: Listing | None) -> Loaded:
         if self.options.without_files and self.options.desired == (Path(DEFAULT_DESIRED),) and _holds_none():
@@ -260,6 +244,23 @@ def load_policies(paths: Sequence[Path], *, starter: bool = False) -> LoadedPoli
     return load_policy(paths or (Path(DEFAULT_POLICY),))
 
 
+def load_both(policies: Callable[[], LoadedPolicy], desired: Callable[[], Loaded]) -> tuple[LoadedPolicy, Loaded]:
+    """Load policy and desired state; what is wrong with either is told together."""
+    problems: list[Problem] = []
+    policy, loaded = LoadedPolicy(), None
+    try:
+        policy = policies()
+    except FilesError as error:
+        problems += error.problems
+    try:
+        loaded = desired()
+    except FilesError as error:
+        problems += error.problems
+    if problems or loaded is None:
+        raise FilesError(tuple(problems))
+    return policy, loaded
+
+
 def as_of(inputs: PassInputs) -> datetime:
     """Give the time to judge by: that of a saved listing, else now."""
     match inputs.access:
@@ -343,7 +344,6 @@ def run_with_signals(work: Callable[[Stop], Awaitable[Result]]) -> Result:
 
     Once asked to stop, the loop is left as it is: closing it would wait for threads, which may take minutes to resolve
     a name.
-
     """
     stop = Stop()
 
@@ -384,4 +384,4 @@ def _heed(number: signal.Signals, loop: asyncio.AbstractEventLoop, asked: Callab
             loop.call_soon_threadsafe(asked)
 
     signal.signal(number, heard)
-    signal.siginterrupt(number, False)  # its only form
+    signal.siginterrupt(number, False)
