@@ -9,6 +9,11 @@ _FIELDS = "Attributes:"
 _FIELD = re.compile(r"^(\w+): ", re.MULTILINE)
 
 
+def published(schema: dict[str, Any]) -> dict[str, Any]:
+    """Give the JSON Schema of a format as others get it: described, and of draft 2020-12."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **described(schema)}
+
+
 def described(schema: dict[str, Any]) -> dict[str, Any]:
     """Give a JSON Schema in which fields have the descriptions that docstrings list under ``Attributes:``."""
     return {**_node(schema), "$defs": {name: _node(each) for name, each in schema["$defs"].items()}}

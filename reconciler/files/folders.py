@@ -103,9 +103,8 @@ def _walk(top: Path, found: Found) -> Iterator[Path]:
 
 
 def _is_read(path: Path, root: str, found: Found, *, is_folder: bool) -> bool:
-    if (
-        not is_folder and path.suffix.lower() not in _SUFFIXES
-    ):  # a rule must not count for nothing by its name in capitals
+    # In whatever case: a rule must not count for nothing because its file's name is in capitals.
+    if not is_folder and path.suffix.lower() not in _SUFFIXES:
         return False
     inside = Path(os.path.realpath(path)).is_relative_to(root)
     if not inside:

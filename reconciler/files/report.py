@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
     from pydantic_core import SchemaValidator
 
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
 
 def load_report(text: str, file: str = "report") -> Report:
     """Read a report back; fields that this version does not know are passed over.
@@ -46,9 +44,9 @@ def load_told_report(text: str) -> Report:
 
 def report_schema() -> dict[str, Any]:
     """Give the JSON Schema (draft 2020-12) of a report as :mod:`reconciler.render.json` writes it."""
-    from reconciler.files.described import described
+    from reconciler.files.described import published
 
-    return {"$schema": _DIALECT, **described(_adapter().json_schema(mode="serialization"))}
+    return published(_adapter().json_schema(mode="serialization"))
 
 
 def _problem(file: str, location: tuple[int | str, ...], message: str) -> Problem:

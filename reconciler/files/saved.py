@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 SCHEMA: Final = "reconciler/listing/v1"
-_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _MOST_TOLD: Final = 20
 _MOST_APART: Final = timedelta(hours=1)
 
@@ -207,9 +206,9 @@ class _Record:
 
 def listing_schema() -> dict[str, Any]:
     """Give the JSON Schema (draft 2020-12) of a saved listing."""
-    from reconciler.files.described import described
+    from reconciler.files.described import published
 
-    return {"$schema": _DIALECT, **described(_adapter().json_schema(mode="validation"))}
+    return published(_adapter().json_schema(mode="validation"))
 
 
 @cache

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from reconciler.core.status import Readiness, Status
 
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _YEARS: Final = range(1970, 9000)
 
 
@@ -67,9 +66,9 @@ def load_readiness(text: bytes, file: str = "readiness") -> Ready:
 
 def status_schema() -> dict[str, Any]:
     """Give the JSON Schema (draft 2020-12) of a status."""
-    from reconciler.files.described import described
+    from reconciler.files.described import published
 
-    return {"$schema": _DIALECT, **described(_adapter().json_schema(mode="serialization"))}
+    return published(_adapter().json_schema(mode="serialization"))
 
 
 def _wrong(file: str, message: str) -> FilesError:
