@@ -61,7 +61,6 @@ from reconciler.core.report import (
 )
 from reconciler.core.rests import after_pass, holding
 from reconciler.core.rules import Policy
-from reconciler.core.shards import Shard
 from reconciler.files.saved import Listing
 from reconciler.listing import OUT_OF_TIME, Errand, Listed, Reading, Suspended, Unread, asked, list_accounts, look_up
 
@@ -113,7 +112,8 @@ class PassInputs:
     really begins, where it judges by the time of a listing. ``trigger`` and ``config_age`` are as in `PassStarted`;
     ``policy_files`` are those that ``policy`` comes from. ``clock`` tells the time of day, for change windows that
     begin when it is set; ``superseded`` tells of which accounts files say something else by now, so
-    that nothing more is begun there. ``shard`` is the one whose accounts ``desired`` has, None where it has all.
+    that nothing more is begun there. ``shard`` is the one whose accounts ``desired`` has, as ``3/16``, None where
+    it has all.
     """
 
     run_id: str
@@ -132,7 +132,7 @@ class PassInputs:
     policy_files: frozenset[str] = frozenset()
     clock: Callable[[], datetime] | None = None
     superseded: Callable[[AccountRef], bool] = lambda _account: False
-    shard: Shard | None = None
+    shard: str | None = None
 
     @property
     def mode(self) -> Mode:
@@ -142,8 +142,7 @@ class PassInputs:
     @property
     def started(self) -> PassStarted:
         """The event with which a pass begins, the first one of a process."""
-        shard = str(self.shard) if self.shard else None
-        return PassStarted(self.run_id, self.mode, 1, self.trigger, self.config_age, self.named, shard)
+        return PassStarted(self.run_id, self.mode, 1, self.trigger, self.config_age, self.named, self.shard)
 
     @property
     def named(self) -> int:
@@ -424,7 +423,7 @@ def make_report(inputs: PassInputs, told: Told, times: Times) -> Report:
         waivers=tuple(map(report_waiver, inputs.policy.waivers)),
         pauses=report_pauses(inputs.desired),
         freezes=tuple(map(report_freeze, told.freezes)),
-        shard=str(inputs.shard) if inputs.shard else None,
+        shard=inputs.shard,
     )
 
 

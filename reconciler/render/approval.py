@@ -55,8 +55,12 @@ def approval(report: Report) -> Approval | None:
 
 def apply_exactly(digest: str, shard: str | None) -> str:
     """Give the command that applies exactly the plan with a digest, in accounts of the same shard."""
-    of = "" if shard is None else f"--shard {shlex.quote(shard)} "
-    return f"reconciler apply {of}--digest {shlex.quote(digest)}"
+    return f"reconciler apply {of_shard(shard)}--digest {shlex.quote(digest)}"
+
+
+def of_shard(shard: str | None) -> str:
+    """Give the option that goes before others where only the accounts of a shard are meant, with a blank behind it."""
+    return "" if shard is None else f"--shard {shlex.quote(shard)} "
 
 
 def _allowed(report: Report) -> tuple[str, ...]:

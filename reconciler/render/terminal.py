@@ -22,6 +22,7 @@ from reconciler.core.report import (
 )
 from reconciler.errors import visible
 from reconciler.render import groups, owners, recap
+from reconciler.render.approval import of_shard
 from reconciler.render.block import Columns, add_change, add_key, called
 from reconciler.render.groups import Family, Once, Owner, Section, Told
 from reconciler.render.page import Page, Style, listed, quoted, width_of
@@ -307,10 +308,6 @@ def _sentence(page: Page, beginning: str, words: Sequence[str]) -> None:
     page.words("", [*beginning.split(" "), *words[:-1], f"{words[-1]}."])
 
 
-def _of(report: Report) -> str:
-    return "" if report.shard is None else f"--shard {visible(report.shard)} "
-
-
 def _end(page: Page, report: Report) -> None:
     """End with what is left alone, one line that says it all, and the digest to approve the plan by."""
     page.gap()
@@ -318,6 +315,9 @@ def _end(page: Page, report: Report) -> None:
     good = in_sync(report) and report.mode is not Mode.AUDIT
     page.hang("", summary(report), "bold green" if good else "bold")
     if approvable(report) and report.digest is not None:
-        digest, use = visible(f"digest {report.digest}"), f"(apply exactly this with {_of(report)}--digest)"
+        digest, use = (
+            visible(f"digest {report.digest}"),
+            f"(apply exactly this with {visible(of_shard(report.shard))}--digest)",
+        )
         between = " " if len(digest) + len(use) < page.width else "\n"  # a terminal must not break what is to be copied
         page.add(f"{digest}{between}{page.paint(use, 'dim')}")
