@@ -18,6 +18,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
+from reconciler import __version__
+
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 TOOLS: Final = ("debootstrap", "buildah", "unshare", "nsenter", "openssl", "git")
 EPOCH: Final = 1764201600
@@ -100,7 +102,7 @@ class Build:
         arguments = {
             "BASE": "localhost/debian-base",
             "SOURCE_DATE_EPOCH": str(EPOCH),
-            "VERSION": version(),
+            "VERSION": __version__,
             "REVISION": "0" * 40,
             "CREATED": datetime.fromtimestamp(EPOCH, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
@@ -126,11 +128,6 @@ class Build:
     def _ask(self, *arguments: str) -> str:
         command = [*self._buildah, *arguments]
         return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-
-
-def version() -> str:
-    text = (REPOSITORY / "reconciler/__init__.py").read_text(encoding="utf-8")
-    return text.split('__version__ = "')[1].split('"')[0]
 
 
 def tell(what: str) -> None:

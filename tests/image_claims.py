@@ -27,8 +27,9 @@ from typing import Any, Final
 
 from composed import Service, service
 from contained import Container, first_process
-from image import Failed, tell, version
+from image import Failed, tell
 from receiving import webhook
+from reconciler import __version__
 
 EMULATOR: Final = "http://127.0.0.1:4280"
 STATE: Final = "/var/lib/reconciler"
@@ -164,7 +165,7 @@ def configuration(image: Image) -> str:
     labels = {
         name.rpartition(".")[2]: value for name, value in image.config["Labels"].items() if "opencontainers" in name
     }
-    require(labels["version"] == version() and len(labels["revision"]) == 40, f"labels {labels}")
+    require(labels["version"] == __version__ and len(labels["revision"]) == 40, f"labels {labels}")
     shown = image.container("--version").run()
     require(shown.returncode == 0 and shown.stdout.split()[-1] == labels["version"], f"--version: {shown}")
     return f"{shown.stdout.strip()}; user {image.config['User']}, labels {', '.join(sorted(labels))}"
